@@ -1,0 +1,39 @@
+# make run | test | setup | pins | lint | clean        DEVICE=cpu (default) or gpu
+DEVICE ?= cpu
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-$(DEVICE)
+
+.PHONY: run test setup pins lint clean
+
+run: setup
+	$(BIN)/codeit run --preset smoke
+
+test: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+setup: $(STAMP)
+
+# The pins are complete, so nothing is resolved here: see install/README.md.
+$(STAMP): install/$(DEVICE).txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r install/$(DEVICE).txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Regenerate the pins of both devices from pyproject.toml (needs uv: pip install uv).
+pins:
+	uv pip compile pyproject.toml --extra cpu --extra report --extra dev --override install/overrides.txt \
+		--python-version 3.11 --no-annotate --custom-compile-command "make pins" -o install/cpu.txt
+	uv pip compile pyproject.toml --extra gpu --extra report --extra dev \
+		--python-version 3.11 --no-annotate --custom-compile-command "make pins" -o install/gpu.txt
+
+lint: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

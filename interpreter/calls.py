@@ -1,0 +1,139 @@
+"""Calling function values: primitives and closures.
+
+`invoke` is one compiled function, reached through the arena header, so that primitives that call functions
+(`apply`, `compose`, ...) and closures that call primitives need no mutual recursion at compile time.
+"""
+
+from __future__ import annotations
+
+from interpreter import layout
+from interpreter.native import indirect1, indirect2, indirect3, indirect4, indirect6, inline
+from interpreter.outcome import Outcome
+from interpreter.values import (
+    CLOSURE,
+    ERROR,
+    NOTHING,
+    PRIMITIVE,
+    TYPE_MISMATCH,
+    allocate,
+    boolean,
+    burn,
+    fail,
+    handle,
+    int_of,
+    offset,
+    same,
+    tag,
+)
+
+COMPOSE, CHAIN, FORK, MATCHER, RIGHT_BIND, LEFT_BIND, POWER = range(7)
+
+INVOKE, DEPTH, PRIMITIVE_TABLE = layout.INVOKE, layout.DEPTH, layout.PRIMITIVE_TABLE
+CALL_COST, MAX_DEPTH = layout.CALL_COST, layout.MAX_DEPTH
+ARITY_MISMATCH = int(Outcome.ARITY_MISMATCH)
+TOO_DEEP = int(Outcome.TOO_DEEP)
+
+
+@inline
+def call1(A, f, a):
+    """Call function value `f` with one argument; NOTHING after a failure."""
+    return indirect6(A[INVOKE], A, f, 1, a, 0, 0, 0)
+
+
+@inline
+def call2(A, f, a, b):
+    """Call function value `f` with two arguments; NOTHING after a failure."""
+    return indirect6(A[INVOKE], A, f, 2, a, b, 0, 0)
+
+
+@inline
+def call3(A, f, a, b, c):
+    return indirect6(A[INVOKE], A, f, 3, a, b, c, 0)
+
+
+@inline
+def call4(A, f, a, b, c, d):
+    return indirect6(A[INVOKE], A, f, 4, a, b, c, d)
+
+
+@inline
+def closure(A, kind, first, second, third):
+    """A function value that remembers three values."""
+    block = allocate(A, 4)
+    if block == 0:
+        return NOTHING
+    A[block] = kind
+    A[block + 1] = first
+    A[block + 2] = second
+    A[block + 3] = third
+    return handle(CLOSURE, block)
+
+
+@inline
+def call_primitive(A, opcode, n, a, b, c, d):
+    """Call primitive `opcode` with its `n` arguments; fails if its arity is another."""
+    entry = A[PRIMITIVE_TABLE + opcode]
+    address = entry >> 3
+    if entry & 7 != n:
+        return fail(A, ARITY_MISMATCH)
+    if n == 1:
+        return indirect1(address, A, a)
+    if n == 2:
+        return indirect2(address, A, a, b)
+    if n == 3:
+        return indirect3(address, A, a, b, c)
+    return indirect4(address, A, a, b, c, d)
+
+
+@inline
+def call_bound(A, f, fixed, left, n, a, b, c):
+    """Call `f` with `n` arguments and `fixed` before them (`left`) or after them."""
+    if n == 1:
+        return call2(A, f, fixed, a) if left else call2(A, f, a, fixed)
+    if n == 2:
+        return call3(A, f, fixed, a, b) if left else call3(A, f, a, b, fixed)
+    if n == 3:
+        return call4(A, f, fixed, a, b, c) if left else call4(A, f, a, b, c, fixed)
+    return fail(A, ARITY_MISMATCH)
+
+
+@inline
+def call_closure(A, block, n, a, b, c):
+    kind = A[block]
+    f = A[block + 1]
+    g = A[block + 2]
+    if kind == RIGHT_BIND or kind == LEFT_BIND:
+        return call_bound(A, f, g, kind == LEFT_BIND, n, a, b, c)
+    if n != 1:
+        return fail(A, ARITY_MISMATCH)
+    if kind == COMPOSE:
+        return call1(A, f, call1(A, g, a))
+    if kind == CHAIN:
+        return call1(A, f, call1(A, g, call1(A, A[block + 3], a)))
+    if kind == FORK:
+        left = call1(A, g, a)
+        return call2(A, f, left, call1(A, A[block + 3], a))
+    if kind == MATCHER:
+        return boolean(same(A, call1(A, f, a), g))
+    for _ in range(int_of(g)):
+        a = call1(A, f, a)
+        if A[ERROR] != 0:
+            break
+    return a
+
+
+def invoke(A, f, n, a, b, c, d):
+    """Call any function value with `n` arguments; NOTHING after a failure. Compiled once, see `machine`."""
+    if not burn(A, CALL_COST):
+        return NOTHING
+    if A[DEPTH] >= MAX_DEPTH:
+        return fail(A, TOO_DEEP)
+    A[DEPTH] += 1
+    if tag(f) == PRIMITIVE:
+        result = call_primitive(A, offset(f), n, a, b, c, d)
+    elif tag(f) == CLOSURE:
+        result = call_closure(A, offset(f), n, a, b, c)
+    else:
+        result = fail(A, TYPE_MISMATCH)
+    A[DEPTH] -= 1
+    return result if A[ERROR] == 0 else NOTHING

@@ -1,0 +1,107 @@
+"""Grids as NumPy arrays, and many grids packed into a few flat arrays.
+
+A `Grid` is a two-dimensional int8 array of colours. Inside the loop grids travel as `GridTable`s, which
+cross process borders as three arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Grid = npt.NDArray[np.int8]
+
+MAX_SIDE = 30
+MAX_COLOR = 9
+
+
+class GridError(ValueError):
+    """Something that should be a grid is none; the message says what and where."""
+
+
+def is_valid(grid: Grid) -> bool:
+    """Whether `grid` is an ARC grid: 1..30 x 1..30 cells, colours 0..9."""
+    return (
+        grid.ndim == 2
+        and 1 <= grid.shape[0] <= MAX_SIDE
+        and 1 <= grid.shape[1] <= MAX_SIDE
+        and bool(grid.min() >= 0)
+        and bool(grid.max() <= MAX_COLOR)
+    )
+
+
+def as_grid(rows: object, where: str = "grid") -> Grid:
+    """A valid grid from nested sequences of integers (as in ARC's JSON) or an array.
+
+    Raises `GridError`, naming `where`, for anything that is no ARC grid.
+    """
+    try:
+        array = np.asarray(rows)
+    except ValueError:
+        raise GridError(f"{where}: the rows are not equally long") from None
+    if array.ndim != 2 or array.size == 0:
+        raise GridError(f"{where}: not a rectangle of numbers (got shape {array.shape})")
+    if array.dtype.kind not in "iu":
+        raise GridError(f"{where}: cells must be integers 0..{MAX_COLOR}, not {array.dtype}")
+    if max(array.shape) > MAX_SIDE:
+        raise GridError(f"{where}: {array.shape[0]}x{array.shape[1]} is larger than {MAX_SIDE}x{MAX_SIDE}")
+    if array.min() < 0 or array.max() > MAX_COLOR:
+        raise GridError(f"{where}: cells must be 0..{MAX_COLOR}, found {int(array.min())}..{int(array.max())}")
+    return np.ascontiguousarray(array, dtype=np.int8)
+
+
+@dataclass(frozen=True)
+class GridTable:
+    """Many grids in flat arrays: `cells` int8, `starts` int64 of n + 1 offsets, `shapes` int32 of (n, 2).
+
+    A grid of shape (0, 0) stands for "no grid".
+    """
+
+    cells: npt.NDArray[np.int8]
+    starts: npt.NDArray[np.int64]
+    shapes: npt.NDArray[np.int32]
+
+    @classmethod
+    def pack(cls, grids: Sequence[Grid]) -> GridTable:
+        """Pack grids in order."""
+        shapes = np.array([grid.shape for grid in grids], np.int32).reshape(len(grids), 2)
+        starts = np.zeros(len(grids) + 1, np.int64)
+        np.cumsum(shapes.astype(np.int64).prod(axis=1), out=starts[1:])
+        cells = np.concatenate([grid.ravel() for grid in grids]) if len(grids) else np.zeros(0)
+        return cls(np.ascontiguousarray(cells, np.int8), starts, shapes)
+
+    @classmethod
+    def concatenate(cls, tables: Sequence[GridTable]) -> GridTable:
+        """The grids of several tables, in order."""
+        sizes = np.cumsum([0] + [len(table.cells) for table in tables])
+        starts = [table.starts[:-1] + size for table, size in zip(tables, sizes, strict=False)]
+        return cls(
+            np.concatenate([table.cells for table in tables]),
+            np.concatenate([*starts, sizes[-1:]]).astype(np.int64),
+            np.concatenate([table.shapes for table in tables]),
+        )
+
+    def take(self, order: npt.NDArray[np.int64]) -> GridTable:
+        """The grids at the indices `order`."""
+        sizes = np.diff(self.starts)[order]
+        starts = np.zeros(len(order) + 1, np.int64)
+        np.cumsum(sizes, out=starts[1:])
+        # Cell k of the result comes from its grid's start plus its place within that grid.
+        source = np.arange(starts[-1]) + np.repeat(self.starts[order] - starts[:-1], sizes)
+        return GridTable(self.cells[source], starts, self.shapes[order])
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __getitem__(self, index: int) -> Grid | None:
+        """Grid `index` as a view, or None where there is none."""
+        height, width = self.shapes[index]
+        if height == 0 or width == 0:
+            return None
+        return self.cells[self.starts[index] : self.starts[index + 1]].reshape(height, width)
+
+    def __iter__(self) -> Iterator[Grid | None]:
+        return (self[index] for index in range(len(self)))

@@ -1,0 +1,36 @@
+"""The arena: one array of int64 words, reset for each run. Word offsets of its header.
+
+    header     scalars, the permanent empty block, registers, address tables
+    heap       values of the run, allocated upwards from `HEAP`
+
+Nothing here needs Numba; all are compile-time constants of the compiled code.
+"""
+
+from __future__ import annotations
+
+SIZE = 0  # words of the whole arena
+TOP = 1  # first free word of the heap
+FUEL = 2  # fuel left
+DEPTH = 3  # nested function calls
+ERROR = 4  # sticky outcome of the run: 0 while all is well
+TOP_ROW, LEFT_COLUMN, BOTTOM_ROW, RIGHT_COLUMN = 5, 6, 7, 8  # what `bounds` found last
+INVOKE = 9  # address of the function that calls a function value
+
+# A permanent empty block (capacity 0, length 0, width 0): what an accessor returns after a failure,
+# so that code which goes on reads an empty container or an empty grid and writes nothing.
+EMPTY = 12
+
+REGISTERS = 16  # register 0 is unused, register 1 is I, register 1 + k is xk
+MAX_REGISTERS = 80
+MAX_VARIABLES = 63  # x1 .. x63; `O` takes one register more
+
+PRIMITIVE_TABLE = REGISTERS + MAX_REGISTERS  # address * 8 + arity, by opcode
+MAX_PRIMITIVES = 256
+HELPERS = PRIMITIVE_TABLE + MAX_PRIMITIVES  # addresses of outlined helpers
+MAX_HELPERS = 64
+HEAP = HELPERS + MAX_HELPERS
+
+MAX_ARITY = 4
+MAX_DEPTH = 128
+CALL_COST = 8  # fuel of one call; a word allocated and a step of a growing loop cost 1 each
+VIOLATION = 100  # ERROR value of the checked build

@@ -1,0 +1,280 @@
+"""The virtual machine: bytecode, and running batches of it on grids.
+
+A line of bytecode is six words: what is called, the number of arguments, four operands. A word below
+MAX_REGISTERS names a register (1 is I, 1 + k is xk); any other is a handle, since constants and primitives
+are immediate. A run copies its input into the arena, executes the lines in order, and ends with a typed
+outcome. The same program on the same input always gives the same outcome, output and fuel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+from numba import int8, int32, int64, njit, types, uint8
+
+from interpreter import calls, layout, values
+from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable
+from interpreter.native import OUTLINED, arena_pointer, compile_function, inline
+from interpreter.outcome import Outcome
+from interpreter.primitives import CONSTANTS, PRIMITIVES
+from interpreter.program import Line, Program, is_variable, variable_index
+
+DEFAULT_FUEL = 4_000_000
+DEFAULT_WORDS = 1 << 20
+
+OPERANDS = layout.MAX_ARITY
+REGISTERS, MAX_REGISTERS = layout.REGISTERS, layout.MAX_REGISTERS
+TOP, FUEL, DEPTH, ERROR, HEAP = layout.TOP, layout.FUEL, layout.DEPTH, layout.ERROR, layout.HEAP
+CALL_COST = layout.CALL_COST
+NOT_A_GRID = int(Outcome.NOT_A_GRID)
+ARITY_MISMATCH = int(Outcome.ARITY_MISMATCH)
+MAX_CELLS = MAX_SIDE * MAX_SIDE
+
+
+# ------------------------------------------------------------------------------------------ bytecode
+
+
+@dataclass(frozen=True)
+class Code:
+    """Assembled programs: `rows` int64 of (lines, 6), `starts` int64 of programs + 1 row offsets."""
+
+    rows: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+
+    @classmethod
+    def assemble(cls, programs: Sequence[Program]) -> Code:
+        """Bytecode of checked programs (as `parse` and `detokenize` return them)."""
+        rows = [_assemble_line(line) for program in programs for line in program.lines]
+        starts = np.zeros(len(programs) + 1, np.int64)
+        np.cumsum([len(program.lines) for program in programs], out=starts[1:])
+        return cls(np.array(rows, np.int64).reshape(-1, 2 + OPERANDS), starts)
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def slice(self, first: int, last: int) -> Code:
+        """Programs first..last - 1."""
+        starts = self.starts[first : last + 1]
+        return Code(self.rows[starts[0] : starts[-1]], starts - starts[0])
+
+
+def _assemble_line(line: Line) -> list[int]:
+    operands = [_operand(name) for name in line.arguments]
+    return [_operand(line.function), len(operands), *operands, *[0] * (OPERANDS - len(operands))]
+
+
+@cache
+def _operand(name: str) -> int:
+    if name == "I":
+        return 1
+    if is_variable(name):
+        return 2 + variable_index(name)
+    if name in PRIMITIVES:
+        return (values.PRIMITIVE << values.SHIFT) | PRIMITIVES[name].opcode
+    constant = CONSTANTS[name]
+    if isinstance(constant, tuple):
+        i, j = (c + values.COORDINATE_BIAS for c in constant)
+        return (values.PAIR << values.SHIFT) | (i << 20) | j
+    return (values.INTEGER << values.SHIFT) | (constant + values.INTEGER_BIAS)
+
+
+# ------------------------------------------------------------------------------------- compiled code
+
+
+@inline
+def load_input(A, cells, start, height, width):
+    """Reset the arena and put the input grid into register 1."""
+    A[TOP] = HEAP
+    A[DEPTH] = 0
+    A[ERROR] = 0
+    grid = values.new_grid(A, height, width)
+    for k in range(values.area(A, grid)):
+        values.put(A, grid, k, cells[start + k])
+    A[REGISTERS] = values.NOTHING
+    A[REGISTERS + 1] = values.finish_grid(A, grid)
+
+
+@inline
+def operand(A, word):
+    return A[REGISTERS + word] if word < MAX_REGISTERS else word
+
+
+@inline
+def execute(A, rows, first, last):
+    """Run lines first..last - 1; the value of the last one."""
+    result = values.NOTHING
+    for line in range(first, last):
+        f = operand(A, rows[line, 0])
+        a = operand(A, rows[line, 2])
+        b = operand(A, rows[line, 3])
+        c = operand(A, rows[line, 4])
+        d = operand(A, rows[line, 5])
+        if values.tag(f) == values.PRIMITIVE:
+            A[FUEL] -= CALL_COST
+            result = calls.call_primitive(A, values.offset(f), rows[line, 1], a, b, c, d)
+        else:
+            result = calls.indirect6(A[calls.INVOKE], A, f, rows[line, 1], a, b, c, d)
+        if A[ERROR] != 0:
+            return values.NOTHING
+        A[REGISTERS + 2 + line - first] = result
+    return result
+
+
+@inline
+def store_output(A, result, cells, start):
+    """Copy a result that is a valid grid to `cells[start:]`; returns its block, or 0 if it is none."""
+    if values.tag(result) != values.GRID:
+        return 0
+    grid = values.offset(result)
+    if A[grid] > MAX_SIDE or A[grid + 1] > MAX_SIDE:
+        return 0
+    for k in range(values.area(A, grid)):
+        color = values.get(A, grid, k)
+        if color < 0 or color > MAX_COLOR:
+            return 0
+        cells[start + k] = color
+    return grid
+
+
+_ROW = int64[::1]
+_BATCH = types.void(
+    _ROW, int64[:, ::1], _ROW, int8[::1], _ROW, int32[:, ::1], int32[:, ::1],
+    int8[::1], _ROW, int32[:, ::1], uint8[::1], _ROW, int64,
+)  # fmt: skip
+
+
+def run_batch(
+    arena, rows, starts, cells, cell_starts, shapes, jobs,
+    out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel,
+):  # fmt: skip
+    """Run each job (program, grid) in order; see `Runs` for what is written."""
+    A = arena_pointer(arena.ctypes.data)
+    out_starts[0] = 0
+    for k in range(jobs.shape[0]):
+        program = jobs[k, 0]
+        source = jobs[k, 1]
+        A[FUEL] = fuel
+        load_input(A, cells, cell_starts[source], shapes[source, 0], shapes[source, 1])
+        result = execute(A, rows, starts[program], starts[program + 1])
+        error = A[ERROR]
+        end = out_starts[k]
+        out_shapes[k, 0] = 0
+        out_shapes[k, 1] = 0
+        if error == 0:
+            grid = store_output(A, result, out_cells, end)
+            if grid == 0:
+                error = NOT_A_GRID
+            else:
+                out_shapes[k, 0] = A[grid]
+                out_shapes[k, 1] = A[grid + 1]
+                end += values.area(A, grid)
+        out_starts[k + 1] = end
+        outcomes[k] = error
+        fuel_used[k] = min(fuel - A[FUEL], fuel)
+
+
+@cache
+def _compiled() -> tuple[object, npt.NDArray[np.int64]]:
+    """The batch runner and an arena header with all addresses; compiles whatever the cache lacks."""
+    header = np.zeros(layout.HEAP, np.int64)
+    keep = []
+    for primitive in PRIMITIVES.values():
+        compiled = compile_function(primitive.source, primitive.arity)
+        keep.append(compiled)
+        header[layout.PRIMITIVE_TABLE + primitive.opcode] = compiled.address * 8 + primitive.arity
+    for slot, (_name, function, arity) in enumerate(OUTLINED):
+        compiled = compile_function(function, arity)
+        keep.append(compiled)
+        header[layout.HELPERS + slot] = compiled.address
+    invoke = compile_function(calls.invoke, 6)
+    keep.append(invoke)
+    header[layout.INVOKE] = invoke.address
+    runner = njit(_BATCH, cache=True, nogil=True, error_model="numpy")(run_batch)
+    runner.keep = keep  # the addresses live as long as the runner
+    return runner, header
+
+
+def warm_up() -> None:
+    """Compile or load all native code now. Call it once in a parent before it starts workers."""
+    _compiled()
+
+
+# ------------------------------------------------------------------------------------------- running
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What a batch of n runs gave: `outputs` (no grid where the outcome is not OK), `outcomes` uint8, `fuel` int64."""
+
+    outputs: GridTable
+    outcomes: npt.NDArray[np.uint8]
+    fuel: npt.NDArray[np.int64]
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Runs]) -> Runs:
+        """Several batches as one, in order."""
+        return cls(
+            GridTable.concatenate([part.outputs for part in parts]),
+            np.concatenate([part.outcomes for part in parts]),
+            np.concatenate([part.fuel for part in parts]),
+        )
+
+    @classmethod
+    def failed(cls, n: int, outcome: Outcome) -> Runs:
+        """`n` runs that ended with the same failure."""
+        no_grids = GridTable(np.zeros(0, np.int8), np.zeros(n + 1, np.int64), np.zeros((n, 2), np.int32))
+        return cls(no_grids, np.full(n, outcome, np.uint8), np.zeros(n, np.int64))
+
+    def take(self, order: npt.NDArray[np.int64]) -> Runs:
+        """The runs at the indices `order`."""
+        return Runs(self.outputs.take(order), self.outcomes[order], self.fuel[order])
+
+    def arrays(self) -> tuple[npt.NDArray, ...]:
+        """Plain arrays, to send to another process; `Runs.from_arrays` is the way back."""
+        return (self.outputs.cells, self.outputs.starts, self.outputs.shapes, self.outcomes, self.fuel)
+
+    @classmethod
+    def from_arrays(cls, arrays: Sequence[npt.NDArray]) -> Runs:
+        cells, starts, shapes, outcomes, fuel = arrays
+        return cls(GridTable(cells, starts, shapes), outcomes, fuel)
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+
+class Machine:
+    """One arena and its limits. Not for use by two threads at once.
+
+    `fuel` bounds the work of a run and `words` its memory (8 bytes each); both end it with a typed outcome.
+    """
+
+    def __init__(self, fuel: int = DEFAULT_FUEL, words: int = DEFAULT_WORDS) -> None:
+        if fuel < 1:
+            raise ValueError(f"fuel must be at least 1, not {fuel}")
+        if words < layout.HEAP + (1 << 12):
+            raise ValueError(f"an arena needs at least {layout.HEAP + (1 << 12)} words, not {words}")
+        self.fuel = fuel
+        self._run_batch, header = _compiled()
+        self._arena = np.zeros(words, np.int64)
+        self._arena[: layout.HEAP] = header
+        self._arena[layout.SIZE] = words
+
+    def run(self, code: Code, grids: GridTable, jobs: npt.NDArray[np.int32]) -> Runs:
+        """Run `jobs`, int32 of (n, 2): index of a program in `code`, index of its input in `grids`."""
+        n = len(jobs)
+        if n and not (jobs.min() >= 0 and jobs[:, 0].max() < len(code) and jobs[:, 1].max() < len(grids)):
+            raise IndexError("a job names a program or a grid that is not there")
+        cells = np.empty(n * MAX_CELLS, np.int8)
+        starts = np.empty(n + 1, np.int64)
+        shapes = np.empty((n, 2), np.int32)
+        outcomes = np.empty(n, np.uint8)
+        fuel = np.empty(n, np.int64)
+        self._run_batch(
+            self._arena, code.rows, code.starts, grids.cells, grids.starts, grids.shapes,
+            np.ascontiguousarray(jobs, np.int32), cells, starts, shapes, outcomes, fuel, self.fuel,
+        )  # fmt: skip
+        return Runs(GridTable(cells[: starts[n]].copy(), starts, shapes), outcomes, fuel)

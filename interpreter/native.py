@@ -1,0 +1,179 @@
+"""Compilation: the one place that talks to Numba and LLVM.
+
+Every primitive and every outlined helper is compiled as a cached C function and reached through an
+address table in the arena header. Calls that stay inside one C function are `@inline` helpers.
+
+The cache folder is keyed by a hash of all of the interpreter's sources and of the versions that
+produce machine code, because Numba's own cache does not see edits in other files. Set `CODEIT_CACHE`
+to move it. `CODEIT_CHECKED=1` selects the checked build, in which every arena access is bounds-checked
+and a violation ends the run with the outcome `internal_error`; it has a cache of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import llvmlite
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import int64, njit, types
+from numba.extending import intrinsic, models, overload, register_model
+
+from interpreter import layout
+
+CHECKED = os.environ.get("CODEIT_CHECKED", "") == "1"
+
+
+def cache_folder() -> Path:
+    """The folder of compiled code for exactly these sources, versions and build."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parent
+    for source in sorted(root.rglob("*.py")):
+        digest.update(source.relative_to(root).as_posix().encode() + b"\0" + source.read_bytes())
+    digest.update(f"{numba.__version__} {llvmlite.__version__} {np.__version__} {platform.python_version()}".encode())
+    base = Path(os.environ.get("CODEIT_CACHE") or Path.home() / ".cache" / "codeit")
+    return base / f"numba-{digest.hexdigest()[:16]}{'-checked' if CHECKED else ''}"
+
+
+numba.config.CACHE_DIR = str(cache_folder())
+
+_word = ir.IntType(64)
+_OPTIONS = {"error_model": "numpy", "nogil": True}
+
+
+class CheckedPointer(types.Type):
+    """An arena pointer whose every access is compared with the arena's size."""
+
+    def __init__(self) -> None:
+        super().__init__("CheckedPointer")
+
+
+@register_model(CheckedPointer)
+class _CheckedPointerModel(models.PrimitiveModel):
+    def __init__(self, manager, fe_type) -> None:
+        super().__init__(manager, fe_type, _word.as_pointer())
+
+
+RAW = types.CPointer(int64)
+ARENA = CheckedPointer() if CHECKED else RAW
+
+
+@intrinsic
+def _raw(typing_context, arena):
+    return RAW(arena), lambda context, builder, signature, args: args[0]
+
+
+@overload(operator.getitem)
+def _checked_get(arena, index):
+    if not isinstance(arena, CheckedPointer):
+        return None
+
+    def get(arena, index):
+        raw = _raw(arena)
+        if index < 0 or index >= raw[layout.SIZE]:
+            raw[layout.ERROR] = layout.VIOLATION
+            return 0
+        return raw[index]
+
+    return get
+
+
+@overload(operator.setitem)
+def _checked_set(arena, index, value):
+    if not isinstance(arena, CheckedPointer):
+        return None
+
+    def put(arena, index, value):
+        raw = _raw(arena)
+        if index < 0 or index >= raw[layout.SIZE]:
+            raw[layout.ERROR] = layout.VIOLATION
+        else:
+            raw[index] = value
+
+    return put
+
+
+@intrinsic
+def arena_pointer(typing_context, address):
+    """The arena at a machine address (of an int64 array)."""
+
+    def generate(context, builder, signature, args):
+        return builder.inttoptr(args[0], _word.as_pointer())
+
+    return ARENA(int64), generate
+
+
+def _call(arity: int) -> Callable:
+    """Code generation of a call to a machine address, with the arena and `arity` words."""
+
+    def generate(context, builder, signature, args):
+        function_type = ir.FunctionType(_word, [_word.as_pointer()] + [_word] * arity)
+        return builder.call(builder.inttoptr(args[0], function_type.as_pointer()), list(args[1:]))
+
+    return generate
+
+
+# One intrinsic an arity, because Numba reads the arity from the Python signature.
+@intrinsic
+def indirect1(typing_context, address, A, a):
+    return int64(int64, ARENA, int64), _call(1)
+
+
+@intrinsic
+def indirect2(typing_context, address, A, a, b):
+    return int64(int64, ARENA, int64, int64), _call(2)
+
+
+@intrinsic
+def indirect3(typing_context, address, A, a, b, c):
+    return int64(int64, ARENA, int64, int64, int64), _call(3)
+
+
+@intrinsic
+def indirect4(typing_context, address, A, a, b, c, d):
+    return int64(int64, ARENA, int64, int64, int64, int64), _call(4)
+
+
+@intrinsic
+def indirect6(typing_context, address, A, f, n, a, b, c, d):
+    return int64(int64, ARENA, int64, int64, int64, int64, int64, int64), _call(6)
+
+
+def inline(function: Callable) -> Callable:
+    """A helper that is compiled into each of its callers."""
+    return njit(**_OPTIONS)(function)
+
+
+# Outlined helpers by slot: name, source, number of word arguments.
+OUTLINED: list[tuple[str, Callable, int]] = []
+
+
+def outlined(function: Callable) -> Callable:
+    """A helper compiled once and called through the address table; for what contains a loop.
+
+    Each caller re-optimises what it inlines, so outlining is what keeps compilation short.
+    """
+    arity = function.__code__.co_argcount - 1
+    slot = layout.HELPERS + len(OUTLINED)
+    if len(OUTLINED) >= layout.MAX_HELPERS:
+        raise RuntimeError(f"more than {layout.MAX_HELPERS} outlined helpers: raise layout.MAX_HELPERS")
+    OUTLINED.append((function.__name__, function, arity))
+    stubs = {
+        1: lambda A, a: indirect1(A[slot], A, a),
+        2: lambda A, a, b: indirect2(A[slot], A, a, b),
+        3: lambda A, a, b, c: indirect3(A[slot], A, a, b, c),
+        4: lambda A, a, b, c, d: indirect4(A[slot], A, a, b, c, d),
+    }
+    return inline(stubs[arity])
+
+
+def compile_function(function: Callable, arity: int) -> object:
+    """Compile to a cached C function `int64 f(arena, word * arity)`; has an `address`. Keep a reference."""
+    signature = int64(ARENA, *[int64] * arity)
+    return numba.cfunc(signature, cache=True, error_model="numpy")(function)

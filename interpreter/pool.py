@@ -1,0 +1,220 @@
+"""A pool of worker processes, each with a machine of its own.
+
+Inputs are put into shared memory once (`load`); a batch goes over as arrays of bytecode and jobs, and results
+come back as arrays, in order, the same for any number of workers. A worker that dies is replaced, its part of
+the batch is run again one program at a time, and the program that kills a worker again is given the outcome
+`crashed`: nothing else is lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.shared_memory import SharedMemory
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+from interpreter.grids import GridTable
+from interpreter.machine import DEFAULT_FUEL, DEFAULT_WORDS, Code, Machine, Runs, warm_up
+from interpreter.outcome import Outcome
+
+log = logging.getLogger(__name__)
+
+# Programs of one message to a worker: large enough to hide the message, small enough to balance the load.
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """A part of a batch: programs first..last - 1 with their jobs, whose results go to `rows`."""
+
+    code: Code
+    jobs: npt.NDArray[np.int32]
+    rows: npt.NDArray[np.int64]
+
+    def split(self) -> list[_Chunk]:
+        """One chunk a program."""
+        return list(_chunks(self.code, self.jobs, self.rows, size=1))
+
+
+@dataclass
+class _Worker:
+    process: multiprocessing.process.BaseProcess
+    connection: Connection
+    chunk: _Chunk | None = None
+
+
+def default_workers() -> int:
+    """The number of processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+class Pool:
+    """`workers` processes (default: one a processor) that run programs on the loaded grids.
+
+    Close it, or use it as a context manager; an exception or Ctrl-C in the parent leaves no process behind.
+    """
+
+    def __init__(
+        self,
+        grids: GridTable,
+        workers: int | None = None,
+        fuel: int = DEFAULT_FUEL,
+        words: int = DEFAULT_WORDS,
+    ) -> None:
+        self._limits = (fuel, words)
+        self._context = multiprocessing.get_context("spawn")
+        self._workers: list[_Worker] = []
+        self._memory: SharedMemory | None = None
+        warm_up()  # compile in the parent: a worker that compiles must not be killed
+        self._shared = self._share(grids)
+        try:
+            for _ in range(workers or default_workers()):
+                self._workers.append(self._start())
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def run(self, code: Code, jobs: npt.NDArray[np.int32]) -> Runs:
+        """Run `jobs`, int32 of (n, 2): index of a program in `code`, index of its input among the grids.
+
+        Results are in the order of the jobs.
+        """
+        order = np.argsort(jobs[:, 0], kind="stable")
+        todo = deque(_chunks(code, jobs[order], order, CHUNK))
+        parts: list[tuple[npt.NDArray[np.int64], Runs]] = []
+        try:
+            while todo or any(worker.chunk for worker in self._workers):
+                for worker in self._workers:
+                    if worker.chunk is None and todo:
+                        self._send(worker, todo.popleft(), todo, parts)
+                ready = wait([worker.connection for worker in self._workers if worker.chunk])
+                for worker in self._workers:
+                    if worker.connection in ready:
+                        self._receive(worker, todo, parts)
+        except BaseException:
+            self.close()
+            raise
+        return _in_order(parts, len(jobs))
+
+    def close(self) -> None:
+        """End the workers and free the shared memory. Idempotent."""
+        for worker in self._workers:
+            worker.connection.close()
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join()
+        self._workers.clear()
+        if self._memory is not None:
+            self._memory.close()
+            self._memory.unlink()
+            self._memory = None
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The workers' process ids."""
+        return [worker.process.pid for worker in self._workers if worker.process.pid is not None]
+
+    def _share(self, grids: GridTable) -> tuple[str, int, int]:
+        parts = [grids.starts.tobytes(), grids.shapes.tobytes(), grids.cells.tobytes()]
+        data = b"".join(parts)
+        self._memory = SharedMemory(create=True, size=max(len(data), 1))
+        self._memory.buf[: len(data)] = data
+        return self._memory.name, len(grids), len(grids.cells)
+
+    def _start(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_work, args=(theirs, self._shared, self._limits), daemon=True)
+        process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+    def _send(self, worker: _Worker, chunk: _Chunk, todo: deque[_Chunk], parts: list) -> None:
+        worker.chunk = chunk
+        try:
+            worker.connection.send((chunk.code.rows, chunk.code.starts, chunk.jobs))
+        except (BrokenPipeError, ConnectionResetError):
+            self._recover(worker, todo, parts)
+
+    def _receive(self, worker: _Worker, todo: deque[_Chunk], parts: list) -> None:
+        try:
+            runs = Runs.from_arrays(worker.connection.recv())
+        except (EOFError, ConnectionResetError):
+            self._recover(worker, todo, parts)
+            return
+        parts.append((worker.chunk.rows, runs))
+        worker.chunk = None
+
+    def _recover(self, worker: _Worker, todo: deque[_Chunk], parts: list) -> None:
+        """Replace a dead worker and put its chunk back, program by program; a single one is the guilty one."""
+        chunk = worker.chunk
+        worker.connection.close()
+        worker.process.join()
+        replacement = self._start()
+        worker.process, worker.connection, worker.chunk = replacement.process, replacement.connection, None
+        if len(chunk.code) > 1:
+            log.warning("a worker died; its %d programs run again, one at a time", len(chunk.code))
+            todo.extendleft(reversed(chunk.split()))
+            return
+        log.error("a program kills its worker; its outcome is `crashed`: bytecode %s", chunk.code.rows.tolist())
+        parts.append((chunk.rows, Runs.failed(len(chunk.rows), Outcome.CRASHED)))
+
+
+def _chunks(code: Code, jobs: npt.NDArray[np.int32], rows: npt.NDArray[np.int64], size: int) -> Iterable[_Chunk]:
+    """Cut a batch, whose jobs are sorted by program, into chunks of `size` programs."""
+    for first in range(0, len(code), size):
+        last = min(first + size, len(code))
+        low, high = np.searchsorted(jobs[:, 0], [first, last])
+        if low < high:
+            part = jobs[low:high] - np.array([first, 0], np.int32)
+            yield _Chunk(code.slice(first, last), part, rows[low:high])
+
+
+def _in_order(parts: Sequence[tuple[npt.NDArray[np.int64], Runs]], n: int) -> Runs:
+    """The results of all parts, each with the rows it belongs to, in the order of rows."""
+    if not parts:
+        return Runs.failed(n, Outcome.CRASHED)
+    rows = np.concatenate([rows for rows, _ in parts])
+    runs = Runs.concatenate([runs for _, runs in parts])
+    return runs.take(np.argsort(rows, kind="stable"))
+
+
+def _work(connection: Connection, shared: tuple[str, int, int], limits: tuple[int, int]) -> None:
+    """A worker's life: run what arrives until the parent hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    name, count, cells = shared
+    # Tracking is the parent's: a tracker of the worker's would unlink the memory when the worker ends.
+    memory = _attach(name)
+    starts_size, shapes_size = 8 * (count + 1), 8 * count
+    grids = GridTable(
+        cells=np.frombuffer(memory.buf, np.int8, cells, starts_size + shapes_size).copy(),
+        starts=np.frombuffer(memory.buf, np.int64, count + 1).copy(),
+        shapes=np.frombuffer(memory.buf, np.int32, 2 * count, starts_size).reshape(count, 2).copy(),
+    )
+    memory.close()
+    machine = Machine(*limits)
+    while True:
+        try:
+            rows, starts, jobs = connection.recv()
+        except (EOFError, ConnectionResetError):
+            return
+        connection.send(machine.run(Code(rows, starts), grids, jobs).arrays())
+
+
+def _attach(name: str) -> SharedMemory:
+    """Shared memory of the parent, which alone unlinks it (spawned children share the parent's tracker)."""
+    return SharedMemory(name=name)

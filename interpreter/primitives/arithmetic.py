@@ -1,0 +1,357 @@
+"""Numbers, pairs, truth values and Python's `<`. Arithmetic works on integers, on pairs, and on one of each."""
+
+from interpreter import layout
+from interpreter.native import inline, outlined
+from interpreter.outcome import Outcome
+from interpreter.table import prim
+from interpreter.types import Any, Boolean, Integer, Numerical, Pair
+from interpreter.values import (
+    INTEGER,
+    INTEGER_BIAS,
+    TYPE_MISMATCH,
+    ZERO_DIVISION,
+    as_integer,
+    boolean,
+    burn,
+    column_of,
+    compare,
+    fail,
+    finish_tuple,
+    handle,
+    int_of,
+    integer,
+    is_integer,
+    is_pair,
+    is_set,
+    items,
+    new_items,
+    offset,
+    pair_of,
+    push,
+    row_of,
+    same,
+    truth,
+)
+
+ADD, SUBTRACT, MULTIPLY, DIVIDE = range(4)
+DEPTH, TOP, MAX_DEPTH = layout.DEPTH, layout.TOP, layout.MAX_DEPTH
+TOO_DEEP = int(Outcome.TOO_DEEP)
+
+
+# ------------------------------------------------------------------------------------------- helpers
+
+
+@inline
+def small(v):
+    """The INTEGER of a number that is known to fit."""
+    return handle(INTEGER, v + INTEGER_BIAS)
+
+
+@inline
+def operate(A, operation, a, b):
+    if operation == ADD:
+        return a + b
+    if operation == SUBTRACT:
+        return a - b
+    if operation == MULTIPLY:
+        return a * b
+    if b == 0:
+        fail(A, ZERO_DIVISION)
+        return 0
+    return a // b
+
+
+@inline
+def components(x):
+    """Row and column of a pair; an integer stands for both."""
+    if is_pair(x):
+        return row_of(x), column_of(x)
+    return int_of(x), int_of(x)
+
+
+@inline
+def is_numeric(x):
+    return is_integer(x) or is_pair(x)
+
+
+@inline
+def numeric(A, operation, a, b):
+    """Apply an operation to integers, and to pairs component by component."""
+    if is_integer(a) and is_integer(b):
+        return integer(A, operate(A, operation, int_of(a), int_of(b)))
+    if is_numeric(a) and is_numeric(b):
+        ai, aj = components(a)
+        bi, bj = components(b)
+        return pair_of(A, operate(A, operation, ai, bi), operate(A, operation, aj, bj))
+    return tuple_of(A, operate_parts(A, operation, a, b, 0), operate_parts(A, operation, a, b, 1))
+
+
+@outlined
+def operate_parts(A, operation, a, b, k):
+    """Apply an operation to item `k` of each, as Python does: `+` joins tuples, `*` repeats them."""
+    x = part(A, a, k)
+    y = part(A, b, k)
+    if is_integer(x) and is_integer(y):
+        return integer(A, operate(A, operation, int_of(x), int_of(y)))
+    if is_set(x) or is_set(y):
+        return fail(A, TYPE_MISMATCH)
+    if operation == ADD:
+        return finish_tuple(A, joined(A, x, y))
+    if operation != MULTIPLY:
+        return fail(A, TYPE_MISMATCH)
+    return finish_tuple(A, repeated(A, y, int_of(x)) if is_integer(x) else repeated(A, x, as_integer(A, y)))
+
+
+@outlined
+def part(A, x, k):
+    """Item `k` (0 or 1) of a tuple of two or more items; an integer is all of its parts."""
+    if is_integer(x):
+        return x
+    if is_pair(x):
+        return small(row_of(x) if k == 0 else column_of(x))
+    block = items(A, x)
+    if is_set(x) or A[block] < 2:
+        return fail(A, TYPE_MISMATCH)
+    return A[block + 1 + k]
+
+
+@outlined
+def append(A, block, source):
+    """Push all items of the block `source`; returns `block`."""
+    for k in range(1, A[source] + 1):
+        push(A, block, A[source + k])
+    return block
+
+
+@outlined
+def joined(A, a, b):
+    """A fresh block of the items of `a` and those of `b`."""
+    left = items(A, a)
+    right = items(A, b)
+    block = append(A, new_items(A, A[left] + A[right]), left)
+    return append(A, block, right)
+
+
+@outlined
+def repeated(A, x, n):
+    """A fresh block of the items of `x`, `n` times over."""
+    source = items(A, x)
+    block = new_items(A, max(n * A[source], 0))
+    while A[block] < capacity(A, block):
+        append(A, block, source)
+    return block
+
+
+@inline
+def capacity(A, block):
+    """How many items a fresh block was made for: 0 where its allocation was refused."""
+    return A[block - 1]
+
+
+@outlined
+def tuple_of(A, a, b):
+    """The tuple of two values."""
+    if is_integer(a) and is_integer(b):
+        return pair_of(A, int_of(a), int_of(b))
+    block = new_items(A, 2)
+    push(A, block, a)
+    push(A, block, b)
+    return finish_tuple(A, block)
+
+
+@outlined
+def less(A, a, b):
+    """Python's `a < b` as 0 or 1: numbers, tuples item by item, sets by inclusion; fails on mixed kinds."""
+    if (is_integer(a) and is_integer(b)) or (is_pair(a) and is_pair(b)):
+        return 1 if a < b else 0
+    if is_set(a) and is_set(b):
+        return is_proper_subset(A, offset(a), offset(b))
+    if is_set(a) or is_set(b):
+        fail(A, TYPE_MISMATCH)
+        return 0
+    if A[DEPTH] >= MAX_DEPTH:
+        fail(A, TOO_DEEP)
+        return 0
+    mark = A[TOP]
+    A[DEPTH] += 1
+    result = tuple_less(A, items(A, a), items(A, b))
+    A[DEPTH] -= 1
+    A[TOP] = mark
+    return result
+
+
+@inline
+def tuple_less(A, p, q):
+    for k in range(1, min(A[p], A[q]) + 1):
+        if not same(A, A[p + k], A[q + k]):
+            return less(A, A[p + k], A[q + k])
+    return 1 if A[p] < A[q] else 0
+
+
+@inline
+def is_proper_subset(A, p, q):
+    if not burn(A, A[q] >> 3):
+        return 0
+    at = 1
+    for k in range(1, A[p] + 1):
+        while at <= A[q] and compare(A, A[q + at], A[p + k]) < 0:
+            at += 1
+        if at > A[q] or not same(A, A[q + at], A[p + k]):
+            return 0
+    return 1 if A[p] < A[q] else 0
+
+
+# ------------------------------------------------------------------------------------------- numbers
+
+
+@prim
+def identity(A, x: Any) -> Any:
+    """`x` itself."""
+    return x
+
+
+@prim
+def add(A, a: Numerical, b: Numerical) -> Numerical:
+    """Sum."""
+    return numeric(A, ADD, a, b)
+
+
+@prim
+def subtract(A, a: Numerical, b: Numerical) -> Numerical:
+    """Difference."""
+    return numeric(A, SUBTRACT, a, b)
+
+
+@prim
+def multiply(A, a: Numerical, b: Numerical) -> Numerical:
+    """Product."""
+    return numeric(A, MULTIPLY, a, b)
+
+
+@prim
+def divide(A, a: Numerical, b: Numerical) -> Numerical:
+    """Quotient, rounded down."""
+    return numeric(A, DIVIDE, a, b)
+
+
+@prim
+def invert(A, x: Numerical) -> Numerical:
+    """`x` with its sign changed."""
+    return numeric(A, SUBTRACT, small(0), x)
+
+
+@prim
+def double(A, x: Numerical) -> Numerical:
+    """Twice `x`."""
+    return numeric(A, MULTIPLY, x, small(2))
+
+
+@prim
+def halve(A, x: Numerical) -> Numerical:
+    """Half of `x`, rounded down."""
+    return numeric(A, DIVIDE, x, small(2))
+
+
+@prim
+def increment(A, x: Numerical) -> Numerical:
+    """`x` plus one."""
+    return numeric(A, ADD, x, small(1))
+
+
+@prim
+def decrement(A, x: Numerical) -> Numerical:
+    """`x` minus one."""
+    return numeric(A, SUBTRACT, x, small(1))
+
+
+@prim
+def sign(A, x: Numerical) -> Numerical:
+    """-1, 0 or 1 by the sign of `x`."""
+    if is_integer(x):
+        return small(sign_of(int_of(x)))
+    i = as_integer(A, part(A, x, 0))
+    j = as_integer(A, part(A, x, 1))
+    return pair_of(A, sign_of(i), sign_of(j))
+
+
+@inline
+def sign_of(v):
+    return (v > 0) - (v < 0)
+
+
+@prim
+def crement(A, x: Numerical) -> Numerical:
+    """`x` one step further from zero; zero stays."""
+    return numeric(A, ADD, x, sign(A, x))
+
+
+# -------------------------------------------------------------------------------------- truth values
+
+
+@prim
+def even(A, x: Integer) -> Boolean:
+    """Whether `x` is even."""
+    return boolean(as_integer(A, x) & 1 == 0)
+
+
+@prim
+def positive(A, x: Integer) -> Boolean:
+    """Whether `x` is greater than zero."""
+    return boolean(as_integer(A, x) > 0)
+
+
+@prim
+def greater(A, a: Integer, b: Integer) -> Boolean:
+    """Whether `a` is greater than `b`, as Python orders them."""
+    return small(less(A, b, a))
+
+
+@prim
+def equality(A, a: Any, b: Any) -> Boolean:
+    """Whether `a` and `b` are equal."""
+    return boolean(same(A, a, b))
+
+
+@prim
+def flip(A, condition: Boolean) -> Boolean:
+    """Logical not."""
+    return boolean(not truth(A, condition))
+
+
+@prim
+def both(A, a: Boolean, b: Boolean) -> Boolean:
+    """Logical and: `a` if it is false, else `b`."""
+    return b if truth(A, a) else a
+
+
+@prim
+def either(A, a: Boolean, b: Boolean) -> Boolean:
+    """Logical or: `a` if it is true, else `b`."""
+    return a if truth(A, a) else b
+
+
+@prim
+def branch(A, condition: Boolean, a: Any, b: Any) -> Any:
+    """`a` if `condition` is true, else `b`."""
+    return a if truth(A, condition) else b
+
+
+# --------------------------------------------------------------------------------------------- pairs
+
+
+@prim
+def astuple(A, a: Integer, b: Integer) -> Pair:
+    """The tuple of `a` and `b`."""
+    return tuple_of(A, a, b)
+
+
+@prim
+def toivec(A, i: Integer) -> Pair:
+    """The vertical vector (`i`, 0)."""
+    return tuple_of(A, i, small(0))
+
+
+@prim
+def tojvec(A, j: Integer) -> Pair:
+    """The horizontal vector (0, `j`)."""
+    return tuple_of(A, small(0), j)

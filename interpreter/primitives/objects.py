@@ -1,0 +1,386 @@
+"""Finding things in grids: cells by colour, connected objects, occurrences, frontiers.
+
+Everything here is emitted in canonical order, by scanning grids in reading order.
+"""
+
+from interpreter.native import inline, outlined
+from interpreter.primitives.colors import mostcolor
+from interpreter.primitives.shapes import tall, wide
+from interpreter.table import prim
+from interpreter.types import Boolean, Grid, Indices, Integer, Object, Objects, Patch
+from interpreter.values import (
+    COLOR_BIAS,
+    COLOR_LIMIT,
+    EMPTY,
+    EMPTY_CONTAINER,
+    ERROR,
+    GRID,
+    LEFT_COLUMN,
+    NOTHING,
+    OUT_OF_RANGE,
+    SET,
+    TOP_ROW,
+    TUPLE,
+    TYPE_MISMATCH,
+    allocate,
+    area,
+    bounds,
+    burn,
+    cell_of,
+    color_of,
+    column_of,
+    fail,
+    finish_set,
+    get,
+    get_at,
+    handle,
+    in_grid,
+    int_of,
+    is_cell,
+    is_integer,
+    items,
+    location,
+    location_of,
+    new_grid,
+    new_items,
+    offset,
+    ordered_set,
+    pair_of,
+    push,
+    row_of,
+    tag,
+    truth,
+)
+
+NO_COLOR = 1 << 40  # a number that no cell of a grid holds
+
+
+@outlined
+def hollow_block(A, x):
+    """The block of a grid without columns, which is a tuple of empty tuples; fails on anything else."""
+    rows = offset(x) if tag(x) == TUPLE else EMPTY
+    if tag(x) != TUPLE:
+        fail(A, TYPE_MISMATCH)
+    for k in range(1, A[rows] + 1):
+        if tag(A[rows + k]) != TUPLE or A[offset(A[rows + k])] != 0:
+            fail(A, TYPE_MISMATCH)
+            return EMPTY
+    return new_grid(A, A[rows], 0)
+
+
+@inline
+def grid_block(A, x):
+    """The block of a grid, which may lack cells; fails (and returns the empty grid) if `x` is none."""
+    return offset(x) if tag(x) == GRID else hollow_block(A, x)
+
+
+@inline
+def solid_block(A, x):
+    """The block of a grid; fails also on the empty tuple, which has no first row to tell its width."""
+    grid = grid_block(A, x)
+    if A[grid] == 0:
+        fail(A, EMPTY_CONTAINER)
+    return grid
+
+
+@inline
+def color_sought(x):
+    """The colour to compare cells with: no cell equals a value that is no integer."""
+    return int_of(x) if is_integer(x) else NO_COLOR
+
+
+# ------------------------------------------------------------------------------------------- cells
+
+
+@prim
+def asindices(A, grid: Grid) -> Indices:
+    """The locations of all cells of `grid`."""
+    block = grid_block(A, grid)
+    found = new_items(A, area(A, block))
+    for i in range(A[block]):
+        for j in range(A[block + 1]):
+            push(A, found, pair_of(A, i, j))
+    return ordered_set(found)
+
+
+@prim
+def ofcolor(A, grid: Grid, color: Integer) -> Indices:
+    """The locations of the cells of `grid` that have `color`."""
+    block = grid_block(A, grid)
+    sought = color_sought(color)
+    burn(A, area(A, block))
+    count = 0
+    for k in range(area(A, block)):
+        count += get(A, block, k) == sought
+    found = new_items(A, count)
+    for i in range(A[block]):
+        for j in range(A[block + 1]):
+            if get_at(A, block, i, j) == sought:
+                push(A, found, pair_of(A, i, j))
+    return ordered_set(found)
+
+
+@inline
+def cells_within(A, grid, top, bottom, left, right):
+    """The cells of a grid block in rows top..bottom - 1 of columns left..right - 1, as an object."""
+    found = new_items(A, (bottom - top) * (right - left))
+    for i in range(top, bottom):
+        for j in range(left, right):
+            push(A, found, cell_of(A, get_at(A, grid, i, j), i, j))
+    return ordered_set(found)
+
+
+@prim
+def asobject(A, grid: Grid) -> Object:
+    """All cells of `grid` as one object."""
+    block = grid_block(A, grid)
+    return cells_within(A, block, 0, A[block], 0, A[block + 1])
+
+
+@prim
+def toobject(A, patch: Patch, grid: Grid) -> Object:
+    """The cells of `grid` at the locations of `patch` that lie in it."""
+    block = solid_block(A, grid)
+    cells = items(A, patch)
+    found = new_items(A, A[cells])
+    for k in range(A[cells]):
+        at = location(A, A[cells + 1 + k])
+        i = row_of(at)
+        j = column_of(at)
+        if in_grid(A, block, i, j):
+            push(A, found, cell_of(A, get_at(A, block, i, j), i, j))
+    return finish_set(A, found)
+
+
+# ----------------------------------------------------------------------------------------- objects
+
+
+@inline
+def root(A, parents, label):
+    """The smallest label of the region of `label`; halves the path to it."""
+    while A[parents + label] != label:
+        A[parents + label] = A[parents + A[parents + label]]
+        label = A[parents + label]
+    return label
+
+
+@inline
+def unite(A, parents, a, b):
+    """Make the regions of labels `a` and `b` one; returns its label. Label 0 is no region."""
+    if a == 0 or a == b:
+        return b
+    a = root(A, parents, a)
+    b = root(A, parents, b)
+    A[parents + max(a, b)] = min(a, b)
+    return min(a, b)
+
+
+@inline
+def label_cells(A, grid, keys, labels, parents, sizes, background, univalued, diagonal):
+    """Give each cell that is no background a label, united with its neighbours of the same key before it.
+
+    Rows of `keys` and `labels` are one word longer than the grid's, and start one row down: a column
+    and a row of keys that equal none stand for the border. Returns the number of labels.
+    """
+    stride = A[grid + 1] + 1
+    for p in range(stride + 1):
+        A[keys + p] = NO_COLOR
+    count = 0
+    at = grid + 2
+    for i in range(A[grid]):
+        first = (i + 1) * stride + 1
+        for p in range(first, first + stride - 1):
+            color = A[at]
+            at += 1
+            if color == background:
+                A[keys + p] = NO_COLOR
+                continue
+            key = color if univalued else 0
+            label = 0
+            if A[keys + p - stride] == key:
+                label = A[labels + p - stride]
+            elif diagonal:
+                if A[keys + p - stride + 1] == key:
+                    label = A[labels + p - stride + 1]
+                if A[keys + p - stride - 1] == key:
+                    label = unite(A, parents, label, A[labels + p - stride - 1])
+            if A[keys + p - 1] == key:
+                label = unite(A, parents, label, A[labels + p - 1])
+            if label == 0:
+                count += 1
+                label = count
+                A[parents + label] = label
+                A[sizes + label] = 0
+            A[keys + p] = key
+            A[labels + p] = label
+            A[sizes + label] += 1
+        A[keys + first + stride - 1] = NO_COLOR
+    return count
+
+
+@inline
+def new_regions(A, parents, sizes, count):
+    """An unfilled object for each region, in order; replaces each label's size by its object's block."""
+    regions = 0
+    for label in range(1, count + 1):
+        first = A[parents + A[parents + label]]
+        A[parents + label] = first
+        if first == label:
+            regions += 1
+        else:
+            A[sizes + first] += A[sizes + label]
+    found = new_items(A, regions)
+    for label in range(1, count + 1):
+        if A[parents + label] == label:
+            A[sizes + label] = new_items(A, A[sizes + label])
+            push(A, found, handle(SET, A[sizes + label]))
+        else:
+            A[sizes + label] = A[sizes + A[parents + label]]
+    return found
+
+
+@prim
+def objects(A, grid: Grid, univalued: Boolean, diagonal: Boolean, without_background: Boolean) -> Objects:
+    """The connected regions of `grid`, of one colour each if `univalued`, joined at corners too if `diagonal`.
+
+    `without_background` leaves the cells of the most common colour out.
+    """
+    block = solid_block(A, grid)
+    background = int_of(mostcolor(A, grid)) if truth(A, without_background) else NO_COLOR
+    stride = A[block + 1] + 1
+    padded = (A[block] + 1) * stride + 1
+    cells = area(A, block) + 1
+    keys = allocate(A, 2 * (padded + cells))
+    if keys == 0:
+        return NOTHING
+    labels = keys + padded
+    parents = labels + padded
+    sizes = parents + cells
+    count = label_cells(A, block, keys, labels, parents, sizes, background, truth(A, univalued), truth(A, diagonal))
+    found = new_regions(A, parents, sizes, count)
+    for i in range(A[block]):
+        for j in range(A[block + 1]):
+            p = (i + 1) * stride + 1 + j
+            if A[keys + p] != NO_COLOR:
+                push(A, A[sizes + A[labels + p]], cell_of(A, get_at(A, block, i, j), i, j))
+    return ordered_set(found)
+
+
+@outlined
+def cells_by_color(A, grid, background):
+    """One object for each colour of a grid block but `background`."""
+    burn(A, area(A, grid))
+    blocks = allocate(A, COLOR_BIAS + COLOR_LIMIT + 1)
+    if blocks == 0:
+        return NOTHING
+    for k in range(COLOR_BIAS + COLOR_LIMIT + 1):
+        A[blocks + k] = 0
+    colors = 0
+    for k in range(area(A, grid)):
+        color = get(A, grid, k)
+        if color < -COLOR_BIAS or color > COLOR_LIMIT:
+            return fail(A, OUT_OF_RANGE)
+        colors += A[blocks + COLOR_BIAS + color] == 0
+        A[blocks + COLOR_BIAS + color] -= 1  # minus the number of cells, until their block is there
+    found = new_items(A, colors)
+    for i in range(A[grid]):
+        for j in range(A[grid + 1]):
+            color = get_at(A, grid, i, j)
+            if color == background:
+                continue
+            slot = blocks + COLOR_BIAS + color
+            if A[slot] < 0:
+                A[slot] = new_items(A, -A[slot])
+                push(A, found, handle(SET, A[slot]))
+            push(A, A[slot], cell_of(A, color, i, j))
+    return ordered_set(found)
+
+
+@prim
+def partition(A, grid: Grid) -> Objects:
+    """One object for each colour of `grid`."""
+    return cells_by_color(A, grid_block(A, grid), NO_COLOR)
+
+
+@prim
+def fgpartition(A, grid: Grid) -> Objects:
+    """One object for each colour of `grid` but the most common one."""
+    return cells_by_color(A, grid_block(A, grid), int_of(mostcolor(A, grid)))
+
+
+# ------------------------------------------------------------------------ occurrences and frontiers
+
+
+@inline
+def occurs(A, grid, cells, down, across):
+    """Whether all `cells`, shifted, are cells of the grid block; charges a step for each one looked at."""
+    for k in range(A[cells]):
+        cell = A[cells + 1 + k]
+        if not is_cell(cell):
+            fail(A, TYPE_MISMATCH)
+            return False
+        at = location_of(cell)
+        i = row_of(at) + down
+        j = column_of(at) + across
+        if not in_grid(A, grid, i, j) or get_at(A, grid, i, j) != color_of(cell):
+            burn(A, k + 1)
+            return False
+    return burn(A, A[cells] + 1)
+
+
+@prim
+def occurrences(A, grid: Grid, obj: Object) -> Indices:
+    """The locations of the upper left corners of copies of `obj` in `grid`."""
+    block = solid_block(A, grid)
+    rows = A[block] - tall(A, obj) + 1
+    columns = A[block + 1] - wide(A, obj) + 1
+    cells = items(A, obj)
+    bounds(A, obj)
+    top = A[TOP_ROW]
+    left = A[LEFT_COLUMN]
+    found = new_items(A, max(rows, 0) * max(columns, 0))
+    if found == EMPTY:
+        return NOTHING
+    for i in range(rows):
+        for j in range(columns):
+            if occurs(A, block, cells, i - top, j - left):
+                push(A, found, pair_of(A, i, j))
+            elif A[ERROR] != 0:
+                return NOTHING
+    return ordered_set(found)
+
+
+@outlined
+def is_uniform(A, first, step, n):
+    """Whether the `n` words at `first`, `first + step`, ... are one colour: a row or a column of a grid."""
+    for k in range(1, n):
+        if A[first + k * step] != A[first]:
+            return 0
+    return 1 if n > 0 else 0
+
+
+@inline
+def row_is_uniform(A, grid, i):
+    return is_uniform(A, grid + 2 + i * A[grid + 1], 1, A[grid + 1]) != 0
+
+
+@inline
+def column_is_uniform(A, grid, j):
+    return is_uniform(A, grid + 2 + j, A[grid + 1], A[grid]) != 0
+
+
+@prim
+def frontiers(A, grid: Grid) -> Objects:
+    """The rows and columns of `grid` that have one colour, as objects."""
+    block = solid_block(A, grid)
+    height = A[block]
+    width = A[block + 1]
+    burn(A, 2 * area(A, block))
+    found = new_items(A, height + width)
+    for i in range(height):
+        if row_is_uniform(A, block, i):
+            push(A, found, cells_within(A, block, i, i + 1, 0, width))
+    for j in range(width):
+        if column_is_uniform(A, block, j):
+            push(A, found, cells_within(A, block, 0, height, j, j + 1))
+    return finish_set(A, found)

@@ -1,0 +1,188 @@
+"""Changing cells: filling, painting, recolouring, making canvases."""
+
+from interpreter.native import inline, outlined
+from interpreter.primitives.colors import mostcolor
+from interpreter.primitives.objects import (
+    color_sought,
+    column_is_uniform,
+    grid_block,
+    row_is_uniform,
+    solid_block,
+)
+from interpreter.primitives.patches import shift
+from interpreter.table import prim
+from interpreter.types import Grid, Integer, Object, Pair, Patch
+from interpreter.values import (
+    NOTHING,
+    OUT_OF_RANGE,
+    TYPE_MISMATCH,
+    area,
+    as_integer,
+    as_pair,
+    burn,
+    color_of,
+    column_of,
+    copy_grid,
+    fail,
+    finish_grid,
+    get,
+    get_at,
+    in_grid,
+    integer,
+    is_cell,
+    items,
+    location,
+    new_grid,
+    new_items,
+    push,
+    put,
+    row_of,
+)
+
+OWN = 0  # instead of a colour: each cell's own
+ANYWHERE = 0  # instead of a colour: on any
+
+
+@outlined
+def brush(A, grid, patch, color, under):
+    """Paint a patch on a fresh grid block, where its cells have colour `under`; the grid's value.
+
+    `color` and `under` are INTEGER handles, or OWN and ANYWHERE. A cell outside the grid is left out.
+    """
+    cells = items(A, patch)
+    burn(A, A[cells])
+    for k in range(A[cells]):
+        item = A[cells + 1 + k]
+        if color == OWN and not is_cell(item):
+            fail(A, TYPE_MISMATCH)
+            break
+        at = location(A, item)
+        i = row_of(at)
+        j = column_of(at)
+        if in_grid(A, grid, i, j) and (under == ANYWHERE or get_at(A, grid, i, j) == as_integer(A, under)):
+            put(A, grid, i * A[grid + 1] + j, color_of(item) if color == OWN else as_integer(A, color))
+    return finish_grid(A, grid)
+
+
+@inline
+def copied(A, x):
+    """A fresh copy of a grid's block."""
+    return copy_grid(A, solid_block(A, x))
+
+
+@prim
+def fill(A, grid: Grid, color: Integer, patch: Patch) -> Grid:
+    """`grid` with `color` at the locations of `patch`."""
+    return brush(A, copied(A, grid), patch, color, ANYWHERE)
+
+
+@prim
+def paint(A, grid: Grid, obj: Object) -> Grid:
+    """`grid` with the cells of `obj`."""
+    return brush(A, copied(A, grid), obj, OWN, ANYWHERE)
+
+
+@prim
+def underfill(A, grid: Grid, color: Integer, patch: Patch) -> Grid:
+    """`grid` with `color` at those locations of `patch` that have the most common colour."""
+    return brush(A, copied(A, grid), patch, color, mostcolor(A, grid))
+
+
+@prim
+def underpaint(A, grid: Grid, obj: Object) -> Grid:
+    """`grid` with those cells of `obj` that fall on the most common colour."""
+    return brush(A, copied(A, grid), obj, OWN, mostcolor(A, grid))
+
+
+@prim
+def cover(A, grid: Grid, patch: Patch) -> Grid:
+    """`grid` with the most common colour at the locations of `patch`."""
+    return brush(A, copied(A, grid), patch, mostcolor(A, grid), ANYWHERE)
+
+
+@prim
+def move(A, grid: Grid, obj: Object, direction: Pair) -> Grid:
+    """`grid` with `obj` covered, and painted again `direction` further."""
+    covered = grid_block(A, cover(A, grid, obj))
+    return brush(A, covered, shift(A, obj, direction), OWN, ANYWHERE)
+
+
+@prim
+def replace(A, grid: Grid, old: Integer, new: Integer) -> Grid:
+    """`grid` with colour `old` turned into `new`."""
+    block = copy_grid(A, grid_block(A, grid))
+    sought = color_sought(old)
+    for k in range(area(A, block)):
+        if get(A, block, k) == sought:
+            put(A, block, k, as_integer(A, new))
+    return finish_grid(A, block)
+
+
+@prim
+def switch(A, grid: Grid, a: Integer, b: Integer) -> Grid:
+    """`grid` with colours `a` and `b` exchanged."""
+    block = copy_grid(A, grid_block(A, grid))
+    first = color_sought(a)
+    second = color_sought(b)
+    for k in range(area(A, block)):
+        color = get(A, block, k)
+        if color == first:
+            put(A, block, k, as_integer(A, b))
+        elif color == second:
+            put(A, block, k, as_integer(A, a))
+    return finish_grid(A, block)
+
+
+@prim
+def cellwise(A, a: Grid, b: Grid, fallback: Integer) -> Grid:
+    """The cells on which `a` and `b` agree, and `fallback` elsewhere; `b` must be as large as `a`."""
+    block = copied(A, a)
+    other = grid_block(A, b)
+    if A[other] < A[block] or A[other + 1] < A[block + 1]:
+        return fail(A, OUT_OF_RANGE)
+    for i in range(A[block]):
+        for j in range(A[block + 1]):
+            if get_at(A, block, i, j) != get_at(A, other, i, j):
+                put(A, block, i * A[block + 1] + j, as_integer(A, fallback))
+    return finish_grid(A, block)
+
+
+@prim
+def canvas(A, color: Integer, dimensions: Pair) -> Grid:
+    """A grid of one colour."""
+    size = as_pair(A, dimensions)
+    block = new_grid(A, row_of(size), column_of(size))
+    value = as_integer(A, color)
+    for k in range(area(A, block)):
+        put(A, block, k, value)
+    return finish_grid(A, block)
+
+
+@prim
+def index(A, grid: Grid, place: Pair) -> Integer:
+    """The colour at `place`; None outside the grid."""
+    block = solid_block(A, grid)
+    at = as_pair(A, place)
+    if not in_grid(A, block, row_of(at), column_of(at)):
+        return NOTHING
+    return integer(A, get_at(A, block, row_of(at), column_of(at)))
+
+
+@prim
+def compress(A, grid: Grid) -> Grid:
+    """`grid` without the rows and columns that have one colour."""
+    block = grid_block(A, grid)
+    burn(A, 2 * area(A, block))
+    rows = new_items(A, A[block])
+    for i in range(A[block]):
+        if not row_is_uniform(A, block, i):
+            push(A, rows, i)
+    columns = new_items(A, A[block + 1])
+    for j in range(A[block + 1]):
+        if not column_is_uniform(A, block, j):
+            push(A, columns, j)
+    kept = new_grid(A, A[rows], A[columns])
+    for i in range(A[kept]):
+        for j in range(A[kept + 1]):
+            put(A, kept, i * A[kept + 1] + j, get_at(A, block, A[rows + 1 + i], A[columns + 1 + j]))
+    return finish_grid(A, kept)

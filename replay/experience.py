@@ -1,0 +1,267 @@
+"""An experience: a program, and the task that it did solve.
+
+Hindsight relabelling keeps the demonstration inputs of a task but replaces their targets with the outputs
+that the program really produced, so that every program with a valid output is a correct example of something.
+
+Bytes of a record: one byte of schema version, then msgpack. An experience is a map of its fields by name and
+its insertion number; a task is an array of grids; a grid is a byte string: height, width, then one byte a cell,
+row by row. Programs are canonical text, never opcodes, so that a new primitive leaves every record readable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeVar
+
+import msgpack
+import numpy as np
+
+from interpreter.grids import Grid, is_valid
+
+SCHEMA_VERSION = 1
+KEY_BYTES = 16
+
+
+class ReplayError(ValueError):
+    """Something wrong with a replay store or a record; the message is one line and says what would be right."""
+
+
+class Origin(StrEnum):
+    """Where a program came from: the policy's samples, or mutation (seed programs included)."""
+
+    POLICY = "policy"
+    MUTATED = "mutated"
+
+
+@dataclass(frozen=True, eq=False)
+class Experience:
+    """One training example: `program` maps the inputs `pairs` of `task` to `outputs`.
+
+    Two experiences are equal when their records are. Raises `ReplayError` for fields that do not fit together.
+    """
+
+    task: str
+    """id of the parent task"""
+    program: str
+    """canonical text"""
+    pairs: tuple[int, ...]
+    """indices of the task's demonstration inputs that are kept, ascending"""
+    outputs: tuple[Grid, ...]
+    """for each of `pairs`, the output that the program really produced"""
+    origin: Origin
+    priority: float
+    """demonstration performance: share of the task's demonstrations that the program matches exactly, 0..1"""
+    meta_iteration: int
+    policy_version: int
+
+    def __post_init__(self) -> None:
+        if not self.pairs or len(self.pairs) != len(self.outputs):
+            raise ReplayError(
+                f"task {self.task}: {len(self.pairs)} pairs with {len(self.outputs)} outputs (one output for each, "
+                "at least one)"
+            )
+        if self.pairs[0] < 0 or any(a >= b for a, b in zip(self.pairs, self.pairs[1:], strict=False)):
+            raise ReplayError(f"task {self.task}: pairs must be distinct indices in ascending order, not {self.pairs}")
+        if not 0.0 <= self.priority <= 1.0:
+            raise ReplayError(f"task {self.task}: priority must be within 0..1, not {self.priority}")
+
+    @property
+    def key(self) -> bytes:
+        """What the experience is stored under, see `experience_key`."""
+        return experience_key(self.task, self.program)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Experience):
+            return NotImplemented
+        return pack_experience(self, 0) == pack_experience(other, 0)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+def experience_key(task: str, program: str) -> bytes:
+    """Hash of a parent task and a canonical program, 16 bytes: one record for each such pair."""
+    # Canonical text holds no NUL, so the last NUL parts the two.
+    return hashlib.blake2b(f"{task}\0{program}".encode(), digest_size=KEY_BYTES).digest()
+
+
+def relabel(
+    task: str,
+    program: str,
+    outputs: Sequence[Grid | None],
+    targets: Sequence[Grid],
+    origin: Origin,
+    meta_iteration: int,
+    policy_version: int,
+) -> Experience | None:
+    """The experience of a program that ran on all demonstrations of `task`, or None if no pair is left.
+
+    `outputs` and `targets` have one entry for each demonstration, in order. Pairs whose output is None or no
+    valid grid are dropped. Priority is the share of all demonstrations, dropped ones included, whose output
+    equals its target. Outputs are copied, so they may be views of a buffer that is reused.
+    """
+    if not targets or len(outputs) != len(targets):
+        raise ReplayError(f"task {task}: {len(outputs)} outputs for {len(targets)} demonstrations (one for each)")
+    kept = [(pair, output) for pair, output in enumerate(outputs) if output is not None and is_valid(output)]
+    if not kept:
+        return None
+    matches = sum(np.array_equal(output, targets[pair]) for pair, output in kept)
+    return Experience(
+        task=task,
+        program=program,
+        pairs=tuple(pair for pair, _ in kept),
+        outputs=tuple(_own(output) for _, output in kept),
+        origin=Origin(origin),
+        priority=matches / len(targets),
+        meta_iteration=meta_iteration,
+        policy_version=policy_version,
+    )
+
+
+def _own(grid: Grid) -> Grid:
+    copy = np.array(grid, dtype=np.int8, order="C")
+    copy.setflags(write=False)
+    return copy
+
+
+def best_by_key(experiences: Iterable[Experience]) -> dict[bytes, Experience]:
+    """By key, the experience with the highest priority, the first among equals."""
+    best: dict[bytes, Experience] = {}
+    for experience in experiences:
+        key = experience.key
+        if key not in best or experience.priority > best[key].priority:
+            best[key] = experience
+    return best
+
+
+def check_inputs(task: str, inputs: Sequence[Grid]) -> None:
+    """Raise `ReplayError` unless `inputs` can be the demonstration inputs of a task."""
+    if not inputs:
+        raise ReplayError(f"task {task}: no demonstration inputs (at least one)")
+    if not all(is_valid(grid) for grid in inputs):
+        raise ReplayError(f"task {task}: an input is no valid grid (1..30 x 1..30 cells, colours 0..9)")
+
+
+def check_pairs(experience: Experience, inputs: int) -> None:
+    """Raise `ReplayError` unless the experience's pairs are among the `inputs` demonstrations of its task."""
+    if experience.pairs[-1] >= inputs:
+        raise ReplayError(
+            f"experience {experience.key.hex()}: pair {experience.pairs[-1]} of task {experience.task}, "
+            f"which has {inputs} demonstration inputs"
+        )
+
+
+def summarize(experiences: Iterable[Experience]) -> dict[str, Any]:
+    """Figures of experiences for people, fit for JSON.
+
+    `priorities` counts by tenths, named by the lower bound ("1.0": every demonstration is matched);
+    `meta_iterations` counts by the meta-iteration that found the experience; program length is in characters.
+    """
+    counts = Counter({origin.value: 0 for origin in Origin})
+    tenths: Counter[int] = Counter()
+    meta_iterations: Counter[int] = Counter()
+    programs: set[bytes] = set()
+    characters = 0
+    for experience in experiences:
+        counts[experience.origin.value] += 1
+        tenths[int(experience.priority * 10)] += 1
+        meta_iterations[experience.meta_iteration] += 1
+        programs.add(experience_key("", experience.program))
+        characters += len(experience.program)
+    total = counts.total()
+    return {
+        "experiences": total,
+        "counts": dict(counts),
+        "distinct_programs": len(programs),
+        "priorities": {f"{tenth / 10:.1f}": tenths[tenth] for tenth in range(11)},
+        "mean_program_length": characters / total if total else 0.0,
+        "meta_iterations": dict(sorted(meta_iterations.items())),
+    }
+
+
+# Records as bytes
+
+
+class Rank(NamedTuple):
+    """What draws and eviction need to know of a stored experience."""
+
+    insertion: int
+    """ascending with the time of writing"""
+    priority: float
+    origin: Origin
+
+
+T = TypeVar("T")
+
+_FIELDS = tuple(field.name for field in fields(Experience))
+_VERSION = bytes((SCHEMA_VERSION,))
+
+
+def pack(value: object) -> bytes:
+    """Schema version and msgpack of `value`; grids may stand anywhere in it. `ReplayError` for an invalid grid."""
+    return _VERSION + msgpack.packb(value, default=_pack_grid)
+
+
+def unpack(raw: bytes, what: str, build: Callable[[Any], T]) -> T:
+    """What `build` makes of the value in a record: tuples come back as lists, grids as byte strings.
+
+    Raises `ReplayError`, naming `what`, for a foreign schema version and for anything that cannot be built.
+    """
+    if raw[:1] != _VERSION:
+        version = raw[0] if raw else "none"
+        raise ReplayError(
+            f"{what}: schema version {version}, but this codeit reads {SCHEMA_VERSION}; use the one that wrote it"
+        )
+    try:
+        return build(msgpack.unpackb(raw[1:], strict_map_key=False))
+    except (LookupError, TypeError, ValueError) as error:
+        raise ReplayError(f"{what}: the record is damaged ({error})") from error
+
+
+def _pack_grid(grid: object) -> bytes:
+    if not isinstance(grid, np.ndarray):
+        raise TypeError(f"a replay record cannot hold a {type(grid).__name__}: {grid!r}")
+    if not is_valid(grid):
+        raise ReplayError(f"not a grid of 1..30 x 1..30 cells with colours 0..9: shape {grid.shape}")
+    return bytes(grid.shape) + grid.astype(np.int8).tobytes()
+
+
+def unpack_grid(raw: bytes) -> Grid:
+    """A read-only grid from its bytes. Checks the size, not the colours. Raises ValueError."""
+    return np.frombuffer(raw, np.int8, offset=2).reshape(raw[0], raw[1])
+
+
+def pack_experience(experience: Experience, insertion: int) -> bytes:
+    """The record of an experience. `ReplayError` for an invalid grid."""
+    return pack({"insertion": insertion, **{name: getattr(experience, name) for name in _FIELDS}})
+
+
+def unpack_experience(key: bytes, raw: bytes) -> Experience:
+    """The experience in the record `raw` stored under `key`. Raises `ReplayError`."""
+    return unpack(raw, f"experience {key.hex()}", _build_experience)
+
+
+def unpack_rank(key: bytes, raw: bytes) -> Rank:
+    """What the record `raw` stored under `key` says for draws and eviction. Raises `ReplayError`."""
+    return unpack(raw, f"experience {key.hex()}", _build_rank)
+
+
+def unpack_inputs(task: str, raw: bytes) -> list[Grid]:
+    """The demonstration inputs in the record of `task`. Raises `ReplayError`."""
+    return unpack(raw, f"task {task}", lambda grids: [unpack_grid(grid) for grid in grids])
+
+
+def _build_experience(record: dict[str, Any]) -> Experience:
+    values = {name: record[name] for name in _FIELDS}
+    values["pairs"] = tuple(values["pairs"])
+    values["outputs"] = tuple(unpack_grid(grid) for grid in values["outputs"])
+    values["origin"] = Origin(values["origin"])
+    return Experience(**values)
+
+
+def _build_rank(record: dict[str, Any]) -> Rank:
+    return Rank(int(record["insertion"]), float(record["priority"]), Origin(record["origin"]))

@@ -1,0 +1,110 @@
+"""Tokens and the grammar: what the grammar lets through is a program, and every program gets through."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from interpreter.grammar import Grammar, GrammarError, Phase
+from interpreter.program import ProgramError, parse
+from interpreter.vocabulary import EOS, PROGRAM_TOKENS, TOKEN_IDS, detokenize, tokenize
+
+PROGRAMS = [
+    "O = hmirror(I)",
+    "x1 = hmirror(I)\nO = vconcat(I, x1)",
+    "x1 = objects(I, T, F, F)\nx2 = rbind(colorfilter, ONE)\nx3 = x2(x1)\nO = cover(I, x3)",
+]
+
+
+@pytest.mark.parametrize("text", PROGRAMS)
+def test_tokens_round_trip(text):
+    program = parse(text)
+    assert detokenize(tokenize(program)) == program
+
+
+def test_a_line_costs_its_names_and_nothing_else():
+    tokens = [PROGRAM_TOKENS[token] for token in tokenize(parse("x1 = hmirror(I)\nO = vconcat(I, x1)"))]
+    assert tokens == ["hmirror", "I", "O", "vconcat", "I", "x1", "<eos>"]
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        ["hmirror", "I"],
+        ["O", "hmirror", "I"],
+        ["O", "hmirror", "x1", "<eos>"],
+        ["O", "I", "<eos>"],
+        ["O", "hmirror", "I", "hmirror", "I", "<eos>"],
+        ["hmirror", "<pad>", "O", "hmirror", "I", "<eos>"],
+    ],
+)
+def test_tokens_that_are_no_program_are_refused(tokens):
+    with pytest.raises(ProgramError):
+        detokenize([TOKEN_IDS[token] for token in tokens])
+
+
+def walk(grammar, generator, token_weights):
+    """A random walk through the grammar until it is done."""
+    state, tokens = grammar.start(), []
+    while state.phase is not Phase.DONE:
+        weights = token_weights * grammar.allowed(state)
+        token = int(generator.choice(len(PROGRAM_TOKENS), p=weights / weights.sum()))
+        tokens.append(token)
+        state = grammar.advance(state, token)
+    return tokens
+
+
+@pytest.mark.parametrize("max_tokens", [4, 5, 9, 40, 300])
+def test_every_walk_ends_in_a_program_within_the_limit(max_tokens):
+    grammar = Grammar(max_tokens)
+    generator = np.random.default_rng(max_tokens)
+    weights = np.ones(len(PROGRAM_TOKENS))
+    weights[TOKEN_IDS["O"]] = 1e-9  # avoids ending early, so that the limit is what ends it
+    lengths = []
+    for _ in range(30):
+        tokens = walk(grammar, generator, weights)
+        lengths.append(len(tokens))
+        assert tokens[-1] == EOS
+        assert tokenize(detokenize(tokens)) == tokens
+    assert max(lengths) <= max_tokens
+    assert max(lengths) > max_tokens - 6 or max_tokens == 300
+
+
+def test_programs_pass_through_the_grammar_exactly_when_they_fit():
+    for text in PROGRAMS:
+        tokens = tokenize(parse(text))
+        grammar = Grammar(len(tokens))
+        state = grammar.start()
+        for token in tokens:
+            state = grammar.advance(state, token)
+        assert state.phase is Phase.DONE
+        if len(tokens) > 4:
+            grammar = Grammar(len(tokens) - 1)
+            state = grammar.start()
+            with pytest.raises(GrammarError):
+                for token in tokens:
+                    state = grammar.advance(state, token)
+
+
+def test_unknown_variables_are_not_allowed():
+    grammar = Grammar(50)
+    state = grammar.advance(grammar.start(), TOKEN_IDS["hmirror"])
+    assert not grammar.allowed(state)[TOKEN_IDS["x1"]]
+    state = grammar.advance(state, TOKEN_IDS["I"])
+    state = grammar.advance(state, TOKEN_IDS["hmirror"])
+    assert grammar.allowed(state)[TOKEN_IDS["x1"]]
+    assert not grammar.allowed(state)[TOKEN_IDS["x2"]]
+
+
+@pytest.mark.skipif("CODEIT_SOLVERS" not in os.environ, reason="CODEIT_SOLVERS is not set")
+def test_real_programs_pass_through_the_grammar():
+    import json
+
+    grammar = Grammar(512)
+    for row in Path(os.environ["CODEIT_SOLVERS"]).read_text().splitlines():
+        program = parse(json.loads(row)["program"])
+        state = grammar.start()
+        for token in tokenize(program):
+            state = grammar.advance(state, token)
+        assert state.phase is Phase.DONE
