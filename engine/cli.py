@@ -1,0 +1,183 @@
+"""The `codeit` command.
+
+Verbs import what they need when they run, so that `codeit --help` answers at once. A mistake of the user is one
+line on stderr and exit status 2; nothing is overwritten.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.errors import UsageError
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with errors in one line."""
+
+    def error(self, message: str) -> None:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb; the exit status."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        options, overrides = _parser().parse_known_args(arguments)
+        if overrides and options.verb not in _CONFIGURABLE:
+            raise UsageError(f"unrecognized argument {overrides[0]!r} (see codeit {options.verb} --help)")
+        return options.run(options, overrides)
+    except UsageError as error:
+        sys.stderr.write(f"codeit: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("\ncodeit: interrupted; a run continues with --resume\n")
+        return 130
+
+
+_CONFIGURABLE = ("run", "eval")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="codeit",
+        description="Self-improving program synthesis on ARC: a language model writes programs in a grid language, "
+        "a compiled virtual machine runs them, every valid run becomes training data.",
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    run = verbs.add_parser(
+        "run", help="the self-improving loop", description="Fill replay from seed programs, then repeat: draw, "
+        "train, publish, swap, sample, execute, evaluate, store.",
+        epilog="Any option of the configuration can be set as --section.field value; list them with --options.",
+    )  # fmt: skip
+    run.add_argument("--preset", help="smoke, cpu (default) or paper")
+    run.add_argument("--config", type=Path, metavar="FILE", help="TOML file whose values go before the preset's")
+    run.add_argument("--seeds", metavar="FILE", help="JSONL with `task` and `program` (default: the embedded seeds)")
+    run.add_argument("--run-dir", type=Path, metavar="DIR", help="the run's folder (default: runs/<preset>-<time>)")
+    run.add_argument("--resume", action="store_true", help="continue the run in --run-dir after its last "
+                     "complete meta-iteration")  # fmt: skip
+    run.add_argument("--options", action="store_true", help="list all --section.field options, with their defaults")
+    run.set_defaults(run=_run)
+
+    evaluate = verbs.add_parser(
+        "eval", help="evaluate a run or a checkpoint on a task set",
+        description="Sample programs with the last policy of a run (or with a checkpoint), rank them by both "
+        "rankings, and score pass@1, 2 and 3.",
+        epilog="Sampler and interpreter options can be set as --section.field value.",
+    )  # fmt: skip
+    source = evaluate.add_mutually_exclusive_group(required=True)
+    source.add_argument("--run-dir", type=Path, metavar="DIR", help="a run's folder")
+    source.add_argument("--model", type=Path, metavar="DIR", help="a published checkpoint")
+    evaluate.add_argument("--tasks", metavar="SET", help="task set (default: the run's, or arc1-eval)")
+    evaluate.add_argument("--task-ids", metavar="ID,ID", help="only these tasks")
+    evaluate.add_argument("--limit", type=int, metavar="N", help="only the first N tasks")
+    how = evaluate.add_mutually_exclusive_group()
+    how.add_argument("--samples", type=int, metavar="N", help="programs sampled a task (default: the run's, 24)")
+    how.add_argument("--stored", action="store_true", help="score what the run found, without sampling")
+    evaluate.add_argument("--out", type=Path, metavar="DIR", help="default: <run or model>/eval/<set>")
+    evaluate.set_defaults(run=_evaluate)
+
+    execute = verbs.add_parser(
+        "exec", help="run programs on grids",
+        description='Run each line {"program": "...", "inputs": [grid, ...]} of a JSONL file; write {"outputs": '
+        '[grid or null, ...], "status": ["ok", ...], "fuel": [int, ...]} in the same order.',
+    )  # fmt: skip
+    execute.add_argument("file", type=Path, metavar="FILE.jsonl")
+    execute.add_argument("--out", type=Path, metavar="OUT.jsonl", help="default: standard output")
+    execute.add_argument("--fuel", type=int, metavar="N", help="work a run may do (default: 4,000,000)")
+    execute.set_defaults(run=_execute)
+
+    replay = verbs.add_parser("replay", help="look into a replay store").add_subparsers(
+        dest="action", metavar="ACTION", required=True
+    )
+    stats = replay.add_parser("stats", help="what a store holds", description="Counts of a replay store.")
+    stats.add_argument("path", type=Path, metavar="DIR", help="a run's folder, or its replay folder")
+    stats.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    stats.set_defaults(run=_replay_stats)
+    return parser
+
+
+def _run(options: argparse.Namespace, overrides: list[str]) -> int:
+    if options.options:
+        return _print_options()
+    from engine import launch
+
+    launch.run(
+        preset=options.preset,
+        file=options.config,
+        overrides=overrides,
+        seeds=options.seeds,
+        run_dir=options.run_dir,
+        resume=options.resume,
+    )
+    return 0
+
+
+def _evaluate(options: argparse.Namespace, overrides: list[str]) -> int:
+    from engine import launch
+
+    launch.evaluate(
+        run_dir=options.run_dir,
+        model=options.model,
+        task_set=options.tasks,
+        task_ids=options.task_ids.split(",") if options.task_ids else None,
+        limit=_positive(options.limit, "--limit"),
+        samples=_positive(options.samples, "--samples"),
+        stored=options.stored,
+        out=options.out,
+        overrides=overrides,
+    )
+    return 0
+
+
+def _execute(options: argparse.Namespace, _overrides: list[str]) -> int:
+    import json
+
+    if not options.file.is_file():
+        raise UsageError(f"{options.file}: no such file")
+    fuel = _positive(options.fuel, "--fuel")
+    from engine.execute_file import execute_lines
+    from interpreter.machine import DEFAULT_FUEL, Machine
+
+    machine = Machine(fuel or DEFAULT_FUEL)
+    if options.out is not None and options.out.exists():
+        raise UsageError(f"{options.out} exists already: choose another --out")
+    with options.file.open(encoding="utf-8") as lines:
+        results = (json.dumps(result) + "\n" for result in execute_lines(lines, machine))
+        if options.out is None:
+            sys.stdout.writelines(results)
+        else:
+            with options.out.open("w", encoding="utf-8") as out:
+                out.writelines(results)
+    return 0
+
+
+def _replay_stats(options: argparse.Namespace, _overrides: list[str]) -> int:
+    from engine import inspect_replay
+
+    sys.stdout.write(inspect_replay.stats(options.path, as_json=options.json))
+    return 0
+
+
+def _print_options() -> int:
+    from engine.config import fields
+
+    for name, field in fields():
+        kind = getattr(field.annotation, "__name__", None) or str(field.annotation).removeprefix("typing.")
+        default = f"default {field.default}" if field.default not in (None, []) else ""
+        sys.stdout.write(f"--{name} {kind}  {default}\n    {field.description or ''}\n")
+    return 0
+
+
+def _positive(value: int | None, name: str) -> int | None:
+    if value is not None and value < 1:
+        raise UsageError(f"{name} must be at least 1, not {value}")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,222 @@
+"""Configuration: preset < `--config FILE.toml` < `--section.field value`.
+
+The models below are the only declaration of a field: its default, its bounds and its documentation, from which
+`codeit run --help` is made. The resolved configuration is written into the run folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsError
+
+from engine.errors import UsageError
+
+PRESETS = ("smoke", "cpu", "paper")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class TasksConfig(_Section):
+    train: str = "arc1-train"
+    """Task set of the seeds: a name or a folder of ARC JSON files."""
+    search: str = "arc1-eval"
+    """Task set that the policy is sampled on and evaluated with."""
+    task_ids: list[str] = []
+    """Only these tasks of the search set."""
+    limit: int | None = Field(None, ge=1)
+    """Only the first tasks of the search set."""
+
+
+class FillConfig(_Section):
+    mutants_per_seed: int = Field(100, ge=0)
+    """Distinct mutants tried for each seed program; those with a valid output become experiences."""
+    heldout: int = Field(200, ge=1)
+    """Experiences whose programs never train; their loss is `heldout_loss`."""
+
+
+class ReplayConfig(_Section):
+    capacity: int | None = Field(None, ge=1)
+    """Experiences kept at most; the lowest priority goes first, then the oldest."""
+    draw_policy: int = Field(90_000, ge=0)
+    """Experiences from the policy drawn a meta-iteration."""
+    draw_mutated: int = Field(10_000, ge=1)
+    """Experiences from mutation (seeds included) drawn a meta-iteration."""
+
+
+class TrainerConfig(_Section):
+    policy: str = "compact-3m"
+    """Policy by name: compact-3m, compact-25m, compact-60m, compact-220m."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Peak learning rate of AdamW."""
+    warmup_steps: int = Field(30, ge=0)
+    """Optimizer steps until the peak, once a run."""
+    weight_decay: float = Field(0.01, ge=0)
+    """AdamW's."""
+    clip_norm: float = Field(1.0, gt=0)
+    """Gradients are clipped to this norm."""
+    batch_tokens: int = Field(6144, ge=256)
+    """Tokens of a batch, padding included."""
+    max_prompt_tokens: int = Field(640, ge=64)
+    """Longer prompts lose whole demonstrations, largest first."""
+    epochs: int = Field(1, ge=1)
+    """Passes over what was drawn, a meta-iteration (the paper: 1)."""
+
+
+class SamplerConfig(_Section):
+    backend: Literal["vllm", "transformers"] = "vllm"
+    """The engine that samples; transformers needs no vLLM and is slower."""
+    n_samples: int = Field(24, ge=1)
+    """Programs sampled for each task, a meta-iteration."""
+    temperature: float = Field(0.95, ge=0)
+    """0 is greedy."""
+    max_tokens: int = Field(192, ge=8)
+    """Program tokens at most; the grammar sees to it that every program ends within them."""
+    kv_cache_mib: int = Field(512, ge=16)
+    """Memory of vLLM's key-value cache."""
+    max_sequences: int = Field(96, ge=1)
+    """Programs sampled at the same time."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type of weights and activations while sampling."""
+    threads: int = Field(1, ge=1)
+    """Threads of sampling on a CPU: one is the fastest for a small policy."""
+
+
+class InterpreterConfig(_Section):
+    workers: int | None = Field(None, ge=1)
+    """Worker processes; default: one a processor."""
+    fuel: int = Field(4_000_000, ge=1)
+    """Work a run may do; see docs/language.md."""
+    arena_words: int = Field(1 << 20, ge=1 << 16)
+    """Memory of a run, in words of 8 bytes."""
+
+
+class LoopConfig(_Section):
+    meta_iterations: int = Field(100, ge=1)
+    """Rounds of draw, train, sample, execute, store, evaluate."""
+    seed: int = Field(0, ge=0)
+    """Everything random follows from it."""
+    threads: int | None = Field(None, ge=1)
+    """Threads of training on a CPU; default: one a processor."""
+
+
+class Config(BaseSettings):
+    """The whole configuration of a run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    loop: LoopConfig = LoopConfig()
+    tasks: TasksConfig = TasksConfig()
+    fill: FillConfig = FillConfig()
+    replay: ReplayConfig = ReplayConfig()
+    trainer: TrainerConfig = TrainerConfig()
+    sampler: SamplerConfig = SamplerConfig()
+    interpreter: InterpreterConfig = InterpreterConfig()
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_config` passes: no environment variables, no dotenv files."""
+        return (init_settings,)
+
+
+def load_config(preset: str = "cpu", file: Path | None = None, overrides: Sequence[str] = ()) -> Config:
+    """The configuration of a preset, changed by a TOML file, changed by `--section.field value` arguments.
+
+    Raises `UsageError` for an unknown preset, key or value, with what would be right.
+    """
+    if preset not in PRESETS:
+        close = difflib.get_close_matches(preset, PRESETS, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise UsageError(f"unknown preset {preset!r}: one of {', '.join(PRESETS)}{hint}")
+    values = tomllib.loads(files("engine").joinpath(f"presets/{preset}.toml").read_text(encoding="utf-8"))
+    if file is not None:
+        values = _merged(values, _read_toml(file))
+    return _validated(_merged(values, _parse_overrides(overrides)))
+
+
+def read_config(file: Path) -> Config:
+    """The resolved configuration that a run wrote into its folder."""
+    return _validated(_read_toml(file))
+
+
+def overridden(config: Config, overrides: Sequence[str]) -> Config:
+    """`config`, changed by `--section.field value` arguments."""
+    return _validated(_merged(config.model_dump(mode="json"), _parse_overrides(overrides)))
+
+
+def given_options(overrides: Sequence[str]) -> list[str]:
+    """The names of the options among command-line arguments, as `fields` names them."""
+    return [a[2:].split("=", 1)[0].replace("_", "-") for a in overrides if a.startswith("--")]
+
+
+def fields() -> Iterator[tuple[str, FieldInfo]]:
+    """Every option as written on the command line (`sampler.n-samples`), with its declaration."""
+    for section, info in Config.model_fields.items():
+        for name, field in info.annotation.model_fields.items():
+            yield f"{section}.{name.replace('_', '-')}", field
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is not TOML: {error}") from None
+
+
+def _parse_overrides(arguments: Sequence[str]) -> dict[str, Any]:
+    known = [name for name, _ in fields()]
+    for name in given_options(arguments):
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f" (did you mean --{close[0]}?)" if close else " (see codeit run --options)"
+            raise UsageError(f"unknown option --{name}{hint}")
+    kebab = [_kebab(argument) for argument in arguments]
+    try:
+        source = CliSettingsSource(
+            Config, cli_parse_args=kebab, cli_kebab_case=True, cli_exit_on_error=False, cli_avoid_json=True
+        )
+        return source()
+    except SettingsError as error:
+        raise UsageError(str(error).replace("error parsing CLI: ", "")) from None
+
+
+def _kebab(argument: str) -> str:
+    """An argument with `-` for `_` in an option's name."""
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument.partition("=")
+    return name.replace("_", "-") + equals + value
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
+
+
+def _validated(values: dict[str, Any]) -> Config:
+    try:
+        return Config(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = [name.replace("-", "_") for name, _ in fields()] + list(Config.model_fields)
+            close = difflib.get_close_matches(where, known, n=1)
+            raise UsageError(f"unknown key {where}" + (f" (did you mean {close[0]}?)" if close else "")) from None
+        raise UsageError(f"{where}: {first['msg'].lower()}, not {first['input']!r}") from None

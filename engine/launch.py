@@ -1,0 +1,183 @@
+"""What the verbs `run` and `eval` do: check everything that can be wrong first, then open the parts and go."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.config import Config, given_options, load_config, overridden
+from engine.errors import UsageError
+from engine.evaluation import Scoreboard, summary_record, write_evaluation
+from engine.execution import Execution, Executor
+from engine.progress import Display
+from engine.run_folder import RunFolder
+from engine.seeds import load_seeds, write_seeds
+from engine.tasks import Task, load_tasks
+from interpreter.pool import default_workers
+from replay.experience import ReplayError
+from replay.store import ReplayStore
+
+# What a resumed run may change: how long it goes on, and how many processors it uses.
+RESUMABLE = ("loop.meta-iterations", "loop.threads", "interpreter.workers")
+
+
+def run(
+    preset: str | None,
+    file: Path | None,
+    overrides: Sequence[str],
+    seeds: str | None,
+    run_dir: Path | None,
+    resume: bool,
+) -> None:
+    """Start a run, or continue one."""
+    if resume:
+        config, folder = _resume(preset, file, seeds, run_dir, overrides)
+        seeds = str(folder.seeds)
+    else:
+        config = load_config(preset or "cpu", file, overrides)
+    training_tasks = {task.id: task for task in load_tasks(config.tasks.train)}
+    seed_programs = load_seeds(seeds, training_tasks)
+    search_tasks = load_tasks(config.tasks.search, config.tasks.task_ids, config.tasks.limit)
+    if not resume:
+        folder = RunFolder.create(run_dir or default_run_dir(preset or "cpu"), config)
+        write_seeds(folder.seeds, seed_programs)
+    _set_threads(config)
+    from engine.loop import Loop
+
+    with Display() as display:
+        display.say(f"{folder.path}: {len(search_tasks)} tasks of {config.tasks.search}, {len(seed_programs)} seeds")
+        with Loop(config, folder, search_tasks, training_tasks, seed_programs, display) as loop:
+            summary = loop.run()
+        display.say(_verdict(summary))
+    folder.close()
+
+
+def evaluate(
+    run_dir: Path | None,
+    model: Path | None,
+    task_set: str | None,
+    task_ids: Sequence[str] | None,
+    limit: int | None,
+    samples: int | None,
+    stored: bool,
+    out: Path | None,
+    overrides: Sequence[str],
+) -> None:
+    """Evaluate the last policy of a run, or a checkpoint, on a task set."""
+    if stored and run_dir is None:
+        raise UsageError("--stored scores what a run found: it needs --run-dir")
+    source = run_dir or model
+    base = RunFolder(run_dir).config() if run_dir else load_config("cpu", None, overrides)
+    config = overridden(base, overrides)
+    task_set = task_set or config.tasks.search
+    if task_ids is None and limit is None and task_set == config.tasks.search:
+        task_ids, limit = config.tasks.task_ids, config.tasks.limit
+    tasks = load_tasks(task_set, task_ids, limit)
+    out = out or source / "eval" / Path(task_set).name
+    if (out / "summary.json").exists():
+        raise UsageError(f"{out} holds an evaluation already: choose another --out")
+    start = time.perf_counter()
+    with Display() as display, Executor(tasks, config.interpreter) as executor:
+        boards = {"cumulative": Scoreboard(tasks)}
+        executions = _stored(run_dir, executor, tasks) if run_dir is not None else []
+        if not stored:
+            checkpoint = model or RunFolder(run_dir).last_checkpoint()
+            sampled = _sampled(tasks, checkpoint, samples, config, executor, display)
+            boards["policy"] = Scoreboard(tasks)
+            for execution in sampled:
+                boards["policy"].add(execution)
+            executions += sampled
+        for execution in executions:
+            boards["cumulative"].add(execution)
+        seconds = time.perf_counter() - start
+        summary = summary_record(task_set, boards.get("policy"), boards["cumulative"], len(tasks), seconds)
+        write_evaluation(out, boards, tasks, summary)
+        display.say(_verdict(summary))
+        display.say(f"written to {out}")
+
+
+def _stored(run_dir: Path, executor: Executor, tasks: Sequence[Task]) -> list[Execution]:
+    from engine.rollout import stored_executions
+
+    with open_replay(run_dir) as store:
+        return stored_executions(store, executor, {task.id for task in tasks})
+
+
+def _sampled(
+    tasks: Sequence[Task], checkpoint: Path, samples: int | None, config: Config, executor: Executor, display: Display
+) -> list[Execution]:
+    _set_threads(config)
+    from engine.parts import new_codec, new_sampler
+    from engine.rollout import execute_samples, request_seed, sample_tasks
+
+    codec = new_codec(config)
+    with display.phase("start the sampler"):
+        sampler = new_sampler(config, checkpoint)
+    with sampler:
+        n = samples or config.sampler.n_samples
+        # Meta-iteration 0: samples of an evaluation are none that a run has seen.
+        with display.phase("sample", len(tasks) * n) as update:
+            found = sample_tasks(tasks, codec, sampler, n, lambda task: request_seed(config.loop.seed, 0, task), update)
+    with display.phase("execute"):
+        return execute_samples(found, executor).executions
+
+
+def open_replay(path: Path) -> ReplayStore:
+    """The replay store of a run's folder, or a replay folder itself, for reading."""
+    try:
+        return ReplayStore(path / "replay" if (path / "replay").is_dir() else path, readonly=True)
+    except ReplayError as error:
+        raise UsageError(str(error)) from None
+
+
+def default_run_dir(preset: str) -> Path:
+    """`runs/<preset>-<time>`."""
+    return Path("runs") / f"{preset}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _resume(
+    preset: str | None, file: Path | None, seeds: str | None, run_dir: Path | None, overrides: Sequence[str]
+) -> tuple[Config, RunFolder]:
+    """The configuration and folder of a run that has something left to do."""
+    if run_dir is None:
+        raise UsageError("--resume needs --run-dir: the folder of the run to continue")
+    if preset or file or seeds:
+        raise UsageError("--resume takes preset, configuration and seeds from the run's folder: leave them out")
+    refused = [option for option in given_options(overrides) if option not in RESUMABLE]
+    if refused:
+        allowed = ", ".join(f"--{option}" for option in RESUMABLE)
+        raise UsageError(f"--{refused[0]} cannot change in a resumed run (only {allowed} can)")
+    folder = RunFolder.open(run_dir)
+    config = overridden(folder.config(), overrides)
+    done = _meta_iterations_done(folder)
+    if done >= config.loop.meta_iterations:
+        raise UsageError(
+            f"{run_dir}: nothing to resume, all {done} meta-iterations are done (more: --loop.meta-iterations N)"
+        )
+    return config, folder
+
+
+def _meta_iterations_done(folder: RunFolder) -> int:
+    if not folder.replay.is_dir():
+        return 0
+    with open_replay(folder.path) as store:
+        progress = store.progress()
+    return progress["meta_iteration"] if progress else 0
+
+
+def _set_threads(config: Config) -> None:
+    """Decide the threads of OpenMP, which must happen before torch is imported."""
+    os.environ["OMP_NUM_THREADS"] = str(config.loop.threads or default_workers())
+
+
+def _verdict(summary: dict[str, Any]) -> str:
+    """The figures of a summary in a few lines, for people."""
+    lines = [f"{summary['tasks']} tasks of {summary['task_set']}, {summary['programs']} programs found"]
+    for who, rankings in summary["solved"].items():
+        for method, counts in rankings.items():
+            figures = ", ".join(f"{name} {count}" for name, count in counts.items())
+            lines.append(f"  {who:<10} {method:<8} {figures}")
+    return "\n".join(lines)

@@ -1,0 +1,286 @@
+"""The loop: fill, then draw -> train -> publish -> swap -> sample -> execute -> evaluate -> store, again and again.
+
+A meta-iteration is complete when its experiences and its progress record are committed, in one transaction; a
+run that is killed continues after its last complete meta-iteration. Everything random derives from the run's
+seed, the meta-iteration and what it is for, so that a resumed run does what the uninterrupted one would have.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from engine.config import Config
+from engine.evaluation import Scoreboard, summary_record
+from engine.execution import Execution, Executor
+from engine.fill import fill
+from engine.metrics import EventWriter
+from engine.parts import new_codec, new_sampler, new_trainer
+from engine.progress import Display
+from engine.ranking import Method
+from engine.rollout import Rollout, Update, execute_samples, request_seed, sample_tasks, stored_executions
+from engine.run_folder import RunFolder
+from engine.sampler import Sampler
+from engine.seeds import Seed
+from engine.tasks import Task
+from replay.experience import Experience, Origin, relabel
+from replay.store import ReplayStore
+from trainer.codec import Example, PromptTooLong
+from trainer.training import TrainResult
+
+log = logging.getLogger(__name__)
+
+# What the columns `solved_policy` and `solved_cumulative` count; `summary.json` has both rankings and all k.
+HEADLINE = (Method.PAPER, 3)
+
+
+class Loop:
+    """A run in its folder, from wherever its progress record says it is. A context manager."""
+
+    def __init__(
+        self,
+        config: Config,
+        folder: RunFolder,
+        search_tasks: Sequence[Task],
+        training_tasks: Mapping[str, Task],
+        seeds: Sequence[Seed],
+        display: Display,
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.tasks = {task.id: task for task in search_tasks}
+        self.training_tasks = training_tasks
+        self.seeds = seeds
+        self.display = display
+        self.codec = new_codec(config)
+        self.cumulative = Scoreboard(search_tasks)
+        self.known_programs: set[str] = set()
+        self.phase_seconds: dict[str, float] = defaultdict(float)
+        self._sampler: Sampler | None = None
+        self._open = ExitStack()
+        with ExitStack() as stack:  # closes what is open if a later step fails
+            self.store = stack.enter_context(ReplayStore(folder.replay, config.replay.capacity))
+            self.heldout_store = stack.enter_context(ReplayStore(folder.path / "heldout"))
+            self.executor = stack.enter_context(Executor(search_tasks, config.interpreter))
+            self.trainer = new_trainer(config, self.codec)
+            self._open = stack.pop_all()
+
+    def __enter__(self) -> Loop:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._sampler is not None:
+            self._sampler.close()
+        self._open.close()
+
+    def run(self) -> dict[str, Any]:
+        """Run all meta-iterations that are left; the content of `summary.json`."""
+        progress = self.store.progress() or self._fill()
+        start = time.perf_counter() - progress["seconds"]  # as if the earlier parts of the run had just ended
+        done = progress["meta_iteration"]
+        if done:
+            self._restore(progress)
+        self.known_programs = {experience.program for experience in self.store}
+        self.heldout = list(self.heldout_store)
+        total = self.config.loop.meta_iterations
+        events = EventWriter(self.folder.tensorboard, done + 1)
+        try:
+            for number in range(done + 1, total + 1):
+                self.display.overall("meta-iterations", number - 1, total, self._note())
+                row, summary = self._meta_iteration(number, lambda: time.perf_counter() - start)
+                events.add(row)
+                self.folder.append_metrics(row)
+                self.folder.write_summary(summary)
+                self.display.say(_line(row, total))
+        finally:
+            events.close()
+        return summary
+
+    # ------------------------------------------------------------------------------------- beginning
+
+    def _fill(self) -> dict[str, Any]:
+        """Fill replay and commit it as meta-iteration 0."""
+        experiences, heldout = fill(self.seeds, self.training_tasks, self.config, self.display)
+        used = {seed.task for seed in self.seeds}
+        inputs = {task: list(self.training_tasks[task].inputs) for task in used}
+        search_inputs = {task.id: list(task.inputs) for task in self.tasks.values()}
+        self.heldout_store.put_tasks(inputs)
+        self.heldout_store.commit(heldout, None)
+        self.store.put_tasks({**inputs, **search_inputs})
+        progress = {"meta_iteration": 0, "policy_version": 0, "seconds": 0.0}
+        self.store.commit(experiences, progress)
+        self.display.say(
+            f"replay filled: {len(experiences)} experiences of {len(self.seeds)} seed programs and their mutants, "
+            f"{len(heldout)} held out"
+        )
+        return progress
+
+    def _restore(self, progress: Mapping[str, Any]) -> None:
+        """Continue after the meta-iteration of a progress record."""
+        number, version = progress["meta_iteration"], progress["policy_version"]
+        self.folder.drop_after(number, version, progress["metrics"])
+        checkpoint = self.folder.checkpoint(version)
+        self.trainer.resume(checkpoint)
+        for execution in stored_executions(self.store, self.executor, self.tasks):
+            self.cumulative.add(execution)
+        self.display.say(f"resumed after meta-iteration {number}: {self.cumulative.programs} programs found so far")
+
+    # ----------------------------------------------------------------------------- one meta-iteration
+
+    def _meta_iteration(self, number: int, elapsed: Callable[[], float]) -> tuple[dict[str, Any], dict[str, Any]]:
+        self.phase_seconds = defaultdict(float)
+        examples = self._draw(number)
+        trained, heldout_loss = self._train(examples)
+        self._publish_and_swap(number)
+        rollout = self._sample_and_execute(number)
+        policy = self._evaluate(number, rollout)
+        row = self._metrics(number, trained, heldout_loss, rollout, policy)
+        self._store(number, rollout, row, elapsed())
+        row |= self._replay_counts() | {"phase_s": {k: round(v, 3) for k, v in self.phase_seconds.items()}}
+        summary = summary_record(self.config.tasks.search, policy, self.cumulative, len(self.tasks), elapsed())
+        return row, summary
+
+    def _draw(self, number: int) -> list[Example]:
+        with self._phase("draw"):
+            generator = np.random.default_rng([self.config.loop.seed, number])
+            heldout = {experience.program for experience in self.heldout}
+            drawn = [
+                experience
+                for origin, n in (
+                    (Origin.POLICY, self.config.replay.draw_policy),
+                    (Origin.MUTATED, self.config.replay.draw_mutated),
+                )
+                for experience in self.store.draw(generator, n, origin)
+                if experience.program not in heldout
+            ]
+            return self._examples(drawn, self.store)
+
+    def _train(self, examples: list[Example]) -> tuple[TrainResult, float]:
+        with self._phase("train", len(examples) * self.config.trainer.epochs) as update:
+            for _ in range(self.config.trainer.epochs):
+                trained = self.trainer.train(examples, progress=update)
+            return trained, self.trainer.heldout_loss(self._examples(self.heldout, self.heldout_store))
+
+    def _publish_and_swap(self, version: int) -> None:
+        checkpoint = self.folder.checkpoint(version)
+        with self._phase("publish"):
+            self.trainer.publish(checkpoint, version)
+        if self._sampler is None:
+            with self.display.phase("start the sampler"):
+                self._sampler = new_sampler(self.config, checkpoint)
+        else:
+            with self._phase("swap"):
+                self._sampler.swap(checkpoint)
+
+    def _sample_and_execute(self, number: int) -> Rollout:
+        with self._phase("sample") as update:
+            samples = sample_tasks(
+                list(self.tasks.values()),
+                self.codec,
+                self._sampler,
+                self.config.sampler.n_samples,
+                lambda task: request_seed(self.config.loop.seed, number, task),
+                update,
+            )
+        with self._phase("execute"):
+            return execute_samples(samples, self.executor)
+
+    def _evaluate(self, number: int, rollout: Rollout) -> Scoreboard:
+        with self._phase("evaluate"):
+            policy = Scoreboard(list(self.tasks.values()))
+            for execution in rollout.executions:
+                policy.add(execution)
+                entry = self.cumulative.add(execution)
+                if entry is not None and entry.performance == 1.0:
+                    self.folder.append_solution(
+                        {"task": execution.task, "program": execution.program, "meta_iteration": number}
+                    )
+            return policy
+
+    def _store(self, number: int, rollout: Rollout, row: dict[str, Any], seconds: float) -> None:
+        with self._phase("store"):
+            experiences = [
+                experience for execution in rollout.executions if (experience := self._relabel(execution, number))
+            ]
+            progress = {"meta_iteration": number, "policy_version": number, "seconds": seconds, "metrics": row}
+            self.store.commit(experiences, progress)
+            self.known_programs.update(experience.program for experience in experiences)
+
+    def _relabel(self, execution: Execution, number: int) -> Experience | None:
+        return relabel(
+            execution.task, execution.program, execution.outputs, self.tasks[execution.task].outputs,
+            Origin.POLICY, meta_iteration=number, policy_version=number,
+        )  # fmt: skip
+
+    # ----------------------------------------------------------------------------------------- helpers
+
+    def _examples(self, experiences: Sequence[Experience], store: ReplayStore) -> list[Example]:
+        """What the policy learns from; experiences whose prompt or program is too long are left out."""
+        inputs = {task: store.inputs(task) for task in {experience.task for experience in experiences}}
+        examples = []
+        for experience in experiences:
+            grids = inputs[experience.task]
+            pairs = [(grids[k], output) for k, output in zip(experience.pairs, experience.outputs, strict=True)]
+            try:
+                prompt = self.codec.encode_prompt(pairs)
+            except PromptTooLong:
+                continue
+            program = self.codec.encode_program(experience.program)
+            if len(program) <= self.config.sampler.max_tokens:
+                examples.append(Example(tuple(prompt), tuple(program)))
+        return examples
+
+    def _metrics(
+        self, number: int, trained: TrainResult, heldout_loss: float, rollout: Rollout, policy: Scoreboard
+    ) -> dict[str, Any]:
+        method, k = HEADLINE
+        samples = rollout.samples
+        new = samples.programs - self.known_programs
+        return {
+            "meta_iteration": number,
+            "policy_version": number,
+            "loss": round(trained.loss, 4),
+            "heldout_loss": round(heldout_loss, 4),
+            "valid_share": round(rollout.valid_share, 4),
+            "unique_share": round(len(new) / max(samples.total, 1), 4),
+            "samples": samples.total,
+            "samples_per_s": round(samples.total / max(samples.seconds, 1e-9), 2),
+            "runs_per_s": round(rollout.runs / max(rollout.seconds, 1e-9), 1),
+            "solved_policy": len(policy.solved(method, k)),
+            "solved_cumulative": len(self.cumulative.solved(method, k)),
+            **self._replay_counts(),
+            "swap_s": round(self.phase_seconds["swap"], 4) if "swap" in self.phase_seconds else None,
+            "phase_s": {name: round(seconds, 3) for name, seconds in self.phase_seconds.items()},
+        }
+
+    def _replay_counts(self) -> dict[str, int]:
+        counts = self.store.counts()
+        return {"replay_policy": counts[Origin.POLICY], "replay_mutated": counts[Origin.MUTATED]}
+
+    @contextmanager
+    def _phase(self, name: str, total: int | None = None) -> Iterator[Update]:
+        start = time.perf_counter()
+        with self.display.phase(name, total) as update:
+            yield update
+        self.phase_seconds[name] += time.perf_counter() - start
+
+    def _note(self) -> str:
+        return f"{len(self.cumulative.solved(*HEADLINE))}/{len(self.tasks)} tasks solved"
+
+
+def _line(row: Mapping[str, Any], total: int) -> str:
+    """A meta-iteration in one line, for people."""
+    swap = f"{row['swap_s']:.2f} s" if row["swap_s"] is not None else "-"
+    return (
+        f"meta-iteration {row['meta_iteration']}/{total}: loss {row['loss']:.3f}, held out {row['heldout_loss']:.3f}, "
+        f"valid {row['valid_share']:.0%}, new {row['unique_share']:.0%}, {row['samples_per_s']:.0f} samples/s, "
+        f"{row['runs_per_s']:,.0f} runs/s, swap {swap}, solved {row['solved_policy']} "
+        f"(cumulative {row['solved_cumulative']}), {sum(row['phase_s'].values()):.0f} s"
+    )

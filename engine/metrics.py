@@ -1,0 +1,29 @@
+"""The metrics of a meta-iteration, as TensorBoard events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class EventWriter:
+    """Writes each number of a metrics row as a scalar; nested ones as `phase_s/train`."""
+
+    def __init__(self, folder: Path, first_step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # deferred: slow to import
+
+        # Events of meta-iterations that are run again after a kill are hidden.
+        self._writer = SummaryWriter(str(folder), purge_step=first_step)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Write the row of one meta-iteration."""
+        for name, value in row.items():
+            values = {f"{name}/{key}": v for key, v in value.items()} if isinstance(value, Mapping) else {name: value}
+            for tag, number in values.items():
+                if number is not None:
+                    self._writer.add_scalar(tag, number, row["meta_iteration"])
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()

@@ -1,0 +1,90 @@
+"""What the samplers have in common: one checkpoint at a time, one stream of samples at a time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import torch
+from safetensors.torch import load_file
+
+from engine.sampler import Sample, SampleRequest, SamplerOptions, check_requests
+from engine.sampler.published import Published
+from interpreter.grammar import Grammar
+from trainer.checkpoint import MODEL
+
+Weights = dict[str, torch.Tensor]
+
+
+class CheckpointSampler(ABC):
+    """A `Sampler` but for loading weights and drawing samples, which a subclass does."""
+
+    def __init__(self, checkpoint: Path, options: SamplerOptions) -> None:
+        self._options = options
+        self._grammar = Grammar(options.max_tokens)
+        self._published = Published.read(checkpoint)
+        self._published.check_length(options.max_model_len)
+        self._streaming = False
+        self._closed = False
+
+    @property
+    def policy_version(self) -> int:
+        return self._published.policy_version
+
+    def sample(self, requests: Sequence[SampleRequest]) -> Iterator[Sample]:
+        self._check_idle()
+        check_requests(requests, len(self._published.tokens), self._options)
+        return self._exclusive(requests)
+
+    def swap(self, checkpoint: Path) -> None:
+        self._check_idle()
+        published = Published.read(checkpoint)
+        self._published.check_successor(published)
+        weights = load_file(checkpoint / MODEL)
+        self._published = published
+        with self._threads():
+            self._load(weights)
+
+    def close(self) -> None:
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @abstractmethod
+    def _stream(self, requests: Sequence[SampleRequest]) -> Iterator[Sample]:
+        """Draw the samples of checked requests; clean up when closed early."""
+
+    @abstractmethod
+    def _load(self, weights: Weights) -> None:
+        """Replace the weights by those of `self._published`, which have the same names, shapes and types."""
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        """The thread count of sampling, for one step of it."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(self._options.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+    def _exclusive(self, requests: Sequence[SampleRequest]) -> Iterator[Sample]:
+        self._check_idle()
+        self._streaming = True
+        try:
+            yield from self._stream(requests)
+        finally:
+            self._streaming = False
+
+    def _check_idle(self) -> None:
+        if self._closed:
+            raise RuntimeError("this sampler is closed")
+        if self._streaming:
+            raise RuntimeError("samples are still being drawn: exhaust or close the iterator first")

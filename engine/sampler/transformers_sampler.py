@@ -1,0 +1,90 @@
+"""Sampling with transformers: the reference for the vLLM sampler, and the way on a machine without vLLM.
+
+Each prompt is prefilled once, its cache is repeated for the n samples, and these are decoded together, one token a
+step. Rows that finish leave the batch. A sample draws from a generator of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from transformers import Cache
+
+from engine.sampler import Sample, SampleRequest, SamplerOptions, sample_seed
+from engine.sampler.base import CheckpointSampler, Weights
+from engine.sampler.constraint import Tracker, constrain
+from interpreter.grammar import Grammar
+from interpreter.vocabulary import EOS
+from trainer.policy import EMBEDDING, OUTPUT, load_policy
+
+
+class TransformersSampler(CheckpointSampler):
+    """A `Sampler` on transformers. See `open_sampler`."""
+
+    def __init__(self, checkpoint: Path, options: SamplerOptions) -> None:
+        super().__init__(checkpoint, options)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        policy = load_policy(checkpoint, self._published.tokens)
+        self._policy = policy.to(self._device, getattr(torch, options.dtype)).eval()
+
+    def close(self) -> None:
+        super().close()
+        self._policy = None
+
+    def _load(self, weights: Weights) -> None:
+        self._policy.load_state_dict({OUTPUT: weights[EMBEDDING]} | weights)
+
+    def _stream(self, requests: Sequence[SampleRequest]) -> Iterator[Sample]:
+        for number, request in enumerate(requests):
+            rows = [_Row(k, sample_seed(request.seed, k), self._grammar) for k in range(request.n)]
+            with self._threads():
+                logits, cache = self._prefill(request)
+                self._write(rows, logits)
+            while rows:
+                done = [row for row in rows if row.tokens[-1] == EOS or len(row.tokens) == self._options.max_tokens]
+                for row in done:
+                    yield Sample(number, row.index, tuple(row.tokens), self.policy_version, row.tokens[-1] == EOS)
+                kept = [i for i, row in enumerate(rows) if row not in done]
+                rows = [rows[i] for i in kept]
+                if rows:
+                    with self._threads():
+                        if done:
+                            cache.batch_select_indices(torch.tensor(kept, device=self._device))
+                        self._write(rows, self._decode(rows, cache))
+
+    @torch.inference_mode()
+    def _prefill(self, request: SampleRequest) -> tuple[torch.Tensor, Cache]:
+        """Logits (n, vocabulary) after the prompt, and its cache for n rows."""
+        prompt = torch.tensor([request.prompt], device=self._device)
+        output = self._policy(prompt, use_cache=True, logits_to_keep=1)
+        output.past_key_values.batch_repeat_interleave(request.n)
+        return output.logits[:, -1].repeat(request.n, 1), output.past_key_values
+
+    @torch.inference_mode()
+    def _decode(self, rows: Sequence[_Row], cache: Cache) -> torch.Tensor:
+        """Logits (rows, vocabulary) after the last token of each row, which enters the cache."""
+        tokens = torch.tensor([row.tokens[-1:] for row in rows], device=self._device)
+        return self._policy(tokens, past_key_values=cache, use_cache=True).logits[:, -1]
+
+    @torch.inference_mode()
+    def _write(self, rows: Sequence[_Row], logits: torch.Tensor) -> None:
+        """Choose the next token of each row."""
+        scores = constrain(logits.float(), [row.tracker for row in rows]).cpu()
+        if self._options.temperature > 0:
+            # An exponential race: the likeliest winner of p / noise is distributed as p.
+            noise = torch.stack([torch.empty(scores.shape[1]).exponential_(generator=row.generator) for row in rows])
+            scores = (scores / self._options.temperature).softmax(-1) / noise
+        for row, token in zip(rows, scores.argmax(-1).tolist(), strict=True):
+            row.tokens.append(token)
+
+
+class _Row:
+    """A sample that is being written."""
+
+    def __init__(self, index: int, seed: int, grammar: Grammar) -> None:
+        self.index = index
+        self.tokens: list[int] = []
+        self.tracker = Tracker(grammar, self.tokens)
+        self.generator = torch.Generator().manual_seed(seed)

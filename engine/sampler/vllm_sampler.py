@@ -1,0 +1,246 @@
+"""Sampling with vLLM's engine in this process.
+
+The n samples of a request are n sequences that share the prompt's blocks in vLLM's prefix cache. All requests are
+given to the engine at once and it decodes `max_sequences` of them together. Sampled tokens do not depend on how the
+stream is consumed; across different batches they agree up to the rounding of matrix products.
+
+vLLM disturbs the process that it runs in. It seeds Python's, numpy's and torch's global generators and draws from
+torch's in each step, replaces `torch.set_num_threads` on a CPU, writes environment variables that child processes
+would inherit, and logs much: all of this is put back or silenced here (VLLM_LOGGING_LEVEL in the environment brings
+the log back). What remains while a sampler is open: torch.distributed is initialised with one process, and on a CPU
+memory is bound to the NUMA nodes that are visible. The OpenMP environment (OMP_NUM_THREADS, OMP_WAIT_POLICY) is read
+when torch is imported, and is the caller's decision; `SamplerOptions.threads` holds for the engine's steps.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from engine.sampler import Sample, SampleRequest, SamplerOptions, sample_seed
+from engine.sampler.base import CheckpointSampler, Weights
+from engine.sampler.constraint import grammar_processor
+from interpreter.grammar import Grammar
+from interpreter.vocabulary import EOS
+
+if TYPE_CHECKING:
+    from vllm import SamplingParams
+    from vllm.outputs import RequestOutput
+    from vllm.v1.engine.llm_engine import LLMEngine
+
+log = logging.getLogger(__name__)
+
+# Tokens that share a cached block. 32 is the least that vLLM's CPU attention supports: of a prompt, only the tokens
+# after its last full block are computed again for each sample.
+_BLOCK = 32
+_BATCHED_TOKENS = 4096
+
+# In this process, silently, and on the model runner that calls batch-level logits processors.
+_ENVIRONMENT = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_USE_V2_MODEL_RUNNER": "0",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+
+Key = tuple[int, int]  # (request, index) of a sample
+
+
+class VllmSampler(CheckpointSampler):
+    """A `Sampler` on vLLM. See `open_sampler`."""
+
+    def __init__(self, checkpoint: Path, options: SamplerOptions) -> None:
+        super().__init__(checkpoint, options)
+        self._keys: dict[str, Key] = {}  # samples that the engine is working on, by vLLM's request id
+        self._engine: LLMEngine | None = None
+        self._running()
+
+    def close(self) -> None:
+        super().close()
+        self._discard()
+
+    def _running(self) -> LLMEngine:
+        """The engine with the current weights, started if there is none."""
+        if self._engine is None:
+            self._engine = _open_engine(self._published.folder, self._options, self._grammar)
+        return self._engine
+
+    def _discard(self) -> None:
+        """Shut the engine down, whatever state it is in."""
+        engine, self._engine = self._engine, None
+        self._keys.clear()
+        if engine is not None:
+            engine.engine_core.shutdown()
+
+    def _load(self, weights: Weights) -> None:
+        from engine.sampler.weights import transfer
+
+        engine = self._running()
+        try:
+            transfer(engine, weights)
+        except Exception:  # whatever vLLM raises: some of the weights may be new
+            log.exception("weights could not be transferred: vLLM starts again from %s", self._published.folder)
+            self._discard()
+            self._running()
+
+    def _stream(self, requests: Sequence[SampleRequest]) -> Iterator[Sample]:
+        """Yield samples as engine steps finish them. An engine that fails is started again, once, for the rest."""
+        missing = {(number, k): request for number, request in enumerate(requests) for k in range(request.n)}
+        may_fail = True
+        try:
+            self._submit(missing)
+            while missing:
+                try:
+                    outputs = self._step()
+                except Exception:  # whatever vLLM raises: the engine is lost
+                    log.exception("vLLM failed with %d samples unfinished", len(missing))
+                    self._discard()
+                    if not may_fail:
+                        raise
+                    may_fail = False
+                    self._submit(missing)
+                    continue
+                for output in outputs:
+                    key = self._keys.pop(output.request_id)
+                    del missing[key]
+                    yield self._sample(key, output)
+        finally:
+            self._abort()
+
+    def _submit(self, samples: dict[Key, SampleRequest]) -> None:
+        """Queue one sequence for each sample."""
+        from vllm.inputs import tokens_input
+
+        engine = self._running()
+        for (number, k), request in samples.items():
+            params = self._params(sample_seed(request.seed, k))
+            name = f"{number}.{k}"
+            engine.add_request(name, tokens_input(list(request.prompt)), params)
+            self._keys[name] = (number, k)
+
+    def _params(self, seed: int) -> SamplingParams:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        return SamplingParams(
+            temperature=self._options.temperature,
+            max_tokens=self._options.max_tokens,
+            seed=seed,
+            ignore_eos=True,  # vLLM knows no <eos> without a tokenizer; it is a stop token like any other
+            stop_token_ids=[EOS],
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+    def _step(self) -> list[RequestOutput]:
+        """One engine step: the samples that it finished. The global generator and thread count are put back."""
+        with self._threads(), torch.random.fork_rng(devices=[]):
+            return self._running().step()
+
+    def _sample(self, key: Key, output: RequestOutput) -> Sample:
+        tokens = tuple(output.outputs[0].token_ids)
+        return Sample(*key, tokens, self.policy_version, finished=tokens[-1] == EOS)
+
+    def _abort(self) -> None:
+        """Drop what the engine is still working on."""
+        if self._engine is not None:
+            self._engine.abort_request(list(self._keys))
+        self._keys.clear()
+
+
+def _open_engine(folder: Path, options: SamplerOptions, grammar: Grammar) -> LLMEngine:
+    """A vLLM engine in this process with the weights of a checkpoint."""
+    with _undisturbed(), _quiet():
+        os.environ.update(_ENVIRONMENT)
+        from vllm.engine.arg_utils import EngineArgs
+        from vllm.triton_utils import dispatcher
+        from vllm.v1.engine.llm_engine import LLMEngine
+
+        from engine.sampler import weights
+
+        weights.register()
+        dispatcher.vars = _attributes
+        arguments = EngineArgs(
+            model=str(folder),
+            skip_tokenizer_init=True,
+            generation_config="vllm",
+            load_format="safetensors",
+            dtype=options.dtype,
+            max_model_len=options.max_model_len,
+            max_num_seqs=options.max_sequences,
+            max_num_batched_tokens=max(_BATCHED_TOKENS, options.max_model_len),
+            kv_cache_memory_bytes=options.kv_cache_bytes,
+            block_size=_BLOCK,
+            enable_prefix_caching=True,
+            enable_chunked_prefill=False,  # with a seeded request it crashes on a CPU
+            async_scheduling=False,  # the grammar needs the token of the step before
+            enforce_eager=True,
+            logits_processors=[grammar_processor(grammar)],
+            weight_transfer_config={"backend": weights.BACKEND},
+            use_tqdm_on_load=False,
+            disable_log_stats=True,
+        )
+        return LLMEngine.from_engine_args(arguments)
+
+
+def _attributes(value: object) -> Mapping[str, object]:
+    """`vars`, for vLLM's search of all loaded modules for kernels: it stumbles over the library handle of llvmlite
+    (so, over numba), an object without slots or dict whose `__dict__` is a C function like any other attribute."""
+    found = vars(value)
+    return found if isinstance(found, Mapping) else {}
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put back what vLLM changes in its process: environment, global generators, torch's thread count.
+
+    Progress bars that nobody sees would leave tqdm's monitor thread behind: it is not started.
+    """
+    environment, python, legacy_numpy = dict(os.environ), random.getstate(), np.random.get_state()
+    set_threads, threads = torch.set_num_threads, torch.get_num_threads()
+    interval, tqdm.monitor_interval = tqdm.monitor_interval, 0
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        tqdm.monitor_interval = interval
+        torch.set_num_threads = set_threads
+        torch.set_num_threads(threads)
+        random.setstate(python)
+        np.random.set_state(legacy_numpy)
+        os.environ.clear()
+        os.environ.update(environment)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what vLLM writes to standard error, C++ warnings too, off the terminal; an error carries it as a note."""
+    if "VLLM_LOGGING_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["VLLM_LOGGING_LEVEL"] = "CRITICAL"
+    logging.getLogger("vllm").setLevel(logging.CRITICAL)
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        sys.stderr.flush()
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        except Exception as error:
+            file.seek(0)
+            error.add_note(file.read().decode(errors="replace"))
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)

@@ -1,0 +1,66 @@
+"""Configuration: presets load, later sources win, and mistakes are named."""
+
+import pytest
+
+from engine.config import PRESETS, Config, fields, load_config, read_config
+from engine.errors import UsageError
+from engine.run_folder import RunFolder
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_load_and_survive_being_written(preset, tmp_path):
+    config = load_config(preset)
+    folder = RunFolder.create(tmp_path / "run", config)
+    folder.close()
+    assert read_config(tmp_path / "run" / "config.toml") == config
+
+
+def test_the_paper_preset_has_the_papers_numbers():
+    config = load_config("paper")
+    assert (config.replay.draw_policy, config.replay.draw_mutated) == (90_000, 10_000)
+    assert (config.sampler.n_samples, config.sampler.temperature) == (24, 0.95)
+
+
+def test_the_command_line_goes_before_the_file_and_the_file_before_the_preset(tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_text("[sampler]\nn_samples = 5\ntemperature = 0.5\n")
+    config = load_config("smoke", file, ["--sampler.n-samples", "7", "--tasks.task-ids", "a,b"])
+    assert (config.sampler.n_samples, config.sampler.temperature) == (7, 0.5)
+    assert config.tasks.task_ids == ["a", "b"]
+    assert config.loop == load_config("smoke").loop
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["--sampler.nsamples", "8"], "did you mean --sampler.n-samples?"),
+        (["--sampler.n-samples", "0"], "sampler.n_samples: input should be greater than or equal to 1, not '0'"),
+        (["--sampler.n-samples", "many"], "sampler.n_samples: input should be a valid integer"),
+        (["--loop.seed"], "expected one argument"),
+        (["stray"], "unrecognized arguments: stray"),
+    ],
+)
+def test_wrong_options_are_refused(overrides, message):
+    with pytest.raises(UsageError) as error:
+        load_config("smoke", None, overrides)
+    assert message in str(error.value)
+
+
+def test_wrong_presets_and_files_are_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"unknown preset 'smok'.*did you mean 'smoke'"):
+        load_config("smok")
+    with pytest.raises(UsageError, match="cannot read"):
+        load_config("smoke", tmp_path / "missing.toml")
+    file = tmp_path / "my.toml"
+    file.write_text("[sampler]\nn_sample = 5\n")
+    with pytest.raises(UsageError, match=r"unknown key sampler.n_sample \(did you mean sampler.n_samples\?\)"):
+        load_config("smoke", file)
+    file.write_text("[sampler\n")
+    with pytest.raises(UsageError, match="is not TOML"):
+        load_config("smoke", file)
+
+
+def test_every_option_is_documented():
+    assert [name for name, field in fields() if not field.description] == []
+    assert len(list(fields())) > 20
+    assert Config().loop.seed == 0

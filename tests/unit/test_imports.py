@@ -1,0 +1,53 @@
+"""The import graph: dependencies point one way, and light things stay light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ALLOWED = {
+    "interpreter": set(),
+    "replay": {"interpreter"},
+    "trainer": {"interpreter", "replay"},
+    "engine": {"interpreter", "replay", "trainer"},
+    "bench": {"interpreter", "replay", "trainer", "engine"},
+}
+
+
+def imports(file):
+    """Top-level names of the packages that a file imports, deferred imports included."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_dependencies_point_one_way(package):
+    files = list((ROOT / package).rglob("*.py"))
+    for file in files:
+        ours = set(imports(file)) & set(ALLOWED) - {package}
+        assert ours <= ALLOWED[package], f"{file} imports {ours - ALLOWED[package]}"
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("interpreter.machine", {"torch", "vllm", "transformers"}),
+        ("interpreter.pool", {"torch", "vllm", "transformers"}),
+        ("replay.store", {"torch", "vllm", "numba.cuda.cudadrv"}),
+        ("trainer.codec", {"torch", "vllm", "transformers"}),
+        ("engine.sampler", {"torch", "vllm", "transformers"}),
+        ("engine.launch", {"torch", "vllm", "transformers"}),
+        ("engine.cli", {"torch", "vllm", "transformers", "numba", "numpy", "pydantic", "rich"}),
+    ],
+)
+def test_light_modules_do_not_import_heavy_ones(module, heavy):
+    code = f"import sys, {module}; print([name for name in {sorted(heavy)} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
