@@ -27,7 +27,7 @@ MAX_VARIABLES = 63  # x1 .. x63; `O` takes one register more
 PRIMITIVE_TABLE = REGISTERS + MAX_REGISTERS  # address * 8 + arity, by opcode
 MAX_PRIMITIVES = 256
 HELPERS = PRIMITIVE_TABLE + MAX_PRIMITIVES  # addresses of outlined helpers
-MAX_HELPERS = 64
+MAX_HELPERS = 96
 HEAP = HELPERS + MAX_HELPERS
 
 MAX_ARITY = 4

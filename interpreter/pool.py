@@ -1,9 +1,9 @@
 """A pool of worker processes, each with a machine of its own.
 
 Inputs are put into shared memory once (`load`); a batch goes over as arrays of bytecode and jobs, and results
-come back as arrays, in order, the same for any number of workers. A worker that dies is replaced, its part of
-the batch is run again one program at a time, and the program that kills a worker again is given the outcome
-`crashed`: nothing else is lost.
+come back as arrays, in order, the same for any number of workers. A worker that dies is replaced and its part of
+the batch is run again one program at a time; a program that goes on killing workers when it is alone is given
+the outcome `crashed`. Nothing else is lost.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.shared_memory import SharedMemory
 from types import TracebackType
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 # Programs of one message to a worker: large enough to hide the message, small enough to balance the load.
 CHUNK = 256
+# Workers that a program may lose, alone, before it is thought guilty: a worker can be killed from outside, too.
+TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class _Chunk:
     code: Code
     jobs: npt.NDArray[np.int32]
     rows: npt.NDArray[np.int64]
+    deaths: int = 0  # of workers that ran this chunk when it was a single program
 
     def split(self) -> list[_Chunk]:
         """One chunk a program."""
@@ -138,7 +141,7 @@ class Pool:
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(theirs, self._shared, self._limits), daemon=True)
+        process = self._context.Process(target=work, args=(theirs, self._shared, self._limits), daemon=True)
         process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -170,6 +173,9 @@ class Pool:
             log.warning("a worker died; its %d programs run again, one at a time", len(chunk.code))
             todo.extendleft(reversed(chunk.split()))
             return
+        if chunk.deaths + 1 < TRIES:
+            todo.appendleft(replace(chunk, deaths=chunk.deaths + 1))
+            return
         log.error("a program kills its worker; its outcome is `crashed`: bytecode %s", chunk.code.rows.tolist())
         parts.append((chunk.rows, Runs.failed(len(chunk.rows), Outcome.CRASHED)))
 
@@ -193,7 +199,7 @@ def _in_order(parts: Sequence[tuple[npt.NDArray[np.int64], Runs]], n: int) -> Ru
     return runs.take(np.argsort(rows, kind="stable"))
 
 
-def _work(connection: Connection, shared: tuple[str, int, int], limits: tuple[int, int]) -> None:
+def work(connection: Connection, shared: tuple[str, int, int], limits: tuple[int, int]) -> None:
     """A worker's life: run what arrives until the parent hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     name, count, cells = shared

@@ -248,13 +248,31 @@ def items(A, x):
 def as_grid(A, x):
     """The block [height, width, cell, ...] of a grid; fails (and returns the empty grid) if `x` is none.
 
-    The empty tuple is the empty grid.
+    A tuple of empty tuples is a grid without columns, the empty tuple the empty grid.
     """
-    if tag(x) == GRID:
-        return offset(x)
-    if tag(x) != TUPLE or A[offset(x)] != 0:
+    return offset(x) if tag(x) == GRID else hollow_block(A, x)
+
+
+@inline
+def as_solid_grid(A, x):
+    """Like `as_grid`; fails also on the empty tuple, which has no first row to tell its width."""
+    grid = as_grid(A, x)
+    if A[grid] == 0:
+        fail(A, EMPTY_CONTAINER)
+    return grid
+
+
+@outlined
+def hollow_block(A, x):
+    """The block of a grid without columns; fails on anything else."""
+    rows = offset(x) if tag(x) == TUPLE else EMPTY
+    if tag(x) != TUPLE:
         fail(A, TYPE_MISMATCH)
-    return EMPTY
+    for k in range(1, A[rows] + 1):
+        if tag(A[rows + k]) != TUPLE or A[offset(A[rows + k])] != 0:
+            fail(A, TYPE_MISMATCH)
+            return EMPTY
+    return new_grid(A, A[rows], 0)
 
 
 # ------------------------------------------------------------------------------------- construction
@@ -263,6 +281,7 @@ def as_grid(A, x):
 @inline
 def allocate(A, words):
     """The offset of `words` fresh words, or 0 after a failure. Costs a unit of fuel a word."""
+    words = max(words, 0)
     start = A[TOP]
     if words > A[SIZE] - start:
         fail(A, OUT_OF_MEMORY)
@@ -632,6 +651,7 @@ def bounds(A, x):
     Returns 1, or 0 where the patch is empty (the box is then 0, 0, 0, 0); fails on what is no patch.
     """
     block = items(A, x)
+    burn(A, A[block])
     top = left = COORDINATE_BIAS
     bottom = right = -COORDINATE_BIAS
     for k in range(1, A[block] + 1):

@@ -1,20 +1,23 @@
 """Numbers, pairs, truth values and Python's `<`. Arithmetic works on integers, on pairs, and on one of each."""
 
-from interpreter import layout
 from interpreter.native import inline, outlined
-from interpreter.outcome import Outcome
 from interpreter.table import prim
 from interpreter.types import Any, Boolean, Integer, Numerical, Pair
 from interpreter.values import (
+    DEPTH,
     INTEGER,
     INTEGER_BIAS,
+    MAX_DEPTH,
+    SCAN_SHIFT,
+    TOO_DEEP,
+    TOP,
     TYPE_MISMATCH,
     ZERO_DIVISION,
     as_integer,
     boolean,
     burn,
     column_of,
-    compare,
+    compare_nested,
     fail,
     finish_tuple,
     handle,
@@ -34,8 +37,6 @@ from interpreter.values import (
 )
 
 ADD, SUBTRACT, MULTIPLY, DIVIDE = range(4)
-DEPTH, TOP, MAX_DEPTH = layout.DEPTH, layout.TOP, layout.MAX_DEPTH
-TOO_DEEP = int(Outcome.TOO_DEEP)
 
 
 # ------------------------------------------------------------------------------------------- helpers
@@ -159,6 +160,12 @@ def tuple_of(A, a, b):
     return finish_tuple(A, block)
 
 
+@inline
+def rank(A, a, b):
+    """`compare`, without the call where the handles decide."""
+    return 0 if a == b else compare_nested(A, a, b)
+
+
 @outlined
 def less(A, a, b):
     """Python's `a < b` as 0 or 1: numbers, tuples item by item, sets by inclusion; fails on mixed kinds."""
@@ -190,11 +197,11 @@ def tuple_less(A, p, q):
 
 @inline
 def is_proper_subset(A, p, q):
-    if not burn(A, A[q] >> 3):
+    if not burn(A, A[q] >> SCAN_SHIFT):
         return 0
     at = 1
     for k in range(1, A[p] + 1):
-        while at <= A[q] and compare(A, A[q + at], A[p + k]) < 0:
+        while at <= A[q] and rank(A, A[q + at], A[p + k]) < 0:
             at += 1
         if at > A[q] or not same(A, A[q + at], A[p + k]):
             return 0

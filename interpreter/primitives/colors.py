@@ -13,6 +13,7 @@ from interpreter.values import (
     area,
     as_integer,
     as_pair,
+    burn,
     color_of,
     fail,
     finish_set,
@@ -93,6 +94,7 @@ def histogram(A, element):
     grid = flattened(A, element)
     if area(A, grid) == 0:
         return EMPTY
+    burn(A, area(A, grid))
     low = high = get(A, grid, 0)
     for k in range(area(A, grid)):
         low = min(low, get(A, grid, k))

@@ -1,18 +1,18 @@
 """Tuples and sets of anything. Sets are iterated in canonical order; pairs, cells and grids are tuples too."""
 
 from interpreter.native import inline, outlined
-from interpreter.primitives.arithmetic import append, capacity, joined, less, small, tuple_of
+from interpreter.primitives.arithmetic import append, capacity, joined, less, rank, small, tuple_of
 from interpreter.table import prim
 from interpreter.types import Any, Boolean, Container, Integer, Set, Tuple
 from interpreter.values import (
     EMPTY_CONTAINER,
+    SCAN_SHIFT,
     TUPLE,
     TYPE_MISMATCH,
     ZERO_DIVISION,
     as_integer,
     boolean,
     burn,
-    compare,
     fail,
     failed,
     find,
@@ -58,12 +58,12 @@ def select(A, x, other, wanted):
     rest = items(A, other) if A[source] > 0 else source
     kept = new_items(A, A[source])
     in_order = is_set(x) and is_set(other)
-    burn(A, A[rest] >> 3)
+    burn(A, A[rest] >> SCAN_SHIFT)
     at = 1
     for k in range(1, A[source] + 1):
         item = A[source + k]
         if in_order:
-            while at <= A[rest] and compare(A, A[rest + at], item) < 0:
+            while at <= A[rest] and rank(A, A[rest + at], item) < 0:
                 at += 1
             found = at <= A[rest] and same(A, A[rest + at], item)
         else:
@@ -103,7 +103,7 @@ def order_of(A, left, i, right, j):
     """How item `i` of one block and item `j` of another compare; a block that has ended comes last."""
     if i > A[left]:
         return 1
-    return -1 if j > A[right] else compare(A, A[left + i], A[right + j])
+    return -1 if j > A[right] else rank(A, A[left + i], A[right + j])
 
 
 @outlined
@@ -123,7 +123,7 @@ def flatten(A, like, block):
 @outlined
 def extreme(A, block, largest):
     """Index of the first largest (1) or smallest (0) item of a block, as Python orders them; 0 if there is none."""
-    burn(A, A[block] >> 3)
+    burn(A, A[block] >> SCAN_SHIFT)
     best = 0
     for k in range(1, A[block]):
         if failed(A):

@@ -21,6 +21,7 @@ from interpreter.values import (
     EMPTY,
     EMPTY_CONTAINER,
     OUT_OF_RANGE,
+    SCAN_SHIFT,
     TUPLE,
     TYPE_MISMATCH,
     as_integer,
@@ -85,7 +86,7 @@ def sort_by(A, block, keys):
                 high = middle
             else:
                 low = middle + 1
-        if not burn(A, (k - low) >> 3):
+        if not burn(A, (k - low) >> SCAN_SHIFT):
             break
         for j in range(k, low, -1):
             A[block + 1 + j] = A[block + j]

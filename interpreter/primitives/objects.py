@@ -12,18 +12,17 @@ from interpreter.values import (
     COLOR_BIAS,
     COLOR_LIMIT,
     EMPTY,
-    EMPTY_CONTAINER,
     ERROR,
-    GRID,
     LEFT_COLUMN,
     NOTHING,
     OUT_OF_RANGE,
     SET,
     TOP_ROW,
-    TUPLE,
     TYPE_MISMATCH,
     allocate,
     area,
+    as_grid,
+    as_solid_grid,
     bounds,
     burn,
     cell_of,
@@ -41,46 +40,15 @@ from interpreter.values import (
     items,
     location,
     location_of,
-    new_grid,
     new_items,
-    offset,
     ordered_set,
     pair_of,
     push,
     row_of,
-    tag,
     truth,
 )
 
 NO_COLOR = 1 << 40  # a number that no cell of a grid holds
-
-
-@outlined
-def hollow_block(A, x):
-    """The block of a grid without columns, which is a tuple of empty tuples; fails on anything else."""
-    rows = offset(x) if tag(x) == TUPLE else EMPTY
-    if tag(x) != TUPLE:
-        fail(A, TYPE_MISMATCH)
-    for k in range(1, A[rows] + 1):
-        if tag(A[rows + k]) != TUPLE or A[offset(A[rows + k])] != 0:
-            fail(A, TYPE_MISMATCH)
-            return EMPTY
-    return new_grid(A, A[rows], 0)
-
-
-@inline
-def grid_block(A, x):
-    """The block of a grid, which may lack cells; fails (and returns the empty grid) if `x` is none."""
-    return offset(x) if tag(x) == GRID else hollow_block(A, x)
-
-
-@inline
-def solid_block(A, x):
-    """The block of a grid; fails also on the empty tuple, which has no first row to tell its width."""
-    grid = grid_block(A, x)
-    if A[grid] == 0:
-        fail(A, EMPTY_CONTAINER)
-    return grid
 
 
 @inline
@@ -95,7 +63,7 @@ def color_sought(x):
 @prim
 def asindices(A, grid: Grid) -> Indices:
     """The locations of all cells of `grid`."""
-    block = grid_block(A, grid)
+    block = as_grid(A, grid)
     found = new_items(A, area(A, block))
     for i in range(A[block]):
         for j in range(A[block + 1]):
@@ -106,7 +74,7 @@ def asindices(A, grid: Grid) -> Indices:
 @prim
 def ofcolor(A, grid: Grid, color: Integer) -> Indices:
     """The locations of the cells of `grid` that have `color`."""
-    block = grid_block(A, grid)
+    block = as_grid(A, grid)
     sought = color_sought(color)
     burn(A, area(A, block))
     count = 0
@@ -133,14 +101,14 @@ def cells_within(A, grid, top, bottom, left, right):
 @prim
 def asobject(A, grid: Grid) -> Object:
     """All cells of `grid` as one object."""
-    block = grid_block(A, grid)
+    block = as_grid(A, grid)
     return cells_within(A, block, 0, A[block], 0, A[block + 1])
 
 
 @prim
 def toobject(A, patch: Patch, grid: Grid) -> Object:
     """The cells of `grid` at the locations of `patch` that lie in it."""
-    block = solid_block(A, grid)
+    block = as_solid_grid(A, grid)
     cells = items(A, patch)
     found = new_items(A, A[cells])
     for k in range(A[cells]):
@@ -245,7 +213,7 @@ def objects(A, grid: Grid, univalued: Boolean, diagonal: Boolean, without_backgr
 
     `without_background` leaves the cells of the most common colour out.
     """
-    block = solid_block(A, grid)
+    block = as_solid_grid(A, grid)
     background = int_of(mostcolor(A, grid)) if truth(A, without_background) else NO_COLOR
     stride = A[block + 1] + 1
     padded = (A[block] + 1) * stride + 1
@@ -299,13 +267,13 @@ def cells_by_color(A, grid, background):
 @prim
 def partition(A, grid: Grid) -> Objects:
     """One object for each colour of `grid`."""
-    return cells_by_color(A, grid_block(A, grid), NO_COLOR)
+    return cells_by_color(A, as_grid(A, grid), NO_COLOR)
 
 
 @prim
 def fgpartition(A, grid: Grid) -> Objects:
     """One object for each colour of `grid` but the most common one."""
-    return cells_by_color(A, grid_block(A, grid), int_of(mostcolor(A, grid)))
+    return cells_by_color(A, as_grid(A, grid), int_of(mostcolor(A, grid)))
 
 
 # ------------------------------------------------------------------------ occurrences and frontiers
@@ -331,7 +299,7 @@ def occurs(A, grid, cells, down, across):
 @prim
 def occurrences(A, grid: Grid, obj: Object) -> Indices:
     """The locations of the upper left corners of copies of `obj` in `grid`."""
-    block = solid_block(A, grid)
+    block = as_solid_grid(A, grid)
     rows = A[block] - tall(A, obj) + 1
     columns = A[block + 1] - wide(A, obj) + 1
     cells = items(A, obj)
@@ -372,7 +340,7 @@ def column_is_uniform(A, grid, j):
 @prim
 def frontiers(A, grid: Grid) -> Objects:
     """The rows and columns of `grid` that have one colour, as objects."""
-    block = solid_block(A, grid)
+    block = as_solid_grid(A, grid)
     height = A[block]
     width = A[block + 1]
     burn(A, 2 * area(A, block))

@@ -5,9 +5,7 @@ from interpreter.primitives.colors import mostcolor
 from interpreter.primitives.objects import (
     color_sought,
     column_is_uniform,
-    grid_block,
     row_is_uniform,
-    solid_block,
 )
 from interpreter.primitives.patches import shift
 from interpreter.table import prim
@@ -17,8 +15,10 @@ from interpreter.values import (
     OUT_OF_RANGE,
     TYPE_MISMATCH,
     area,
+    as_grid,
     as_integer,
     as_pair,
+    as_solid_grid,
     burn,
     color_of,
     column_of,
@@ -67,7 +67,7 @@ def brush(A, grid, patch, color, under):
 @inline
 def copied(A, x):
     """A fresh copy of a grid's block."""
-    return copy_grid(A, solid_block(A, x))
+    return copy_grid(A, as_solid_grid(A, x))
 
 
 @prim
@@ -103,14 +103,14 @@ def cover(A, grid: Grid, patch: Patch) -> Grid:
 @prim
 def move(A, grid: Grid, obj: Object, direction: Pair) -> Grid:
     """`grid` with `obj` covered, and painted again `direction` further."""
-    covered = grid_block(A, cover(A, grid, obj))
+    covered = as_grid(A, cover(A, grid, obj))
     return brush(A, covered, shift(A, obj, direction), OWN, ANYWHERE)
 
 
 @prim
 def replace(A, grid: Grid, old: Integer, new: Integer) -> Grid:
     """`grid` with colour `old` turned into `new`."""
-    block = copy_grid(A, grid_block(A, grid))
+    block = copy_grid(A, as_grid(A, grid))
     sought = color_sought(old)
     for k in range(area(A, block)):
         if get(A, block, k) == sought:
@@ -121,7 +121,7 @@ def replace(A, grid: Grid, old: Integer, new: Integer) -> Grid:
 @prim
 def switch(A, grid: Grid, a: Integer, b: Integer) -> Grid:
     """`grid` with colours `a` and `b` exchanged."""
-    block = copy_grid(A, grid_block(A, grid))
+    block = copy_grid(A, as_grid(A, grid))
     first = color_sought(a)
     second = color_sought(b)
     for k in range(area(A, block)):
@@ -137,7 +137,7 @@ def switch(A, grid: Grid, a: Integer, b: Integer) -> Grid:
 def cellwise(A, a: Grid, b: Grid, fallback: Integer) -> Grid:
     """The cells on which `a` and `b` agree, and `fallback` elsewhere; `b` must be as large as `a`."""
     block = copied(A, a)
-    other = grid_block(A, b)
+    other = as_grid(A, b)
     if A[other] < A[block] or A[other + 1] < A[block + 1]:
         return fail(A, OUT_OF_RANGE)
     for i in range(A[block]):
@@ -161,7 +161,7 @@ def canvas(A, color: Integer, dimensions: Pair) -> Grid:
 @prim
 def index(A, grid: Grid, place: Pair) -> Integer:
     """The colour at `place`; None outside the grid."""
-    block = solid_block(A, grid)
+    block = as_solid_grid(A, grid)
     at = as_pair(A, place)
     if not in_grid(A, block, row_of(at), column_of(at)):
         return NOTHING
@@ -171,7 +171,7 @@ def index(A, grid: Grid, place: Pair) -> Integer:
 @prim
 def compress(A, grid: Grid) -> Grid:
     """`grid` without the rows and columns that have one colour."""
-    block = grid_block(A, grid)
+    block = as_grid(A, grid)
     burn(A, 2 * area(A, block))
     rows = new_items(A, A[block])
     for i in range(A[block]):

@@ -5,7 +5,6 @@ are turned, joined and cut as Python's slices, sums and `zip` do it.
 """
 
 from interpreter.native import inline, outlined
-from interpreter.primitives.objects import grid_block, solid_block
 from interpreter.primitives.patches import EMPTY_TUPLE, NEGATE_COLUMN, NEGATE_ROW, SWAP, affine
 from interpreter.primitives.shapes import shape, ulcorner
 from interpreter.primitives.slices import (
@@ -30,8 +29,10 @@ from interpreter.values import (
     TYPE_MISMATCH,
     ZERO_DIVISION,
     area,
+    as_grid,
     as_integer,
     as_pair,
+    as_solid_grid,
     bounds,
     cell_of,
     color_of,
@@ -187,13 +188,13 @@ def enlarged(A, grid, down, across):
 @prim
 def hupscale(A, grid: Grid, factor: Integer) -> Grid:
     """`grid` with each cell `factor` times as wide."""
-    return enlarged(A, grid_block(A, grid), 1, as_integer(A, factor))
+    return enlarged(A, as_grid(A, grid), 1, as_integer(A, factor))
 
 
 @prim
 def vupscale(A, grid: Grid, factor: Integer) -> Grid:
     """`grid` with each cell `factor` times as high."""
-    return enlarged(A, grid_block(A, grid), as_integer(A, factor), 1)
+    return enlarged(A, as_grid(A, grid), as_integer(A, factor), 1)
 
 
 @outlined
@@ -227,13 +228,13 @@ def upscale(A, element: Element, factor: Integer) -> Element:
         return element
     if is_set(element):
         return enlarged_object(A, element, as_integer(A, factor))
-    return enlarged(A, grid_block(A, element), as_integer(A, factor), as_integer(A, factor))
+    return enlarged(A, as_grid(A, element), as_integer(A, factor), as_integer(A, factor))
 
 
 @prim
 def downscale(A, grid: Grid, factor: Integer) -> Grid:
     """Every `factor`th row and column of `grid`, from the first on."""
-    block = solid_block(A, grid)
+    block = as_solid_grid(A, grid)
     step = abs(as_integer(A, factor))
     if step == 0:
         return fail(A, ZERO_DIVISION)
@@ -315,7 +316,7 @@ def pieces(A, grid, n, across):
 
     Where the cells do not suffice for equal parts, one row or column is left out after each.
     """
-    block = solid_block(A, grid)
+    block = as_solid_grid(A, grid)
     if n == 0:
         return fail(A, ZERO_DIVISION)
     extent = A[block + 1] if across else A[block]

@@ -1,0 +1,88 @@
+"""The command line: help at once, `exec`, and mistakes as one line with exit status 2."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.cli import main
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--preset", "smok"], "unknown preset 'smok': one of smoke, cpu, paper (did you mean 'smoke'?)"),
+        (["run", "--sampler.n-sample", "3"], "unknown option --sampler.n-sample (did you mean --sampler.n-samples?)"),
+        (["run", "--tasks.search", "arc1-evil"], "unknown task set 'arc1-evil'"),
+        (["run", "--tasks.task-ids", "00576224,zzz"], "task 'zzz' is not in arc1-eval"),
+        (["run", "--seeds", "missing.jsonl"], "cannot read seeds from missing.jsonl"),
+        (["run", "--resume"], "--resume needs --run-dir"),
+        (["run", "--resume", "--run-dir", "missing"], "missing is no run folder"),
+        (["eval", "--run-dir", "missing"], "missing is no run folder"),
+        (["eval"], "one of the arguments --run-dir --model is required"),
+        (["eval", "--model", "missing", "--limit", "1"], "missing"),
+        (["exec", "missing.jsonl"], "missing.jsonl: no such file"),
+        (["exec", "missing.jsonl", "--fule", "3"], "unrecognized argument '--fule'"),
+        (["replay", "stats", "missing"], "missing"),
+        (["fly"], "invalid choice: 'fly'"),
+        ([], "required: VERB"),
+    ],
+)
+def test_a_mistake_is_one_line_and_changes_nothing(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert errors.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_names_every_verb_and_imports_nothing_heavy():
+    code = (
+        "import sys; from engine.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('numpy', 'numba', 'torch', 'pydantic', 'rich') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip().endswith("[]")
+    assert all(verb in done.stdout for verb in ("run", "eval", "exec", "replay"))
+
+
+def test_exec_runs_lines_in_order_and_goes_on_after_a_broken_one(tmp_path):
+    rows = [
+        json.dumps({"program": "O = hmirror(I)", "inputs": [[[1, 2]], [[1], [2]]]}),
+        json.dumps({"program": "x1 = hmirror(I)\nO = fil(I, ONE, x1)", "inputs": [[[1]]]}),
+        "",
+        json.dumps({"program": "O = hmirror(I)", "inputs": [[[1, 2], [3]]]}),
+        "{",
+        json.dumps({"program": "O = divide(ONE, ZERO)", "inputs": [[[1]]]}),
+        json.dumps({"program": "O = hmirror(I)", "inputs": []}),
+        json.dumps({"program": "x1 = size(I)\nO = canvas(x1, TWO_BY_TWO)", "inputs": [[[1]]]}),
+    ]
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("\n".join(rows) + "\n")
+    assert main(["exec", str(source), "--out", str(target)]) == 0
+    results = [json.loads(row) for row in target.read_text().splitlines()]
+    assert results[0]["outputs"] == [[[1, 2]], [[2], [1]]]
+    assert results[0]["status"] == ["ok", "ok"]
+    assert all(fuel > 0 for fuel in results[0]["fuel"])
+    assert results[1] == {"error": "line 2: unknown function 'fil' (did you mean 'fill'?)"}
+    assert results[2] == {"error": "input 0: the rows are not equally long"}
+    assert results[3]["error"].startswith("not JSON")
+    assert results[4]["status"] == ["zero_division"]
+    assert results[4]["outputs"] == [None]
+    assert results[5] == {"outputs": [], "status": [], "fuel": []}
+    assert results[6]["outputs"] == [[[1, 1], [1, 1]]]
+    assert main(["exec", str(source), "--out", str(target)]) == 2
+
+
+def test_exec_stops_a_run_that_is_out_of_fuel(tmp_path, capsys):
+    source = tmp_path / "in.jsonl"
+    source.write_text(json.dumps({"program": "x1 = asobject(I)\nO = paint(I, x1)", "inputs": [[[1] * 30] * 30]}) + "\n")
+    assert main(["exec", str(source), "--fuel", "50"]) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == ["out_of_fuel"]

@@ -1,0 +1,135 @@
+"""A tiny real run through the command line: real tasks, real vLLM, real LMDB; killed and resumed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.cli import main
+from replay.store import ReplayStore
+
+ROOT = Path(__file__).parents[2]
+TINY = [
+    "--preset", "smoke", "--trainer.policy", "compact-tiny", "--tasks.limit", "4", "--sampler.n-samples", "4",
+    "--fill.mutants-per-seed", "4", "--replay.draw-mutated", "60", "--replay.draw-policy", "20",
+    "--trainer.max-prompt-tokens", "320", "--sampler.max-tokens", "64", "--loop.meta-iterations", "3",
+    "--loop.threads", "1", "--interpreter.workers", "1", "--sampler.kv-cache-mib", "64",
+]  # fmt: skip
+# What two runs of the same seed must agree in.
+COMPARED = [
+    "meta_iteration", "loss", "heldout_loss", "valid_share", "unique_share", "samples", "solved_policy",
+    "solved_cumulative", "replay_policy", "replay_mutated",
+]  # fmt: skip
+
+
+def start(*arguments):
+    command = [sys.executable, "-m", "engine.cli", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return errors
+
+
+def metrics(folder):
+    file = folder / "metrics.jsonl"
+    return [json.loads(row) for row in file.read_text().splitlines()] if file.exists() else []
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    finish(start("run", *TINY, "--run-dir", folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory):
+    """A run that is killed after its first meta-iteration, in the middle of the second, and then resumed."""
+    folder = tmp_path_factory.mktemp("runs") / "killed"
+    process = start("run", *TINY, "--run-dir", folder)
+    deadline = time.monotonic() + 300
+    while not metrics(folder) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert 1 <= len(metrics(folder)) < 3
+    errors = finish(start("run", "--run-dir", folder, "--resume"))
+    assert "resumed after meta-iteration" in errors
+    return folder
+
+
+def test_a_run_leaves_what_it_promises(finished):
+    rows = metrics(finished)
+    assert [row["meta_iteration"] for row in rows] == [1, 2, 3]
+    assert all(row["samples"] == 16 and row["samples_per_s"] > 0 for row in rows)
+    assert rows[-1]["heldout_loss"] < rows[0]["heldout_loss"]
+    assert [row["swap_s"] is None for row in rows] == [True, False, False]
+    assert set(rows[-1]["phase_s"]) == {"draw", "train", "publish", "swap", "sample", "execute", "store", "evaluate"}
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["task_set"] == "arc1-eval"
+    assert summary["tasks"] == 4
+    assert set(summary["solved"]) == {"policy", "cumulative"}
+    assert set(summary["solved"]["policy"]["distinct"]) == {"pass@1", "pass@2", "pass@3"}
+    assert (finished / "config.toml").is_file()
+    assert list((finished / "tensorboard").iterdir())
+    with ReplayStore(finished / "replay", readonly=True) as store:
+        assert store.progress()["meta_iteration"] == 3
+        assert store.verify().ok
+
+
+def test_a_killed_run_continues_as_if_nothing_had_happened(finished, resumed):
+    ours, theirs = metrics(resumed), metrics(finished)
+    assert [[row[name] for name in COMPARED] for row in ours] == [[row[name] for name in COMPARED] for row in theirs]
+    summaries = [json.loads((folder / "summary.json").read_text()) for folder in (resumed, finished)]
+    assert summaries[0]["solved"] == summaries[1]["solved"]
+    assert summaries[0]["programs"] == summaries[1]["programs"]
+
+
+def test_a_finished_run_has_nothing_to_resume(finished, capsys):
+    before = sorted(str(path) for path in finished.rglob("*"))
+    assert main(["run", "--resume", "--run-dir", str(finished)]) == 2
+    assert "nothing to resume, all 3 meta-iterations are done" in capsys.readouterr().err
+    assert main(["run", "--run-dir", str(finished)]) == 2
+    assert "already used: continue it with --resume" in capsys.readouterr().err
+    assert main(["run", "--resume", "--run-dir", str(finished), "--sampler.n-samples", "9"]) == 2
+    assert "--sampler.n-samples cannot change in a resumed run" in capsys.readouterr().err
+    assert sorted(str(path) for path in finished.rglob("*")) == before
+
+
+def test_evaluation_samples_anew_or_scores_what_is_stored(finished, tmp_path):
+    finish(start("eval", "--run-dir", finished, "--samples", "2", "--out", tmp_path / "sampled"))
+    summary = json.loads((tmp_path / "sampled" / "summary.json").read_text())
+    assert summary["tasks"] == 4
+    assert set(summary["solved"]) == {"policy", "cumulative"}
+    assert len(list((tmp_path / "sampled" / "tasks").iterdir())) == 4
+    finish(start("eval", "--run-dir", finished, "--stored", "--out", tmp_path / "stored"))
+    stored = json.loads((tmp_path / "stored" / "summary.json").read_text())
+    assert stored["solved"]["cumulative"] == json.loads((finished / "summary.json").read_text())["solved"]["cumulative"]
+    assert stored["programs"] == json.loads((finished / "summary.json").read_text())["programs"]
+    assert main(["eval", "--run-dir", str(finished), "--stored", "--out", str(tmp_path / "stored")]) == 2
+
+
+def test_replay_stats(finished, capsys):
+    assert main(["replay", "stats", str(finished), "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["counts"]["mutated"] == metrics(finished)[-1]["replay_mutated"]
+    assert values["counts"]["policy"] == metrics(finished)[-1]["replay_policy"]
+    assert main(["replay", "stats", str(finished)]) == 0
+    assert "experiences" in capsys.readouterr().out
+
+
+def test_no_process_is_left(finished, resumed):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        assert "engine.cli" not in command
