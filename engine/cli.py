@@ -141,8 +141,10 @@ def _execute(options: argparse.Namespace, _overrides: list[str]) -> int:
         raise UsageError(f"{options.file}: no such file")
     fuel = _positive(options.fuel, "--fuel")
     from engine.execute_file import execute_lines
+    from engine.progress import compile_interpreter
     from interpreter.machine import DEFAULT_FUEL, Machine
 
+    compile_interpreter()
     machine = Machine(fuel or DEFAULT_FUEL)
     if options.out is not None and options.out.exists():
         raise UsageError(f"{options.out} exists already: choose another --out")

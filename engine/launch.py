@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -12,13 +14,14 @@ from engine.config import Config, given_options, load_config, overridden
 from engine.errors import UsageError
 from engine.evaluation import Scoreboard, summary_record, write_evaluation
 from engine.execution import Execution, Executor
-from engine.progress import Display
+from engine.progress import Display, compile_interpreter
 from engine.run_folder import RunFolder
 from engine.seeds import load_seeds, write_seeds
 from engine.tasks import Task, load_tasks
 from interpreter.pool import default_workers
 from replay.experience import ReplayError
 from replay.store import ReplayStore
+from trainer.checkpoint import CheckpointError, load_manifest, load_vocabulary
 
 # What a resumed run may change: how long it goes on, and how many processors it uses.
 RESUMABLE = ("loop.meta-iterations", "loop.threads", "interpreter.workers")
@@ -38,6 +41,7 @@ def run(
         seeds = str(folder.seeds)
     else:
         config = load_config(preset or "cpu", file, overrides)
+    _check_installed(config)
     training_tasks = {task.id: task for task in load_tasks(config.tasks.train)}
     seed_programs = load_seeds(seeds, training_tasks)
     search_tasks = load_tasks(config.tasks.search, config.tasks.task_ids, config.tasks.limit)
@@ -47,6 +51,7 @@ def run(
     _set_threads(config)
     from engine.loop import Loop
 
+    compile_interpreter()
     with Display() as display:
         display.say(f"{folder.path}: {len(search_tasks)} tasks of {config.tasks.search}, {len(seed_programs)} seeds")
         with Loop(config, folder, search_tasks, training_tasks, seed_programs, display) as loop:
@@ -70,8 +75,10 @@ def evaluate(
     if stored and run_dir is None:
         raise UsageError("--stored scores what a run found: it needs --run-dir")
     source = run_dir or model
-    base = RunFolder(run_dir).config() if run_dir else load_config("cpu", None, overrides)
+    base = RunFolder(run_dir).config() if run_dir else _config_for(model)
     config = overridden(base, overrides)
+    if not stored:
+        _check_installed(config)
     task_set = task_set or config.tasks.search
     if task_ids is None and limit is None and task_set == config.tasks.search:
         task_ids, limit = config.tasks.task_ids, config.tasks.limit
@@ -79,6 +86,7 @@ def evaluate(
     out = out or source / "eval" / Path(task_set).name
     if (out / "summary.json").exists():
         raise UsageError(f"{out} holds an evaluation already: choose another --out")
+    compile_interpreter()
     start = time.perf_counter()
     with Display() as display, Executor(tasks, config.interpreter) as executor:
         boards = {"cumulative": Scoreboard(tasks)}
@@ -97,6 +105,18 @@ def evaluate(
         write_evaluation(out, boards, tasks, summary)
         display.say(_verdict(summary))
         display.say(f"written to {out}")
+
+
+def _config_for(model: Path) -> Config:
+    """The default configuration, with the lengths that a checkpoint's policy was made for."""
+    try:
+        load_manifest(model)
+        prompt = load_vocabulary(model).max_prompt_tokens
+    except CheckpointError as error:
+        raise UsageError(str(error)) from None
+    positions = json.loads((model / "config.json").read_text(encoding="utf-8"))["max_position_embeddings"]
+    lengths = ["--trainer.max-prompt-tokens", str(prompt), "--sampler.max-tokens", str(positions - prompt)]
+    return load_config("cpu", None, lengths)
 
 
 def _stored(run_dir: Path, executor: Executor, tasks: Sequence[Task]) -> list[Execution]:
@@ -171,6 +191,14 @@ def _meta_iterations_done(folder: RunFolder) -> int:
 def _set_threads(config: Config) -> None:
     """Decide the threads of OpenMP, which must happen before torch is imported."""
     os.environ["OMP_NUM_THREADS"] = str(config.loop.threads or default_workers())
+
+
+def _check_installed(config: Config) -> None:
+    """Raise `UsageError` where the extra that training and sampling need is not installed."""
+    for package in ("torch", "transformers", "vllm")[: 3 if config.sampler.backend == "vllm" else 2]:
+        if importlib.util.find_spec(package) is None:
+            hint = ", or choose --sampler.backend transformers" if package == "vllm" else ""
+            raise UsageError(f"{package} is not installed: see `make setup` in the README{hint}")
 
 
 def _verdict(summary: dict[str, Any]) -> str:

@@ -12,6 +12,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 console = Console(stderr=True)
 
 
+def compile_interpreter() -> None:
+    """Compile the interpreter if its cache lacks it, and say so, because that takes a while."""
+    from interpreter.machine import is_compiled, warm_up  # deferred: Numba is slow to import
+
+    if not is_compiled():
+        console.print("compiling the interpreter, once for this version: about half a minute")
+    warm_up()
+
+
 class Display:
     """Bars for the phases of a run; without a terminal, nothing but `say`."""
 

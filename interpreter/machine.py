@@ -18,7 +18,7 @@ from numba import int8, int32, int64, njit, types, uint8
 
 from interpreter import calls, layout, values
 from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable
-from interpreter.native import OUTLINED, arena_pointer, compile_function, inline
+from interpreter.native import OUTLINED, arena_pointer, cache_folder, compile_function, inline
 from interpreter.outcome import Outcome
 from interpreter.primitives import CONSTANTS, PRIMITIVES
 from interpreter.program import Line, Program, is_variable, variable_index
@@ -196,6 +196,11 @@ def _compiled() -> tuple[object, npt.NDArray[np.int64]]:
     runner = njit(_BATCH, cache=True, nogil=True, error_model="numpy")(run_batch)
     runner.keep = keep  # the addresses live as long as the runner
     return runner, header
+
+
+def is_compiled() -> bool:
+    """Whether there is a cache of native code for these sources and versions."""
+    return cache_folder().is_dir()
 
 
 def warm_up() -> None:

@@ -7,8 +7,9 @@ stream is consumed; across different batches they agree up to the rounding of ma
 vLLM disturbs the process that it runs in. It seeds Python's, numpy's and torch's global generators and draws from
 torch's in each step, replaces `torch.set_num_threads` on a CPU, writes environment variables that child processes
 would inherit, and logs much: all of this is put back or silenced here (VLLM_LOGGING_LEVEL in the environment brings
-the log back). What remains while a sampler is open: torch.distributed is initialised with one process, and on a CPU
-memory is bound to the NUMA nodes that are visible. The OpenMP environment (OMP_NUM_THREADS, OMP_WAIT_POLICY) is read
+the log back). What remains while a sampler is open: torch.distributed is initialised with one process, on a CPU memory
+is bound to the visible NUMA nodes, and torch.accelerator's synchronize does nothing. A process should have one open
+VllmSampler: closing another takes the distributed state away, and the engine that is left has to start again. The OpenMP environment (OMP_NUM_THREADS, OMP_WAIT_POLICY) is read
 when torch is imported, and is the caller's decision; `SamplerOptions.threads` holds for the engine's steps.
 """
 
@@ -19,6 +20,7 @@ import os
 import random
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -224,7 +226,7 @@ def _undisturbed() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what vLLM writes to standard error, C++ warnings too, off the terminal; an error carries it as a note."""
+    """Keep vLLM's log and warnings off the terminal, also those of its C++ parts. An error carries them as a note."""
     if "VLLM_LOGGING_LEVEL" in os.environ:
         yield
         return
@@ -235,7 +237,9 @@ def _quiet() -> Iterator[None]:
         sys.stderr.flush()
         os.dup2(file.fileno(), 2)
         try:
-            yield
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
         except Exception as error:
             file.seek(0)
             error.add_note(file.read().decode(errors="replace"))
