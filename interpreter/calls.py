@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 from interpreter import layout
+from interpreter.blocks import allocate
 from interpreter.native import indirect1, indirect2, indirect3, indirect4, indirect6, inline
+from interpreter.ordering import same
 from interpreter.outcome import Outcome
 from interpreter.values import (
     CLOSURE,
@@ -15,14 +17,12 @@ from interpreter.values import (
     NOTHING,
     PRIMITIVE,
     TYPE_MISMATCH,
-    allocate,
     boolean,
     burn,
     fail,
     handle,
     int_of,
     offset,
-    same,
     tag,
 )
 

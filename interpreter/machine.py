@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import int8, int32, int64, njit, types, uint8
 
-from interpreter import calls, layout, values
+from interpreter import blocks, calls, layout, values
 from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable
 from interpreter.native import OUTLINED, arena_pointer, cache_folder, compile_function, inline
 from interpreter.outcome import Outcome
@@ -91,11 +91,11 @@ def load_input(A, cells, start, height, width):
     A[TOP] = HEAP
     A[DEPTH] = 0
     A[ERROR] = 0
-    grid = values.new_grid(A, height, width)
-    for k in range(values.area(A, grid)):
-        values.put(A, grid, k, cells[start + k])
+    grid = blocks.new_grid(A, height, width)
+    for k in range(blocks.area(A, grid)):
+        blocks.put(A, grid, k, cells[start + k])
     A[REGISTERS] = values.NOTHING
-    A[REGISTERS + 1] = values.finish_grid(A, grid)
+    A[REGISTERS + 1] = blocks.finish_grid(A, grid)
 
 
 @inline
@@ -132,8 +132,8 @@ def store_output(A, result, cells, start):
     grid = values.offset(result)
     if A[grid] > MAX_SIDE or A[grid + 1] > MAX_SIDE:
         return 0
-    for k in range(values.area(A, grid)):
-        color = values.get(A, grid, k)
+    for k in range(blocks.area(A, grid)):
+        color = blocks.get(A, grid, k)
         if color < 0 or color > MAX_COLOR:
             return 0
         cells[start + k] = color
@@ -171,7 +171,7 @@ def run_batch(
             else:
                 out_shapes[k, 0] = A[grid]
                 out_shapes[k, 1] = A[grid + 1]
-                end += values.area(A, grid)
+                end += blocks.area(A, grid)
         out_starts[k + 1] = end
         outcomes[k] = error
         fuel_used[k] = min(fuel - A[FUEL], fuel)

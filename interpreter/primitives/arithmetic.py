@@ -1,6 +1,8 @@
 """Numbers, pairs, truth values and Python's `<`. Arithmetic works on integers, on pairs, and on one of each."""
 
+from interpreter.blocks import finish_tuple, items, new_items, push, truth
 from interpreter.native import inline, outlined
+from interpreter.ordering import compare_nested, same
 from interpreter.table import prim
 from interpreter.types import Any, Boolean, Integer, Numerical, Pair
 from interpreter.values import (
@@ -17,23 +19,16 @@ from interpreter.values import (
     boolean,
     burn,
     column_of,
-    compare_nested,
     fail,
-    finish_tuple,
     handle,
     int_of,
     integer,
     is_integer,
     is_pair,
     is_set,
-    items,
-    new_items,
     offset,
     pair_of,
-    push,
     row_of,
-    same,
-    truth,
 )
 
 ADD, SUBTRACT, MULTIPLY, DIVIDE = range(4)

@@ -1,6 +1,8 @@
 """Colours of elements: grids and objects."""
 
+from interpreter.blocks import allocate, area, get, items, length, new_grid, new_items, push, put
 from interpreter.native import inline, outlined
+from interpreter.ordering import finish_set, ordered_set, same
 from interpreter.table import prim
 from interpreter.types import Element, Integer, Object, Objects, Set
 from interpreter.values import (
@@ -9,29 +11,17 @@ from interpreter.values import (
     GRID,
     TOP,
     TYPE_MISMATCH,
-    allocate,
-    area,
     as_integer,
     as_pair,
     burn,
     color_of,
     fail,
-    finish_set,
-    get,
     integer,
     is_cell,
     is_pair,
     is_set,
-    items,
-    length,
-    new_grid,
-    new_items,
     offset,
-    ordered_set,
-    push,
-    put,
     row_of,
-    same,
     tag,
 )
 

@@ -1,6 +1,8 @@
 """Tuples and sets of anything. Sets are iterated in canonical order; pairs, cells and grids are tuples too."""
 
+from interpreter.blocks import finish_tuple, items, length, new_items, push
 from interpreter.native import inline, outlined
+from interpreter.ordering import find, finish_like, finish_set, ordered_set, same, sort
 from interpreter.primitives.arithmetic import append, capacity, joined, less, rank, small, tuple_of
 from interpreter.table import prim
 from interpreter.types import Any, Boolean, Container, Integer, Set, Tuple
@@ -15,22 +17,11 @@ from interpreter.values import (
     burn,
     fail,
     failed,
-    find,
-    finish_like,
-    finish_set,
-    finish_tuple,
     int_of,
     integer,
     is_integer,
     is_set,
-    items,
-    length,
-    new_items,
     offset,
-    ordered_set,
-    push,
-    same,
-    sort,
     tag,
 )
 

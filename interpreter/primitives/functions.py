@@ -1,5 +1,6 @@
 """Functions as values, and functions of containers that call them."""
 
+from interpreter.blocks import finish_tuple, items, new_items, push, truth
 from interpreter.calls import (
     CHAIN,
     COMPOSE,
@@ -13,6 +14,7 @@ from interpreter.calls import (
     closure,
 )
 from interpreter.native import outlined
+from interpreter.ordering import finish_like, finish_set
 from interpreter.primitives.arithmetic import append, capacity, less, small
 from interpreter.primitives.containers import extreme, finish_part, flatten, item_at
 from interpreter.table import prim
@@ -28,15 +30,8 @@ from interpreter.values import (
     burn,
     fail,
     failed,
-    finish_like,
-    finish_set,
-    finish_tuple,
     handle,
     is_function,
-    items,
-    new_items,
-    push,
-    truth,
 )
 
 # ------------------------------------------------------------------------------------------- helpers

@@ -3,7 +3,22 @@
 Everything here is emitted in canonical order, by scanning grids in reading order.
 """
 
+from interpreter.blocks import (
+    allocate,
+    area,
+    as_grid,
+    as_solid_grid,
+    bounds,
+    get,
+    get_at,
+    in_grid,
+    items,
+    new_items,
+    push,
+    truth,
+)
 from interpreter.native import inline, outlined
+from interpreter.ordering import finish_set, ordered_set
 from interpreter.primitives.colors import mostcolor
 from interpreter.primitives.shapes import tall, wide
 from interpreter.table import prim
@@ -19,33 +34,19 @@ from interpreter.values import (
     SET,
     TOP_ROW,
     TYPE_MISMATCH,
-    allocate,
-    area,
-    as_grid,
-    as_solid_grid,
-    bounds,
     burn,
     cell_of,
     color_of,
     column_of,
     fail,
-    finish_set,
-    get,
-    get_at,
     handle,
-    in_grid,
     int_of,
     is_cell,
     is_integer,
-    items,
     location,
     location_of,
-    new_items,
-    ordered_set,
     pair_of,
-    push,
     row_of,
-    truth,
 )
 
 NO_COLOR = 1 << 40  # a number that no cell of a grid holds

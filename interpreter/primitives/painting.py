@@ -1,5 +1,20 @@
 """Changing cells: filling, painting, recolouring, making canvases."""
 
+from interpreter.blocks import (
+    area,
+    as_grid,
+    as_solid_grid,
+    copy_grid,
+    finish_grid,
+    get,
+    get_at,
+    in_grid,
+    items,
+    new_grid,
+    new_items,
+    push,
+    put,
+)
 from interpreter.native import inline, outlined
 from interpreter.primitives.colors import mostcolor
 from interpreter.primitives.objects import (
@@ -14,28 +29,15 @@ from interpreter.values import (
     NOTHING,
     OUT_OF_RANGE,
     TYPE_MISMATCH,
-    area,
-    as_grid,
     as_integer,
     as_pair,
-    as_solid_grid,
     burn,
     color_of,
     column_of,
-    copy_grid,
     fail,
-    finish_grid,
-    get,
-    get_at,
-    in_grid,
     integer,
     is_cell,
-    items,
     location,
-    new_grid,
-    new_items,
-    push,
-    put,
     row_of,
 )
 

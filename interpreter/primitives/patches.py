@@ -3,7 +3,9 @@
 A patch's locations may lie anywhere, outside of every grid too. Patches made here are in canonical order.
 """
 
+from interpreter.blocks import bounds, items, length, new_items, push
 from interpreter.native import inline, outlined
+from interpreter.ordering import finish_set, ordered_set
 from interpreter.table import prim
 from interpreter.types import Indices, Integer, Object, Pair, Patch
 from interpreter.values import (
@@ -22,24 +24,17 @@ from interpreter.values import (
     TYPE_MISMATCH,
     as_integer,
     as_pair,
-    bounds,
     cell_of,
     color_of,
     column_of,
     fail,
     failed,
-    finish_set,
     is_cell,
     is_pair,
     is_set,
-    items,
-    length,
     location,
-    new_items,
     offset,
-    ordered_set,
     pair_of,
-    push,
     row_of,
     tag,
 )

@@ -1,6 +1,8 @@
 """What a piece (a grid or a patch) measures, and how patches lie to each other."""
 
+from interpreter.blocks import bounds, items, length, new_items, push
 from interpreter.native import inline, outlined
+from interpreter.ordering import finish_set
 from interpreter.primitives.patches import EMPTY_TUPLE, locations, normalize
 from interpreter.table import prim
 from interpreter.types import Boolean, Grid, Integer, Object, Pair, Patch, Piece
@@ -17,22 +19,16 @@ from interpreter.values import (
     TYPE_MISMATCH,
     as_pair,
     boolean,
-    bounds,
     burn,
     column_of,
     fail,
-    finish_set,
     integer,
     is_cell,
     is_set,
-    items,
-    length,
     location,
     location_of,
-    new_items,
     offset,
     pair_of,
-    push,
     row_of,
     tag,
 )

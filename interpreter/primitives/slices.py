@@ -4,28 +4,20 @@ A grid is a tuple of rows, so that what turns, joins and cuts grids works on oth
 done item by item, as Python does it; on a grid it is one walk.
 """
 
+from interpreter.blocks import area, finish_grid, finish_tuple, get, items, new_grid, new_items, push, put
 from interpreter.native import inline, outlined
 from interpreter.values import (
     EMPTY,
     GRID,
     SIZE,
     TYPE_MISMATCH,
-    area,
     fail,
     failed,
-    finish_grid,
-    finish_tuple,
-    get,
     int_of,
     integer,
     is_integer,
     is_set,
-    items,
-    new_grid,
-    new_items,
     offset,
-    push,
-    put,
     tag,
 )
 

@@ -4,7 +4,21 @@ A turned, mirrored or cut grid is a strided walk over the cells of the old one. 
 are turned, joined and cut as Python's slices, sums and `zip` do it.
 """
 
+from interpreter.blocks import (
+    area,
+    as_grid,
+    as_solid_grid,
+    bounds,
+    finish_grid,
+    finish_tuple,
+    items,
+    length,
+    new_grid,
+    new_items,
+    push,
+)
 from interpreter.native import inline, outlined
+from interpreter.ordering import finish_set
 from interpreter.primitives.patches import EMPTY_TUPLE, NEGATE_COLUMN, NEGATE_ROW, SWAP, affine
 from interpreter.primitives.shapes import shape, ulcorner
 from interpreter.primitives.slices import (
@@ -28,30 +42,18 @@ from interpreter.values import (
     TOP_ROW,
     TYPE_MISMATCH,
     ZERO_DIVISION,
-    area,
-    as_grid,
     as_integer,
     as_pair,
-    as_solid_grid,
-    bounds,
     cell_of,
     color_of,
     column_of,
     fail,
     failed,
-    finish_grid,
-    finish_set,
-    finish_tuple,
     is_cell,
     is_set,
-    items,
-    length,
     location_of,
-    new_grid,
-    new_items,
     offset,
     pair_of,
-    push,
     row_of,
 )
 
