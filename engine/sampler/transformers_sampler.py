@@ -42,17 +42,18 @@ class TransformersSampler(CheckpointSampler):
             with self._threads():
                 logits, cache = self._prefill(request)
                 self._write(rows, logits)
-            while rows:
-                done = [row for row in rows if row.tokens[-1] == EOS or len(row.tokens) == self._options.max_tokens]
-                for row in done:
-                    yield Sample(number, row.index, tuple(row.tokens), self.policy_version, row.tokens[-1] == EOS)
-                kept = [i for i, row in enumerate(rows) if row not in done]
-                rows = [rows[i] for i in kept]
-                if rows:
-                    with self._threads():
-                        if done:
-                            cache.batch_select_indices(torch.tensor(kept, device=self._device))
-                        self._write(rows, self._decode(rows, cache))
+            while True:
+                for row in rows:
+                    if row.done:
+                        yield Sample(number, row.index, tuple(row.tokens), self.policy_version, finished=True)
+                kept = [i for i, row in enumerate(rows) if not row.done]
+                if not kept:
+                    break
+                with self._threads():
+                    if len(kept) < len(rows):
+                        rows = [rows[i] for i in kept]
+                        cache.batch_select_indices(torch.tensor(kept, device=self._device))
+                    self._write(rows, self._decode(rows, cache))
 
     @torch.inference_mode()
     def _prefill(self, request: SampleRequest) -> tuple[torch.Tensor, Cache]:
@@ -88,3 +89,8 @@ class _Row:
         self.tokens: list[int] = []
         self.tracker = Tracker(grammar, self.tokens)
         self.generator = torch.Generator().manual_seed(seed)
+
+    @property
+    def done(self) -> bool:
+        """The grammar brings every row here within its limit."""
+        return self.tokens[-1] == EOS

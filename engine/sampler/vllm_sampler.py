@@ -6,11 +6,13 @@ stream is consumed; across different batches they agree up to the rounding of ma
 
 vLLM disturbs the process that it runs in. It seeds Python's, numpy's and torch's global generators and draws from
 torch's in each step, replaces `torch.set_num_threads` on a CPU, writes environment variables that child processes
-would inherit, and logs much: all of this is put back or silenced here (VLLM_LOGGING_LEVEL in the environment brings
-the log back). What remains while a sampler is open: torch.distributed is initialised with one process, on a CPU memory
-is bound to the visible NUMA nodes, and torch.accelerator's synchronize does nothing. A process should have one open
-VllmSampler: closing another takes the distributed state away, and the engine that is left has to start again. The OpenMP environment (OMP_NUM_THREADS, OMP_WAIT_POLICY) is read
-when torch is imported, and is the caller's decision; `SamplerOptions.threads` holds for the engine's steps.
+would inherit, and logs much. All of this is put back or silenced here; VLLM_LOGGING_LEVEL in the environment brings
+the log back. What remains while a sampler is open: torch.distributed is initialised with one process, on a CPU memory
+is bound to the visible NUMA nodes, and `torch.accelerator.synchronize` does nothing.
+
+A process should have one open VllmSampler: closing another takes the distributed state with it, and the engine that is
+left has to start again. OpenMP's environment (OMP_NUM_THREADS, OMP_WAIT_POLICY) is read when torch is imported and is
+the caller's decision; `SamplerOptions.threads` holds for the engine's steps.
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 from engine.sampler import SampleRequest, SamplerOptions, check_requests, open_sampler, sample_seed
 from engine.sampler.constraint import Tracker, constrain

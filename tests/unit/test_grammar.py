@@ -1,5 +1,6 @@
 """Tokens and the grammar: what the grammar lets through is a program, and every program gets through."""
 
+import json
 import os
 from pathlib import Path
 
@@ -44,6 +45,14 @@ def test_tokens_that_are_no_program_are_refused(tokens):
         detokenize([TOKEN_IDS[token] for token in tokens])
 
 
+def follow(grammar, tokens):
+    """The state after some tokens."""
+    state = grammar.start()
+    for token in tokens:
+        state = grammar.advance(state, token)
+    return state
+
+
 def walk(grammar, generator, token_weights):
     """A random walk through the grammar until it is done."""
     state, tokens = grammar.start(), []
@@ -75,16 +84,10 @@ def test_programs_pass_through_the_grammar_exactly_when_they_fit():
     for text in PROGRAMS:
         tokens = tokenize(parse(text))
         grammar = Grammar(len(tokens))
-        state = grammar.start()
-        for token in tokens:
-            state = grammar.advance(state, token)
-        assert state.phase is Phase.DONE
+        assert follow(grammar, tokens).phase is Phase.DONE
         if len(tokens) > 4:
-            grammar = Grammar(len(tokens) - 1)
-            state = grammar.start()
             with pytest.raises(GrammarError):
-                for token in tokens:
-                    state = grammar.advance(state, token)
+                follow(Grammar(len(tokens) - 1), tokens)
 
 
 def test_unknown_variables_are_not_allowed():
@@ -99,12 +102,7 @@ def test_unknown_variables_are_not_allowed():
 
 @pytest.mark.skipif("CODEIT_SOLVERS" not in os.environ, reason="CODEIT_SOLVERS is not set")
 def test_real_programs_pass_through_the_grammar():
-    import json
-
     grammar = Grammar(512)
     for row in Path(os.environ["CODEIT_SOLVERS"]).read_text().splitlines():
         program = parse(json.loads(row)["program"])
-        state = grammar.start()
-        for token in tokenize(program):
-            state = grammar.advance(state, token)
-        assert state.phase is Phase.DONE
+        assert follow(grammar, tokenize(program)).phase is Phase.DONE
