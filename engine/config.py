@@ -40,6 +40,8 @@ class TasksConfig(_Section):
 class FillConfig(_Section):
     mutants_per_seed: int = Field(100, ge=0)
     """Distinct mutants tried for each seed program; those with a valid output become experiences."""
+    other_tasks: int = Field(2, ge=0)
+    """Further training tasks, drawn at random, on whose inputs each seed program and mutant runs, too."""
     heldout: int = Field(200, ge=1)
     """Experiences whose programs never train; their loss is `heldout_loss`."""
 
@@ -81,6 +83,8 @@ class SamplerConfig(_Section):
     """0 is greedy."""
     max_tokens: int = Field(192, ge=8)
     """Program tokens at most; the grammar sees to it that every program ends within them."""
+    types: bool = True
+    """Whether the grammar heeds declared types; it always heeds arities and known variables."""
     kv_cache_mib: int = Field(512, ge=16)
     """Memory of vLLM's key-value cache."""
     max_sequences: int = Field(96, ge=1)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from engine.config import Config
+from engine.errors import UsageError
 from engine.execution import Executor
 from engine.progress import Display
 from engine.seeds import Seed
@@ -24,19 +25,20 @@ def fill(
 ) -> tuple[list[Experience], list[Experience]]:
     """Experiences of the seeds and their mutants, and those held out of training.
 
+    A program runs on the task it belongs to, and on some other tasks, where it is as good an example of itself.
     Held-out experiences have programs that no other experience has.
     """
     generator = np.random.default_rng([config.loop.seed, 0])
+    names = sorted(tasks)
+    work: dict[tuple[str, Program], None] = {}
     with display.phase("mutate", len(seeds)) as update:
-        work: dict[tuple[str, Program], None] = {}
         for done, seed in enumerate(seeds, 1):
-            work[seed.task, seed.program] = None
             wanted = config.fill.mutants_per_seed
-            for mutant in mutants(seed.program, generator, wanted, ATTEMPTS * wanted):
-                work[seed.task, mutant] = None
+            for program in (seed.program, *mutants(seed.program, generator, wanted, ATTEMPTS * wanted)):
+                others = generator.choice(names, config.fill.other_tasks)
+                work.update(((str(task), program), None) for task in (seed.task, *others))
             update(done)
-    used = [tasks[task] for task in dict.fromkeys(seed.task for seed in seeds)]
-    with display.phase("execute"), Executor(used, config.interpreter) as executor:
+    with display.phase("execute"), Executor(list(tasks.values()), config.interpreter) as executor:
         executions = executor.run(list(work))
     experiences = [
         experience
@@ -48,6 +50,8 @@ def fill(
             )
         )
     ]  # fmt: skip
+    if not experiences:
+        raise UsageError("no seed program gives a valid grid on its task: there is nothing to learn from")
     return _hold_out(experiences, {seed.program.text for seed in seeds}, config.fill.heldout, generator)
 
 

@@ -14,6 +14,7 @@ from engine.config import Config, given_options, load_config, overridden
 from engine.errors import UsageError
 from engine.evaluation import Scoreboard, summary_record, write_evaluation
 from engine.execution import Execution, Executor
+from engine.metrics import replay_counts
 from engine.progress import Display, compile_interpreter
 from engine.run_folder import RunFolder
 from engine.seeds import load_seeds, write_seeds
@@ -131,16 +132,16 @@ def _sampled(
 ) -> list[Execution]:
     _set_threads(config)
     from engine.parts import new_codec, new_sampler
-    from engine.rollout import execute_samples, request_seed, sample_tasks
+    from engine.rollout import encode_prompts, execute_samples, request_seed, sample_programs
 
-    codec = new_codec(config)
+    prompts = encode_prompts(tasks, new_codec(config))
     with display.phase("start the sampler"):
         sampler = new_sampler(config, checkpoint)
     with sampler:
         n = samples or config.sampler.n_samples
         # Meta-iteration 0: samples of an evaluation are none that a run has seen.
-        with display.phase("sample", len(tasks) * n) as update:
-            found = sample_tasks(tasks, codec, sampler, n, lambda task: request_seed(config.loop.seed, 0, task), update)
+        with display.phase("sample", len(prompts) * n) as update:
+            found = sample_programs(prompts, sampler, n, lambda task: request_seed(config.loop.seed, 0, task), update)
     with display.phase("execute"):
         return execute_samples(found, executor).executions
 
@@ -172,7 +173,7 @@ def _resume(
         raise UsageError(f"--{refused[0]} cannot change in a resumed run (only {allowed} can)")
     folder = RunFolder.open(run_dir)
     config = overridden(folder.config(), overrides)
-    done = _meta_iterations_done(folder)
+    done = _repair(folder)
     if done >= config.loop.meta_iterations:
         raise UsageError(
             f"{run_dir}: nothing to resume, all {done} meta-iterations are done (more: --loop.meta-iterations N)"
@@ -180,11 +181,13 @@ def _resume(
     return config, folder
 
 
-def _meta_iterations_done(folder: RunFolder) -> int:
+def _repair(folder: RunFolder) -> int:
+    """Put a run's files right after a kill; how many meta-iterations are done."""
     if not folder.replay.is_dir():
         return 0
     with open_replay(folder.path) as store:
-        progress = store.progress()
+        progress, counts = store.progress(), replay_counts(store)
+    folder.repair(progress, counts)
     return progress["meta_iteration"] if progress else 0
 
 

@@ -21,11 +21,19 @@ from engine.config import Config
 from engine.evaluation import Scoreboard, summary_record
 from engine.execution import Execution, Executor
 from engine.fill import fill
-from engine.metrics import EventWriter
+from engine.metrics import EventWriter, replay_counts
 from engine.parts import new_codec, new_sampler, new_trainer
 from engine.progress import Display
 from engine.ranking import Method
-from engine.rollout import Rollout, Update, execute_samples, request_seed, sample_tasks, stored_executions
+from engine.rollout import (
+    Rollout,
+    Update,
+    encode_prompts,
+    execute_samples,
+    request_seed,
+    sample_programs,
+    stored_executions,
+)
 from engine.run_folder import RunFolder
 from engine.sampler import Sampler
 from engine.seeds import Seed
@@ -60,8 +68,10 @@ class Loop:
         self.seeds = seeds
         self.display = display
         self.codec = new_codec(config)
+        self.prompts = encode_prompts(search_tasks, self.codec)
         self.cumulative = Scoreboard(search_tasks)
         self.known_programs: set[str] = set()
+        self.heldout: list[Experience] = []
         self.phase_seconds: dict[str, float] = defaultdict(float)
         self._sampler: Sampler | None = None
         self._open = ExitStack()
@@ -108,13 +118,11 @@ class Loop:
     def _fill(self) -> dict[str, Any]:
         """Fill replay and commit it as meta-iteration 0."""
         experiences, heldout = fill(self.seeds, self.training_tasks, self.config, self.display)
-        used = {seed.task for seed in self.seeds}
-        inputs = {task: list(self.training_tasks[task].inputs) for task in used}
-        search_inputs = {task.id: list(task.inputs) for task in self.tasks.values()}
+        inputs = {task.id: list(task.inputs) for task in (*self.training_tasks.values(), *self.tasks.values())}
         self.heldout_store.put_tasks(inputs)
         self.heldout_store.commit(heldout, None)
-        self.store.put_tasks({**inputs, **search_inputs})
-        progress = {"meta_iteration": 0, "policy_version": 0, "seconds": 0.0}
+        self.store.put_tasks(inputs)
+        progress = progress_of(0, 0.0)
         self.store.commit(experiences, progress)
         self.display.say(
             f"replay filled: {len(experiences)} experiences of {len(self.seeds)} seed programs and their mutants, "
@@ -124,13 +132,12 @@ class Loop:
 
     def _restore(self, progress: Mapping[str, Any]) -> None:
         """Continue after the meta-iteration of a progress record."""
-        number, version = progress["meta_iteration"], progress["policy_version"]
-        self.folder.drop_after(number, version, progress["metrics"])
-        checkpoint = self.folder.checkpoint(version)
-        self.trainer.resume(checkpoint)
+        self.trainer.resume(self.folder.checkpoint(progress["policy_version"]))
         for execution in stored_executions(self.store, self.executor, self.tasks):
             self.cumulative.add(execution)
-        self.display.say(f"resumed after meta-iteration {number}: {self.cumulative.programs} programs found so far")
+        self.display.say(
+            f"resumed after meta-iteration {progress['meta_iteration']}: {self.cumulative.programs} programs so far"
+        )
 
     # ----------------------------------------------------------------------------- one meta-iteration
 
@@ -141,11 +148,11 @@ class Loop:
         self._publish_and_swap(number)
         rollout = self._sample_and_execute(number)
         policy = self._evaluate(number, rollout)
+        seconds = elapsed()
+        summary = summary_record(self.config.tasks.search, policy, self.cumulative, len(self.tasks), seconds)
         row = self._metrics(number, trained, heldout_loss, rollout, policy)
-        self._store(number, rollout, row, elapsed())
-        row |= self._replay_counts() | {"phase_s": {k: round(v, 3) for k, v in self.phase_seconds.items()}}
-        summary = summary_record(self.config.tasks.search, policy, self.cumulative, len(self.tasks), elapsed())
-        return row, summary
+        self._store(rollout, {**progress_of(number, seconds), "metrics": row, "summary": summary})
+        return row | replay_counts(self.store) | {"phase_s": self._phases()}, summary
 
     def _draw(self, number: int) -> list[Example]:
         with self._phase("draw"):
@@ -162,11 +169,12 @@ class Loop:
             ]
             return self._examples(drawn, self.store)
 
-    def _train(self, examples: list[Example]) -> tuple[TrainResult, float]:
+    def _train(self, examples: list[Example]) -> tuple[TrainResult, float | None]:
         with self._phase("train", len(examples) * self.config.trainer.epochs) as update:
             for _ in range(self.config.trainer.epochs):
                 trained = self.trainer.train(examples, progress=update)
-            return trained, self.trainer.heldout_loss(self._examples(self.heldout, self.heldout_store))
+            heldout = self._examples(self.heldout, self.heldout_store)
+            return trained, self.trainer.heldout_loss(heldout) if heldout else None
 
     def _publish_and_swap(self, version: int) -> None:
         checkpoint = self.folder.checkpoint(version)
@@ -181,9 +189,8 @@ class Loop:
 
     def _sample_and_execute(self, number: int) -> Rollout:
         with self._phase("sample") as update:
-            samples = sample_tasks(
-                list(self.tasks.values()),
-                self.codec,
+            samples = sample_programs(
+                self.prompts,
                 self._sampler,
                 self.config.sampler.n_samples,
                 lambda task: request_seed(self.config.loop.seed, number, task),
@@ -204,12 +211,13 @@ class Loop:
                     )
             return policy
 
-    def _store(self, number: int, rollout: Rollout, row: dict[str, Any], seconds: float) -> None:
+    def _store(self, rollout: Rollout, progress: dict[str, Any]) -> None:
         with self._phase("store"):
             experiences = [
-                experience for execution in rollout.executions if (experience := self._relabel(execution, number))
+                experience
+                for execution in rollout.executions
+                if (experience := self._relabel(execution, progress["meta_iteration"]))
             ]
-            progress = {"meta_iteration": number, "policy_version": number, "seconds": seconds, "metrics": row}
             self.store.commit(experiences, progress)
             self.known_programs.update(experience.program for experience in experiences)
 
@@ -229,16 +237,15 @@ class Loop:
             grids = inputs[experience.task]
             pairs = [(grids[k], output) for k, output in zip(experience.pairs, experience.outputs, strict=True)]
             try:
-                prompt = self.codec.encode_prompt(pairs)
+                example = self.codec.example(pairs, experience.program)
             except PromptTooLong:
                 continue
-            program = self.codec.encode_program(experience.program)
-            if len(program) <= self.config.sampler.max_tokens:
-                examples.append(Example(tuple(prompt), tuple(program)))
+            if len(example.program) <= self.config.sampler.max_tokens:
+                examples.append(example)
         return examples
 
     def _metrics(
-        self, number: int, trained: TrainResult, heldout_loss: float, rollout: Rollout, policy: Scoreboard
+        self, number: int, trained: TrainResult, heldout_loss: float | None, rollout: Rollout, policy: Scoreboard
     ) -> dict[str, Any]:
         method, k = HEADLINE
         samples = rollout.samples
@@ -247,7 +254,7 @@ class Loop:
             "meta_iteration": number,
             "policy_version": number,
             "loss": round(trained.loss, 4),
-            "heldout_loss": round(heldout_loss, 4),
+            "heldout_loss": None if heldout_loss is None else round(heldout_loss, 4),
             "valid_share": round(rollout.valid_share, 4),
             "unique_share": round(len(new) / max(samples.total, 1), 4),
             "samples": samples.total,
@@ -255,14 +262,12 @@ class Loop:
             "runs_per_s": round(rollout.runs / max(rollout.seconds, 1e-9), 1),
             "solved_policy": len(policy.solved(method, k)),
             "solved_cumulative": len(self.cumulative.solved(method, k)),
-            **self._replay_counts(),
             "swap_s": round(self.phase_seconds["swap"], 4) if "swap" in self.phase_seconds else None,
-            "phase_s": {name: round(seconds, 3) for name, seconds in self.phase_seconds.items()},
+            "phase_s": self._phases(),
         }
 
-    def _replay_counts(self) -> dict[str, int]:
-        counts = self.store.counts()
-        return {"replay_policy": counts[Origin.POLICY], "replay_mutated": counts[Origin.MUTATED]}
+    def _phases(self) -> dict[str, float]:
+        return {name: round(seconds, 3) for name, seconds in self.phase_seconds.items()}
 
     @contextmanager
     def _phase(self, name: str, total: int | None = None) -> Iterator[Update]:
@@ -275,11 +280,17 @@ class Loop:
         return f"{len(self.cumulative.solved(*HEADLINE))}/{len(self.tasks)} tasks solved"
 
 
+def progress_of(number: int, seconds: float) -> dict[str, Any]:
+    """The progress record after a meta-iteration: `seconds` is how long the run has taken, over all its parts."""
+    return {"meta_iteration": number, "policy_version": number, "seconds": seconds}
+
+
 def _line(row: Mapping[str, Any], total: int) -> str:
     """A meta-iteration in one line, for people."""
-    swap = f"{row['swap_s']:.2f} s" if row["swap_s"] is not None else "-"
+    swap = "-" if row["swap_s"] is None else f"{row['swap_s']:.2f} s"
+    heldout = "-" if row["heldout_loss"] is None else f"{row['heldout_loss']:.3f}"
     return (
-        f"meta-iteration {row['meta_iteration']}/{total}: loss {row['loss']:.3f}, held out {row['heldout_loss']:.3f}, "
+        f"meta-iteration {row['meta_iteration']}/{total}: loss {row['loss']:.3f}, held out {heldout}, "
         f"valid {row['valid_share']:.0%}, new {row['unique_share']:.0%}, {row['samples_per_s']:.0f} samples/s, "
         f"{row['runs_per_s']:,.0f} runs/s, swap {swap}, solved {row['solved_policy']} "
         f"(cumulative {row['solved_cumulative']}), {sum(row['phase_s'].values()):.0f} s"

@@ -1,10 +1,19 @@
-"""The metrics of a meta-iteration, as TensorBoard events."""
+"""The metrics of a meta-iteration: columns that come from the store, and TensorBoard events."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from replay.experience import Origin
+from replay.store import ReplayStore
+
+
+def replay_counts(store: ReplayStore) -> dict[str, int]:
+    """What a store holds, by column of the metrics."""
+    counts = store.counts()
+    return {"replay_policy": counts[Origin.POLICY], "replay_mutated": counts[Origin.MUTATED]}
 
 
 class EventWriter:

@@ -36,6 +36,7 @@ def new_sampler(config: Config, checkpoint: Path) -> Sampler:
     options = SamplerOptions(
         max_tokens=config.sampler.max_tokens,
         max_model_len=config.trainer.max_prompt_tokens + config.sampler.max_tokens,
+        typed=config.sampler.types,
         temperature=config.sampler.temperature,
         max_sequences=config.sampler.max_sequences,
         kv_cache_bytes=config.sampler.kv_cache_mib << 20,

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.execution import Execution, Executor
@@ -60,29 +60,30 @@ def request_seed(run_seed: int, meta_iteration: int, task: str) -> int:
     return int.from_bytes(state.digest()) >> 1
 
 
-def sample_tasks(
-    tasks: Sequence[Task],
-    codec: CompactCodec,
-    sampler: Sampler,
-    n: int,
-    seeds: Callable[[str], int],
-    update: Update,
-) -> Samples:
-    """Sample `n` programs for each task. A task whose prompt does not fit is left out, with a warning."""
-    prompts: list[tuple[Task, list[int]]] = []
+def encode_prompts(tasks: Sequence[Task], codec: CompactCodec) -> dict[str, tuple[int, ...]]:
+    """The prompt of each task. One that does not fit is left out, with a warning: its task is not sampled."""
+    prompts = {}
     for task in tasks:
         try:
-            prompts.append((task, codec.encode_prompt(task.demonstrations)))
+            prompts[task.id] = tuple(codec.encode_prompt(task.demonstrations))
         except PromptTooLong as error:
             log.warning("task %s is not sampled: %s", task.id, error)
-    requests = [SampleRequest(tuple(prompt), n, seeds(task.id)) for task, prompt in prompts]
+    return prompts
+
+
+def sample_programs(
+    prompts: Mapping[str, tuple[int, ...]], sampler: Sampler, n: int, seed: Callable[[str], int], update: Update
+) -> Samples:
+    """Sample `n` programs for each task's prompt; `seed` gives the seed of a task."""
+    tasks = list(prompts)
+    requests = [SampleRequest(prompt, n, seed(task)) for task, prompt in prompts.items()]
     total = n * len(requests)
     found: Counter[tuple[str, Program]] = Counter()
     start = time.perf_counter()
     for done, sample in enumerate(sampler.sample(requests), 1):
         program = _program(sample)
         if program is not None:
-            found[prompts[sample.request][0].id, program] += 1
+            found[tasks[sample.request], program] += 1
         update(done, total, f"{done / (time.perf_counter() - start):.1f} samples/s")
     seconds = time.perf_counter() - start
     ordered = sorted(found, key=lambda item: (item[0], item[1].text))

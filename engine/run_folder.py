@@ -10,7 +10,7 @@
     eval/<set>/      what `codeit eval` writes
 
 The progress record in `replay/` is the truth: it is committed together with a meta-iteration's experiences.
-Everything else can be behind or ahead of it after a kill, and is put right by `resume`.
+Everything else can be behind or ahead of it after a kill, and is put right by `repair`.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ class RunFolder:
         write_json(path / "provenance.json", provenance())
         values = config.model_dump(mode="json", exclude_none=True)
         write_text(path / "config.toml", tomli_w.dumps(values))
+        for name in ("metrics.jsonl", "solutions.jsonl"):
+            write_lines(path / name, [])
         return folder
 
     @classmethod
@@ -88,17 +90,22 @@ class RunFolder:
             raise UsageError(f"{self.path} has no published checkpoint yet")
         return published[-1]
 
-    def drop_after(self, meta_iteration: int, version: int, last: Mapping[str, Any]) -> None:
-        """Put the files right after a kill: nothing of later meta-iterations, nothing missing of the last one."""
+    def repair(self, progress: Mapping[str, Any] | None, counts: Mapping[str, int]) -> None:
+        """Put the files right after a kill: nothing that is later than the progress record, nothing missing of it.
+
+        `counts` are what the replay store holds now, by column of the metrics.
+        """
+        done = progress["meta_iteration"] if progress else 0
         for folder in self.checkpoints.iterdir():
-            if folder.name > self.checkpoint(version).name or not folder.name.startswith("v"):
+            if not "v" <= folder.name <= self.checkpoint(done).name:
                 shutil.rmtree(folder)
-        rows = [row for row in self.metrics() if row["meta_iteration"] < meta_iteration]
-        write_lines(self.path / "metrics.jsonl", [*rows, last])
+        rows = [row for row in self.metrics() if row["meta_iteration"] < done]
+        if done:
+            rows.append({**progress["metrics"], **counts})
+            self.write_summary(progress["summary"])
+        write_lines(self.path / "metrics.jsonl", rows)
         solutions = read_lines(self.path / "solutions.jsonl")
-        write_lines(
-            self.path / "solutions.jsonl", [row for row in solutions if row["meta_iteration"] <= meta_iteration]
-        )
+        write_lines(self.path / "solutions.jsonl", [row for row in solutions if row["meta_iteration"] <= done])
 
     def metrics(self) -> list[dict[str, Any]]:
         """The metrics of all meta-iterations so far."""

@@ -1,8 +1,8 @@
 """The grammar of program tokens as a state machine.
 
-It says which tokens may follow, from arities and known variables, and counts tokens: a line is only begun if
-the program can still end in `O = ...` and <eos> within the limit. Pure and table-driven: the mask of a state
-is one of a few hundred cached rows. The sampler wraps it; the parser's rules are the same.
+It says which tokens may follow, from arities, known variables and, if wanted, declared types, and counts tokens: a
+line is only begun if the program can still end in `O = ...` and <eos> within the limit. Pure and table-driven. The
+sampler wraps it; the parser's rules are the same.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from interpreter import layout
-from interpreter.primitives import CONSTANTS, PRIMITIVES
+from interpreter.primitives import CONSTANTS, PRIMITIVES, constant_type
+from interpreter.types import Any, Function, Grid, Type, may_be
 from interpreter.vocabulary import CALLS, EOS, LAST_LINE, PROGRAM_TOKENS, TOKEN_IDS, VARIABLES
 
 Mask = npt.NDArray[np.bool_]
 
 # `O`, a head, one argument, <eos>: what the shortest ending costs.
 _ENDING = 4
+# Masks kept at most; more is forgotten all at once.
+_CACHED = 1 << 16
 
 
 class Phase(IntEnum):
@@ -38,8 +41,9 @@ class State(NamedTuple):
     """Where a program stands after some tokens; hashable."""
 
     phase: Phase
-    variables: int  # variables defined so far
-    pending: int  # arguments the line still wants
+    types: tuple[Type, ...]  # of the variables defined so far
+    head: int  # token that the line began with
+    pending: int  # arguments that the line still wants
     last: bool  # whether this line defines `O`
     used: int  # tokens so far
 
@@ -48,35 +52,51 @@ class GrammarError(ValueError):
     """A token was advanced over that the grammar does not allow."""
 
 
-# The number of tokens after the head of a line, by token id; 0 where the token is no head.
-_BODY = np.zeros(len(PROGRAM_TOKENS), np.int64)
-for _name, _primitive in PRIMITIVES.items():
-    _BODY[TOKEN_IDS[_name]] = _primitive.arity
-for _n, _call in enumerate(CALLS, 1):
-    _BODY[TOKEN_IDS[_call]] = 1 + _n
-_IS_CALL = np.isin(np.arange(len(PROGRAM_TOKENS)), [TOKEN_IDS[call] for call in CALLS])
-_VALUES = [TOKEN_IDS[name] for name in ("I", *CONSTANTS, *PRIMITIVES)]
-_VARIABLES = np.array([TOKEN_IDS[name] for name in VARIABLES])
+class Head(NamedTuple):
+    """A token that begins a line: the types of its arguments, and of its result."""
+
+    parameters: tuple[Type, ...]
+    returns: Type
+    is_call: bool
+
+
+_HEADS: dict[int, Head] = {
+    **{TOKEN_IDS[name]: Head(p.parameters, p.returns, False) for name, p in PRIMITIVES.items()},
+    **{TOKEN_IDS[call]: Head((Any,) * n, Any, True) for n, call in enumerate(CALLS, 1)},
+}
+_IMMEDIATES: dict[int, Type] = {
+    TOKEN_IDS["I"]: Grid,
+    **{TOKEN_IDS[name]: constant_type(name) for name in CONSTANTS},
+    **{TOKEN_IDS[name]: Function for name in PRIMITIVES},
+}
+_VARIABLES = [TOKEN_IDS[name] for name in VARIABLES]
 
 
 class Grammar:
-    """The state machine of programs of at most `max_tokens` tokens, <eos> included."""
+    """The state machine of programs of at most `max_tokens` tokens, <eos> included.
 
-    def __init__(self, max_tokens: int) -> None:
+    With `typed`, an argument's declared type must overlap with the declared type of its place, and `O` may be a
+    grid. Declared types are coarse: this rules out most programs that fail, and few that do not.
+    """
+
+    def __init__(self, max_tokens: int, typed: bool = False) -> None:
         if max_tokens < _ENDING:
             raise ValueError(f"max_tokens must be at least {_ENDING} (the shortest program), not {max_tokens}")
         self.max_tokens = max_tokens
-        self._masks: dict[tuple[Phase, int, int], Mask] = {}
+        self.typed = typed
+        self._masks: dict[tuple[Phase, tuple[Type, ...], int, Type], Mask] = {}
 
     def start(self) -> State:
         """The state before the first token."""
-        return State(Phase.LINE, 0, 0, False, 0)
+        return State(Phase.LINE, (), 0, 0, False, 0)
 
     def allowed(self, state: State) -> Mask:
         """Which of PROGRAM_TOKENS may come next: a read-only row, shared by equal situations."""
-        key = (state.phase, state.variables, self._room(state))
+        key = (state.phase, state.types, self._room(state), self._wanted(state))
         mask = self._masks.get(key)
         if mask is None:
+            if len(self._masks) >= _CACHED:
+                self._masks.clear()
             mask = self._masks[key] = self._mask(*key)
             mask.flags.writeable = False
         return mask
@@ -86,29 +106,35 @@ class Grammar:
         if not (0 <= token < len(PROGRAM_TOKENS) and self.allowed(state)[token]):
             name = PROGRAM_TOKENS[token] if 0 <= token < len(PROGRAM_TOKENS) else token
             raise GrammarError(f"token {name!r} is not allowed in phase {state.phase.name.lower()}")
-        phase, variables, pending, last, used = state
-        used += 1
-        if phase is Phase.END:
-            return State(Phase.DONE, variables, 0, last, used)
-        if phase is Phase.CALLEE:
-            return State(Phase.ARGUMENT, variables, pending, last, used)
-        if phase is Phase.ARGUMENT:
-            if pending > 1:
-                return State(phase, variables, pending - 1, last, used)
-            return (
-                State(Phase.END, variables, 0, True, used) if last else State(Phase.LINE, variables + 1, 0, False, used)
-            )
+        state = state._replace(used=state.used + 1)
+        if state.phase is Phase.END:
+            return state._replace(phase=Phase.DONE)
+        if state.phase is Phase.CALLEE:
+            return state._replace(phase=Phase.ARGUMENT)
+        if state.phase is Phase.ARGUMENT:
+            return state._replace(pending=state.pending - 1) if state.pending > 1 else self._end_line(state)
         if token == LAST_LINE:
-            return State(Phase.HEAD, variables, 0, True, used)
-        body = int(_BODY[token])
-        if _IS_CALL[token]:
-            return State(Phase.CALLEE, variables, body - 1, last, used)
-        return State(Phase.ARGUMENT, variables, body, last, used)
+            return state._replace(phase=Phase.HEAD, last=True)
+        head = _HEADS[token]
+        phase = Phase.CALLEE if head.is_call else Phase.ARGUMENT
+        return state._replace(phase=phase, head=token, pending=len(head.parameters))
+
+    def _end_line(self, state: State) -> State:
+        if state.last:
+            return state._replace(phase=Phase.END, pending=0)
+        result = _HEADS[state.head].returns if self.typed else Any
+        return state._replace(phase=Phase.LINE, types=(*state.types, result), pending=0)
+
+    def _wanted(self, state: State) -> Type:
+        """The type of the argument that comes next; Any where none does."""
+        if not self.typed or state.phase is not Phase.ARGUMENT:
+            return Any
+        return _HEADS[state.head].parameters[-state.pending]
 
     def _room(self, state: State) -> int:
-        """The longest body that a line begun here may have (0: none; capped, so that masks are few)."""
+        """The most tokens that may follow the head of a line begun here (0: no line; capped, so that masks are few)."""
         if state.phase is Phase.LINE:
-            if state.variables >= layout.MAX_VARIABLES:
+            if len(state.types) >= layout.MAX_VARIABLES:
                 return 0
             room = self.max_tokens - state.used - 1 - _ENDING
         elif state.phase is Phase.HEAD:
@@ -117,19 +143,35 @@ class Grammar:
             return 0
         return min(max(room, 0), 1 + layout.MAX_ARITY)
 
-    def _mask(self, phase: Phase, variables: int, room: int) -> Mask:
+    def _mask(self, phase: Phase, types: tuple[Type, ...], room: int, wanted: Type) -> Mask:
         mask = np.zeros(len(PROGRAM_TOKENS), np.bool_)
-        known = _VARIABLES[:variables]
         if phase in (Phase.LINE, Phase.HEAD):
-            mask[(_BODY > 0) & (room >= _BODY)] = True
-            if variables == 0:
-                mask[_IS_CALL] = False
+            heads = self._heads(types, room, is_last=phase is Phase.HEAD)
+            mask[heads] = True
             mask[LAST_LINE] = phase is Phase.LINE
         elif phase is Phase.CALLEE:
-            mask[known] = True
+            mask[_fitting(types, Function)] = True
         elif phase is Phase.ARGUMENT:
-            mask[_VALUES] = True
-            mask[known] = True
+            mask[[token for token, type_ in _IMMEDIATES.items() if may_be(type_, wanted)]] = True
+            mask[_fitting(types, wanted)] = True
         else:
             mask[EOS] = True
         return mask
+
+    def _heads(self, types: tuple[Type, ...], room: int, is_last: bool) -> list[int]:
+        """The heads that fit into the room and for whose arguments there is something."""
+        known = {*types, *_IMMEDIATES.values()}
+        at_hand = {wanted for wanted in Type if any(may_be(type_, wanted) for type_ in known)}
+        return [
+            token
+            for token, head in _HEADS.items()
+            if len(head.parameters) + head.is_call <= room
+            and (not head.is_call or _fitting(types, Function))
+            and (not self.typed or at_hand.issuperset(head.parameters))
+            and (not self.typed or not is_last or may_be(head.returns, Grid))
+        ]
+
+
+def _fitting(types: tuple[Type, ...], wanted: Type) -> list[int]:
+    """The variables whose type may be the wanted one."""
+    return [token for token, type_ in zip(_VARIABLES, types, strict=False) if may_be(type_, wanted)]

@@ -50,6 +50,8 @@ class SamplerOptions:
     """Tokens of a program at most, <eos> included: the grammar ends every program within them."""
     max_model_len: int
     """Tokens of a prompt and its program together at most."""
+    typed: bool = False
+    """Whether the grammar heeds declared types, too."""
     temperature: float = 0.95
     """0 takes the likeliest token."""
     max_sequences: int = 96

@@ -24,7 +24,7 @@ class CheckpointSampler(ABC):
 
     def __init__(self, checkpoint: Path, options: SamplerOptions) -> None:
         self._options = options
-        self._grammar = Grammar(options.max_tokens)
+        self._grammar = Grammar(options.max_tokens, options.typed)
         self._published = Published.read(checkpoint)
         self._published.check_length(options.max_model_len)
         self._streaming = False

@@ -4,7 +4,7 @@ from interpreter.blocks import finish_tuple, items, new_items, push, truth
 from interpreter.native import inline, outlined
 from interpreter.ordering import compare_nested, same
 from interpreter.table import prim
-from interpreter.types import Any, Boolean, Integer, Numerical, Pair
+from interpreter.types import Any, Boolean, Integer, Numerical, Pair, Tuple
 from interpreter.values import (
     DEPTH,
     INTEGER,
@@ -342,7 +342,7 @@ def branch(A, condition: Boolean, a: Any, b: Any) -> Any:
 
 
 @prim
-def astuple(A, a: Integer, b: Integer) -> Pair:
+def astuple(A, a: Any, b: Any) -> Tuple:
     """The tuple of `a` and `b`."""
     return tuple_of(A, a, b)
 

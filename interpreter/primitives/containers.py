@@ -276,14 +276,14 @@ def other(A, container: Container, value: Any) -> Any:
 
 
 @prim
-def maximum(A, container: Set) -> Integer:
+def maximum(A, container: Container) -> Integer:
     """The largest item, 0 if there is none."""
     block = items(A, container)
     return small(0) if A[block] == 0 else A[block + 1 + extreme(A, block, 1)]
 
 
 @prim
-def minimum(A, container: Set) -> Integer:
+def minimum(A, container: Container) -> Integer:
     """The smallest item, 0 if there is none."""
     block = items(A, container)
     return small(0) if A[block] == 0 else A[block + 1 + extreme(A, block, 0)]

@@ -57,9 +57,13 @@ def test_the_folder_appears_only_when_all_is_written(tmp_path: Path) -> None:
 
 
 def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="disk"), publishing(tmp_path / "1", 1) as partial:
-        (partial / "model.safetensors").write_bytes(b"wei")
-        raise RuntimeError("disk")
+    def publish_on_a_full_disk() -> None:
+        with publishing(tmp_path / "1", 1) as partial:
+            (partial / "model.safetensors").write_bytes(b"wei")
+            raise RuntimeError("disk")
+
+    with pytest.raises(RuntimeError, match="disk"):
+        publish_on_a_full_disk()
     assert list(tmp_path.iterdir()) == []
 
 

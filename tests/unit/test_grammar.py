@@ -64,9 +64,10 @@ def walk(grammar, generator, token_weights):
     return tokens
 
 
+@pytest.mark.parametrize("typed", [False, True])
 @pytest.mark.parametrize("max_tokens", [4, 5, 9, 40, 300])
-def test_every_walk_ends_in_a_program_within_the_limit(max_tokens):
-    grammar = Grammar(max_tokens)
+def test_every_walk_ends_in_a_program_within_the_limit(max_tokens, typed):
+    grammar = Grammar(max_tokens, typed)
     generator = np.random.default_rng(max_tokens)
     weights = np.ones(len(PROGRAM_TOKENS))
     weights[TOKEN_IDS["O"]] = 1e-9  # avoids ending early, so that the limit is what ends it
@@ -100,9 +101,46 @@ def test_unknown_variables_are_not_allowed():
     assert not grammar.allowed(state)[TOKEN_IDS["x2"]]
 
 
+def test_declared_types_rule_out_arguments_that_cannot_fit():
+    grammar = Grammar(50, typed=True)
+    state = follow(grammar, [TOKEN_IDS["hmirror"]])
+    assert not grammar.allowed(state)[TOKEN_IDS["ZERO"]]
+    assert not grammar.allowed(state)[TOKEN_IDS["flip"]]
+    assert Grammar(50).allowed(state)[TOKEN_IDS["ZERO"]]
+    state = follow(grammar, [TOKEN_IDS[token] for token in ("size", "I", "asindices", "I", "fill", "I")])
+    assert grammar.allowed(state)[TOKEN_IDS["x1"]]
+    state = grammar.advance(state, TOKEN_IDS["x1"])
+    assert not grammar.allowed(state)[TOKEN_IDS["x1"]]
+
+
+def test_declared_types_rule_out_heads_without_arguments_and_outputs_that_are_no_grid():
+    grammar = Grammar(50, typed=True)
+    state = follow(grammar, [TOKEN_IDS["O"]])
+    assert grammar.allowed(state)[TOKEN_IDS["hmirror"]]
+    assert not grammar.allowed(state)[TOKEN_IDS["size"]]
+    assert not grammar.allowed(state)[TOKEN_IDS["paint"]], "there is no object yet"
+    state = follow(grammar, [TOKEN_IDS[token] for token in ("asobject", "I", "O")])
+    assert grammar.allowed(state)[TOKEN_IDS["paint"]]
+
+
 @pytest.mark.skipif("CODEIT_SOLVERS" not in os.environ, reason="CODEIT_SOLVERS is not set")
 def test_real_programs_pass_through_the_grammar():
     grammar = Grammar(512)
     for row in Path(os.environ["CODEIT_SOLVERS"]).read_text().splitlines():
         program = parse(json.loads(row)["program"])
         assert follow(grammar, tokenize(program)).phase is Phase.DONE
+
+
+def test_nearly_all_seeds_pass_through_the_typed_grammar():
+    from engine.seeds import load_seeds
+    from engine.tasks import load_tasks
+
+    grammar = Grammar(512, typed=True)
+    seeds = load_seeds(None, {task.id: task for task in load_tasks("arc1-train")})
+    refused = 0
+    for seed in seeds:
+        try:
+            follow(grammar, tokenize(seed.program))
+        except GrammarError:
+            refused += 1
+    assert refused <= len(seeds) // 50

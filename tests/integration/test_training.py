@@ -1,0 +1,223 @@
+"""Training: a tiny policy learns from prompts, resumes exactly, and its checkpoints can be used by others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import LlamaForCausalLM
+
+from trainer.checkpoint import CheckpointError, load_manifest
+from trainer.codec import CompactCodec, Example
+from trainer.policy import load_policy, new_policy
+from trainer.training import Batch, ProgramLoss, Trainer, TrainingSettings, plan_batches
+
+CODEC = CompactCodec(max_prompt_tokens=320)
+POSITIONS = 400
+SETTINGS = TrainingSettings(
+    learning_rate=3e-3, warmup_steps=10, batch_tokens=1024, precision="fp32", device="cpu", seed=5
+)
+PROGRAMS = {
+    "O = hmirror(I)": lambda grid: grid[::-1],
+    "O = vmirror(I)": lambda grid: grid[:, ::-1],
+    "O = dmirror(I)": lambda grid: grid.T,
+    "O = hconcat(I, I)": lambda grid: np.hstack([grid, grid]),
+    "O = vconcat(I, I)": lambda grid: np.vstack([grid, grid]),
+    "O = replace(I, ZERO, FIVE)": lambda grid: np.where(grid == 0, 5, grid),
+    "x1 = hmirror(I)\nO = vconcat(I, x1)": lambda grid: np.vstack([grid, grid[::-1]]),
+    "x1 = vmirror(I)\nO = hconcat(x1, I)": lambda grid: np.hstack([grid[:, ::-1], grid]),
+}
+
+
+def make_examples(count: int, seed: int = 0) -> list[Example]:
+    """Random grids of 2..5 x 2..5 under one of the programs."""
+    generator = np.random.default_rng(seed)
+    examples = []
+    for index in range(count):
+        text = list(PROGRAMS)[index % len(PROGRAMS)]
+        grids = [generator.integers(0, 4, generator.integers(2, 6, 2)).astype(np.int8) for _ in range(2)]
+        examples.append(CODEC.example([(grid, PROGRAMS[text](grid).astype(np.int8)) for grid in grids], text))
+    return examples
+
+
+def make_trainer(seed: int = 1, codec: CompactCodec = CODEC) -> Trainer:
+    return Trainer(new_policy("compact-tiny", len(codec.tokens), POSITIONS, seed), codec, SETTINGS)
+
+
+def assert_same_weights(first: Trainer, second: Trainer) -> None:
+    others = second.policy.state_dict()
+    for name, tensor in first.policy.state_dict().items():
+        assert torch.equal(tensor, others[name]), name
+
+
+def test_it_learns_its_examples_and_from_their_prompts() -> None:
+    examples = make_examples(64)
+    trainer = make_trainer()
+    before = trainer.heldout_loss(examples)
+    for _ in range(60):
+        result = trainer.train(examples)
+    after = trainer.heldout_loss(examples)
+    prompts = [example.prompt for example in examples[1:] + examples[:1]]
+    shuffled = [Example(prompt, example.program) for prompt, example in zip(prompts, examples, strict=True)]
+    assert before > 4.0
+    assert result.loss < 0.1
+    assert after < 0.05
+    assert trainer.heldout_loss(shuffled) > max(1.0, 2 * after)
+
+
+def test_resumed_training_equals_uninterrupted_training_bit_for_bit(tmp_path: Path) -> None:
+    examples = make_examples(96)
+    straight, stopped, resumed = make_trainer(), make_trainer(), make_trainer(seed=2)
+    straight.train(examples)
+    expected = straight.train(examples)
+    stopped.train(examples)
+    resumed.resume(stopped.publish(tmp_path / "1", policy_version=1))
+    assert resumed.train(examples).loss == expected.loss
+    assert_same_weights(resumed, straight)
+    assert resumed.steps == straight.steps
+    first, second = straight.publish(tmp_path / "2", 2), resumed.publish(tmp_path / "3", 2)
+    assert load_manifest(first) == load_manifest(second)
+
+
+def test_a_policy_without_updates_can_be_published_and_resumed(tmp_path: Path) -> None:
+    examples = make_examples(16)
+    fresh, resumed = make_trainer(), make_trainer(seed=2)
+    resumed.resume(fresh.publish(tmp_path / "0", policy_version=0))
+    assert fresh.train(examples).loss == resumed.train(examples).loss
+    assert_same_weights(fresh, resumed)
+
+
+def test_only_program_tokens_count() -> None:
+    example = make_examples(1)[0]
+    batch = Batch.of([example])
+    labelled = batch.labels[batch.labels != -100].tolist()
+    assert labelled == list(example.program)
+    first = len(example.prompt) - 1
+    assert batch.labels[0, first:].tolist() == list(example.program)
+    assert batch.ids[0].tolist() == list((example.prompt + example.program)[:-1])
+
+
+def test_padding_does_not_change_the_loss() -> None:
+    loss = ProgramLoss(new_policy("compact-tiny", len(CODEC.tokens), POSITIONS, seed=1))
+    batch = Batch.of(make_examples(8))
+    alone = loss(batch.ids, batch.labels)
+    pad = torch.nn.functional.pad
+    padded = loss(pad(batch.ids, (0, 33), value=0), pad(batch.labels, (0, 33), value=-100))
+    torch.testing.assert_close(padded, alone, rtol=1e-5, atol=1e-6)
+    (gradient,) = torch.autograd.grad(padded, [loss.policy.model.layers[0].mlp.up_proj.weight])
+    (expected,) = torch.autograd.grad(alone, [loss.policy.model.layers[0].mlp.up_proj.weight])
+    torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_heldout_loss_is_the_mean_over_program_tokens_and_changes_nothing() -> None:
+    trainer = make_trainer()
+    examples = make_examples(10)
+    alone = [trainer.heldout_loss([example]) for example in examples]
+    sizes = [len(example.program) for example in examples]
+    assert trainer.heldout_loss(examples) == pytest.approx(np.average(alone, weights=sizes), rel=1e-5)
+    assert_same_weights(trainer, make_trainer())
+
+
+def test_batches_hold_every_example_once_within_the_budget() -> None:
+    generator = np.random.default_rng(0)
+    lengths = generator.integers(20, 400, 1000)
+    for chosen in (generator, None):
+        batches = plan_batches(lengths, 4096, chosen)
+        assert sorted(np.concatenate(batches).tolist()) == list(range(1000))
+        assert all(len(batch) * lengths[batch].max() <= 4096 for batch in batches)
+        padded = sum(len(batch) * lengths[batch].max() for batch in batches)
+        assert 1 - lengths.sum() / padded < 0.1
+    assert [len(batch) for batch in plan_batches([50, 60], 10, None)] == [1, 1]
+
+
+def test_an_epoch_reports_what_it_did_and_its_progress() -> None:
+    examples = make_examples(40)
+    calls: list[tuple[int, int]] = []
+    result = make_trainer().train(examples, progress=lambda done, total: calls.append((done, total)))
+    assert result.examples == 40
+    assert result.tokens == sum(len(example) - 1 for example in examples)
+    assert result.steps == len(calls)
+    assert 0 <= result.padding_share < 0.3
+    assert calls[-1] == (40, 40)
+    assert calls == sorted(calls)
+
+
+def test_a_checkpoint_is_a_plain_transformers_model(tmp_path: Path) -> None:
+    trainer = make_trainer()
+    trainer.train(make_examples(16))
+    folder = trainer.publish(tmp_path / "1", policy_version=1)
+    assert "lm_head.weight" not in load_file(folder / "model.safetensors")
+    ids = torch.tensor([make_examples(1)[0].prompt])
+    for policy in (LlamaForCausalLM.from_pretrained(folder), load_policy(folder, CODEC.tokens)):
+        assert torch.equal(policy(ids).logits, trainer.policy(ids).logits)
+        assert policy.lm_head.weight is policy.model.embed_tokens.weight
+
+
+def test_tokens_are_mapped_by_name(tmp_path: Path) -> None:
+    trainer = make_trainer()
+    folder = trainer.publish(tmp_path / "1", policy_version=1)
+    before = trainer.policy.model.embed_tokens.weight
+    order = [0, 1, 2, *np.random.default_rng(0).permutation(np.arange(3, len(CODEC.tokens))).tolist()]
+    tokens = [*(CODEC.tokens[index] for index in order), "newprimitive"]
+    policy = load_policy(folder, tokens)
+    after = policy.model.embed_tokens.weight
+    assert policy.config.vocab_size == len(tokens)
+    assert torch.equal(after[:-1], before[order])
+    assert 0 < after[-1].std() < 0.1
+    ids = torch.tensor([make_examples(1)[0].prompt])
+    moved = torch.tensor([[tokens.index(CODEC.tokens[index]) for index in ids[0]]])
+    torch.testing.assert_close(policy(moved).logits[..., :-1], trainer.policy(ids).logits[..., order])
+
+
+def test_a_checkpoint_with_a_token_that_is_gone_is_refused_by_name(tmp_path: Path) -> None:
+    folder = make_trainer().publish(tmp_path / "1", policy_version=1)
+    tokens = [token for token in CODEC.tokens if token not in ("hmirror", "c7")]
+    with pytest.raises(CheckpointError, match="the vocabulary lacks: hmirror, c7"):
+        load_policy(folder, tokens)
+
+
+def test_only_a_trainer_of_the_same_policy_and_vocabulary_resumes(tmp_path: Path) -> None:
+    folder = make_trainer().publish(tmp_path / "1", policy_version=1)
+    wide = Trainer(new_policy("compact-3m", len(CODEC.tokens), POSITIONS, 0), CODEC, SETTINGS)
+    with pytest.raises(CheckpointError, match="its policy has another shape"):
+        wide.resume(folder)
+    (folder / "training" / "state.json").unlink()
+    with pytest.raises(CheckpointError, match="no training state"):
+        make_trainer().resume(folder)
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        make_trainer().resume(tmp_path)
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    trainer = make_trainer()
+    trainer.publish(tmp_path / "1", policy_version=1)
+    with pytest.raises(CheckpointError, match="never overwritten"):
+        trainer.publish(tmp_path / "1", policy_version=2)
+    assert load_manifest(tmp_path / "1", verify_hash=True).policy_version == 1
+
+
+def test_unusable_examples_are_refused_before_anything_is_learned() -> None:
+    trainer = make_trainer()
+    with pytest.raises(ValueError, match="no examples"):
+        trainer.train([])
+    with pytest.raises(ValueError, match="has 401 tokens, the policy 400 positions"):
+        trainer.train([*make_examples(4), Example((1,) * 400, (2,))])
+    assert trainer.steps == 0
+    assert_same_weights(trainer, make_trainer())
+
+
+def test_the_seed_alone_decides_new_weights() -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    first = new_policy("compact-tiny", 500, POSITIONS, seed=3)
+    assert torch.equal(torch.rand(3), expected)
+    second = new_policy("compact-tiny", 500, POSITIONS, seed=3)
+    other = new_policy("compact-tiny", 500, POSITIONS, seed=4)
+    assert torch.equal(first.lm_head.weight, second.lm_head.weight)
+    assert not torch.equal(first.lm_head.weight, other.lm_head.weight)
+    with pytest.raises(ValueError, match="unknown policy 'compact-9m' \\(there are"):
+        new_policy("compact-9m", 500, POSITIONS, seed=0)

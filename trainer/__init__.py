@@ -1,0 +1,4 @@
+"""Policies and how they learn: codecs, compact policies, the training loop, published checkpoints.
+
+Importing this package, `trainer.codec` or `trainer.checkpoint` does not import torch.
+"""

@@ -1,0 +1,101 @@
+"""Compact policies: small decoder-only models that are trained from scratch.
+
+They are plain Llama models of transformers with tied embeddings, so that vLLM and transformers run their
+checkpoints as they are. Heads are 64 wide, which vLLM's attention supports on every device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.utils import logging as transformers_logging
+
+from interpreter.vocabulary import BOS, EOS, PAD
+from trainer.checkpoint import MODEL, CheckpointError, load_manifest, load_vocabulary
+
+transformers_logging.disable_progress_bar()  # a checkpoint is written in a blink, and progress is the caller's
+
+HEAD_DIM = 64
+EMBEDDING = "model.embed_tokens.weight"
+OUTPUT = "lm_head.weight"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The size of a policy; `inner` is the width inside its feed-forward layers."""
+
+    layers: int
+    width: int
+    inner: int
+
+
+# `compact-tiny` is for tests; the others are named by their parameters.
+POLICIES: dict[str, Shape] = {
+    "compact-tiny": Shape(layers=2, width=64, inner=128),
+    "compact-3m": Shape(layers=4, width=256, inner=512),
+    "compact-25m": Shape(layers=8, width=512, inner=1344),
+    "compact-60m": Shape(layers=8, width=768, inner=2176),
+    "compact-220m": Shape(layers=16, width=1024, inner=3072),
+}
+
+
+def new_policy(name: str, vocabulary_size: int, max_positions: int, seed: int) -> LlamaForCausalLM:
+    """An untrained policy in fp32 on the CPU; the seed decides its weights.
+
+    `max_positions` is the longest prompt and program together, in tokens. Raises ValueError for an unknown name.
+    """
+    if name not in POLICIES:
+        raise ValueError(f"unknown policy {name!r} (there are {', '.join(POLICIES)})")
+    shape = POLICIES[name]
+    config = LlamaConfig(
+        vocab_size=vocabulary_size,
+        hidden_size=shape.width,
+        num_hidden_layers=shape.layers,
+        intermediate_size=shape.inner,
+        num_attention_heads=shape.width // HEAD_DIM,
+        head_dim=HEAD_DIM,
+        max_position_embeddings=max_positions,
+        tie_word_embeddings=True,
+        pad_token_id=PAD,
+        bos_token_id=BOS,
+        eos_token_id=EOS,
+    )
+    return _initialised(config, seed)
+
+
+def load_policy(folder: Path, tokens: Sequence[str]) -> LlamaForCausalLM:
+    """The policy of a checkpoint in fp32 on the CPU, for a vocabulary of `tokens` by id.
+
+    Tokens are mapped by name. One that is new to the checkpoint starts with a random embedding; one that the
+    checkpoint knows and `tokens` lacks is a `CheckpointError`, as is a damaged checkpoint.
+    """
+    load_manifest(folder)
+    saved = load_vocabulary(folder).tokens
+    ids = {token: index for index, token in enumerate(tokens)}
+    missing = [token for token in saved if token not in ids]
+    if missing:
+        raise CheckpointError(f"checkpoint {folder} has tokens that the vocabulary lacks: {', '.join(missing)}")
+    config = LlamaConfig.from_pretrained(folder)
+    config.vocab_size = len(tokens)
+    policy = _initialised(config, seed=0)
+    weights = load_file(folder / MODEL)
+    embedding = policy.model.embed_tokens.weight.detach().clone()
+    embedding[[ids[token] for token in saved]] = weights[EMBEDDING]
+    policy.load_state_dict(weights | {EMBEDDING: embedding, OUTPUT: embedding})
+    return policy
+
+
+def parameter_count(policy: LlamaForCausalLM) -> int:
+    """The number of parameters, with the tied embedding counted once."""
+    return sum(parameter.numel() for parameter in policy.parameters())
+
+
+def _initialised(config: LlamaConfig, seed: int) -> LlamaForCausalLM:
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return LlamaForCausalLM(config).float()
