@@ -36,9 +36,7 @@ def measure(seeds: str | None = None, repeats: int = 5) -> dict[str, Any]:
     jobs: list[tuple[int, int]] = []
     for number, seed in enumerate(programs):
         task = tasks[seed.task]
-        for given, wanted in zip(
-            (*task.inputs, *task.test_inputs), (*task.outputs, *task.test_outputs), strict=True
-        ):
+        for given, wanted in zip((*task.inputs, *task.test_inputs), (*task.outputs, *task.test_outputs), strict=True):
             jobs.append((number, len(inputs)))
             inputs.append(given)
             targets.append(wanted)

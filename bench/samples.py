@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from engine.sampler import SampleRequest, Sampler, SamplerOptions, open_sampler
+from engine.sampler import Sampler, SampleRequest, SamplerOptions, open_sampler
 from engine.tasks import load_tasks
 from trainer.codec import CompactCodec, PromptTooLong
 from trainer.policy import new_policy, parameter_count
@@ -22,7 +22,9 @@ from trainer.training import Trainer, TrainingSettings
 MAX_PROMPT_TOKENS = 640
 
 
-def measure(policy: str = "compact-3m", tasks: int = 16, n: int = 24, max_tokens: int = 96, repeats: int = 3) -> dict[str, Any]:
+def measure(
+    policy: str = "compact-3m", tasks: int = 16, n: int = 24, max_tokens: int = 96, repeats: int = 3
+) -> dict[str, Any]:
     """Time `n` samples for each of the first `tasks` prompts."""
     codec = CompactCodec(MAX_PROMPT_TOKENS)
     requests = _requests(codec, tasks, n)
@@ -35,8 +37,11 @@ def measure(policy: str = "compact-3m", tasks: int = 16, n: int = 24, max_tokens
         with open_sampler(checkpoints[0], options, "vllm") as vllm:
             opened = time.perf_counter() - start
             with open_sampler(checkpoints[0], options, "transformers") as transformers:
-                rounds = [(_rates(vllm, requests), _rates(transformers, requests)) for _ in range(repeats)]
-            swaps = [_swap(vllm, checkpoints[k % 2]) for k in range(1, 8)]
+                rounds = [
+                    tuple(_rates(sampler, requests, checkpoints[k % 2]) for sampler in (vllm, transformers))
+                    for k in range(1, repeats + 1)
+                ]
+            swaps = [_swap(vllm, checkpoints[k % 2]) for k in range(8)]
     ours, theirs = (tuple(median(rates) for rates in zip(*side, strict=True)) for side in zip(*rounds, strict=True))
     return {
         "policy": policy,
@@ -67,8 +72,9 @@ def _requests(codec: CompactCodec, tasks: int, n: int) -> list[SampleRequest]:
     return requests
 
 
-def _rates(sampler: Sampler, requests: list[SampleRequest]) -> tuple[float, float]:
-    """Samples and tokens a second; the prefix cache is as a swap leaves it, empty but for earlier rounds."""
+def _rates(sampler: Sampler, requests: list[SampleRequest], checkpoint: Path) -> tuple[float, float]:
+    """Samples and tokens a second after a swap, which leaves no prompt in the prefix cache."""
+    sampler.swap(checkpoint)
     start = time.perf_counter()
     samples = list(sampler.sample(requests))
     seconds = time.perf_counter() - start

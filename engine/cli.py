@@ -98,6 +98,20 @@ def _parser() -> argparse.ArgumentParser:
     stats.add_argument("path", type=Path, metavar="DIR", help="a run's folder, or its replay folder")
     stats.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     stats.set_defaults(run=_replay_stats)
+
+    bench = verbs.add_parser(
+        "bench", help="measure speed", description="Measure speed; the last line is one JSON object."
+    ).add_subparsers(dest="bench", metavar="WHAT", required=True)
+    interpreter = bench.add_parser("interpreter", help="runs a second of the virtual machine")
+    interpreter.add_argument("--seeds", metavar="FILE", help="JSONL with `task` and `program` (default: embedded)")
+    interpreter.add_argument("--repeats", type=int, default=5, metavar="N", help="medians of N (default: 5)")
+    samples = bench.add_parser("samples", help="samples a second of vLLM and transformers, and weight swaps")
+    samples.add_argument("--policy", default="compact-3m", metavar="NAME", help="default: compact-3m")
+    samples.add_argument("--tasks", type=int, default=16, metavar="N", help="prompts (default: 16)")
+    samples.add_argument("--n", type=int, default=24, metavar="N", help="samples a prompt (default: 24)")
+    samples.add_argument("--repeats", type=int, default=3, metavar="N", help="medians of N (default: 3)")
+    for parser_ in (interpreter, samples):
+        parser_.set_defaults(run=_bench)
     return parser
 
 
@@ -162,6 +176,23 @@ def _replay_stats(options: argparse.Namespace, _overrides: list[str]) -> int:
     from engine import inspect_replay
 
     sys.stdout.write(inspect_replay.stats(options.path, as_json=options.json))
+    return 0
+
+
+def _bench(options: argparse.Namespace, _overrides: list[str]) -> int:
+    import importlib
+    import json
+
+    from engine import launch
+    from engine.progress import compile_interpreter
+
+    launch.set_threads(None)
+    compile_interpreter()
+    settings = {name: value for name, value in vars(options).items() if name not in ("verb", "bench", "run")}
+    for name in ("repeats", "tasks", "n"):
+        _positive(settings.get(name), f"--{name}")
+    result = importlib.import_module(f"bench.{options.bench}").measure(**settings)
+    sys.stdout.write(json.dumps(result) + "\n")
     return 0
 
 

@@ -49,7 +49,7 @@ def run(
     if not resume:
         folder = RunFolder.create(run_dir or default_run_dir(preset or "cpu"), config)
         write_seeds(folder.seeds, seed_programs)
-    _set_threads(config)
+    set_threads(config.loop.threads)
     from engine.loop import Loop
 
     compile_interpreter()
@@ -130,7 +130,7 @@ def _stored(run_dir: Path, executor: Executor, tasks: Sequence[Task]) -> list[Ex
 def _sampled(
     tasks: Sequence[Task], checkpoint: Path, samples: int | None, config: Config, executor: Executor, display: Display
 ) -> list[Execution]:
-    _set_threads(config)
+    set_threads(config.loop.threads)
     from engine.parts import new_codec, new_sampler
     from engine.rollout import encode_prompts, execute_samples, request_seed, sample_programs
 
@@ -191,12 +191,12 @@ def _repair(folder: RunFolder) -> int:
     return progress["meta_iteration"] if progress else 0
 
 
-def _set_threads(config: Config) -> None:
+def set_threads(threads: int | None) -> None:
     """Decide the threads of OpenMP, and that they sleep while they wait, which must happen before torch is imported.
 
     Spinning threads beside busy workers cost three to twenty times.
     """
-    os.environ["OMP_NUM_THREADS"] = str(config.loop.threads or default_workers())
+    os.environ["OMP_NUM_THREADS"] = str(threads or default_workers())
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
