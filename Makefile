@@ -19,7 +19,8 @@ setup: $(STAMP)
 
 # The pins are complete, so nothing is resolved here: see install/README.md.
 $(STAMP): install/$(DEVICE).txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "codeit needs Python 3.11 to 3.13: make PYTHON=...")'
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r install/$(DEVICE).txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@

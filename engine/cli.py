@@ -11,12 +11,16 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from engine.errors import UsageError
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse, with errors in one line."""
+    """argparse, with errors in one line, and without abbreviations: `--seed` is not `--seeds`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> None:
         raise UsageError(f"{message} (see {self.prog} --help)")
@@ -38,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+MAX_FUEL = 10**12
 _CONFIGURABLE = ("run", "eval")
 
 
@@ -153,22 +158,27 @@ def _execute(options: argparse.Namespace, _overrides: list[str]) -> int:
 
     if not options.file.is_file():
         raise UsageError(f"{options.file}: no such file")
-    fuel = _positive(options.fuel, "--fuel")
+    if options.out is not None and options.out.exists():
+        raise UsageError(f"{options.out} exists already: choose another --out")
+    if options.out is not None and not options.out.parent.is_dir():
+        raise UsageError(f"{options.out.parent}: no such folder")
+    if (_positive(options.fuel, "--fuel") or 1) > MAX_FUEL:
+        raise UsageError(f"--fuel must be at most {MAX_FUEL:,}, not {options.fuel:,}")
     from engine.execute_file import execute_lines
     from engine.progress import compile_interpreter
     from interpreter.machine import DEFAULT_FUEL, Machine
 
     compile_interpreter()
-    machine = Machine(fuel or DEFAULT_FUEL)
-    if options.out is not None and options.out.exists():
-        raise UsageError(f"{options.out} exists already: choose another --out")
-    with options.file.open(encoding="utf-8") as lines:
+    machine = Machine(options.fuel or DEFAULT_FUEL)
+    with options.file.open("rb") as lines:
         results = (json.dumps(result) + "\n" for result in execute_lines(lines, machine))
         if options.out is None:
             sys.stdout.writelines(results)
         else:
-            with options.out.open("w", encoding="utf-8") as out:
+            unfinished = options.out.with_name(options.out.name + ".tmp")
+            with unfinished.open("w", encoding="utf-8") as out:
                 out.writelines(results)
+            unfinished.replace(options.out)
     return 0
 
 
@@ -191,6 +201,10 @@ def _bench(options: argparse.Namespace, _overrides: list[str]) -> int:
     settings = {name: value for name, value in vars(options).items() if name not in ("verb", "bench", "run")}
     for name in ("repeats", "tasks", "n"):
         _positive(settings.get(name), f"--{name}")
+    from trainer.shapes import POLICIES
+
+    if settings.get("policy") not in (None, *POLICIES):
+        raise UsageError(f"unknown policy {options.policy!r}: one of {', '.join(POLICIES)}")
     result = importlib.import_module(f"bench.{options.bench}").measure(**settings)
     sys.stdout.write(json.dumps(result) + "\n")
     return 0

@@ -1,7 +1,7 @@
 """Configuration: preset < `--config FILE.toml` < `--section.field value`.
 
 The models below are the only declaration of a field: its default, its bounds and its documentation, from which
-`codeit run --help` is made. The resolved configuration is written into the run folder.
+`codeit run --options` is made. The resolved configuration is written into the run folder.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsError
 
 from engine.errors import UsageError
+from trainer.shapes import POLICIES
 
 PRESETS = ("smoke", "cpu", "paper")
 
@@ -57,7 +58,7 @@ class ReplayConfig(_Section):
 
 class TrainerConfig(_Section):
     policy: str = "compact-3m"
-    """Policy by name: compact-3m, compact-25m, compact-60m, compact-220m."""
+    """Policy by name: compact-3m, compact-25m, compact-60m or compact-220m, by number of parameters."""
     learning_rate: float = Field(1e-3, gt=0)
     """Peak learning rate of AdamW."""
     warmup_steps: int = Field(30, ge=0)
@@ -70,8 +71,17 @@ class TrainerConfig(_Section):
     """Tokens of a batch, padding included."""
     max_prompt_tokens: int = Field(640, ge=64)
     """Longer prompts lose whole demonstrations, largest first."""
+    keep_checkpoints: int = Field(2, ge=1)
+    """Published policy versions that are kept; older ones are removed."""
     epochs: int = Field(1, ge=1)
     """Passes over what was drawn, a meta-iteration (the paper: 1)."""
+
+    @field_validator("policy")
+    @classmethod
+    def _known(cls, policy: str) -> str:
+        if policy not in POLICIES:
+            raise ValueError(f"unknown policy (one of {', '.join(POLICIES)})")
+        return policy
 
 
 class SamplerConfig(_Section):
@@ -223,4 +233,6 @@ def _validated(values: dict[str, Any]) -> Config:
             known = [name.replace("-", "_") for name, _ in fields()] + list(Config.model_fields)
             close = difflib.get_close_matches(where, known, n=1)
             raise UsageError(f"unknown key {where}" + (f" (did you mean {close[0]}?)" if close else "")) from None
-        raise UsageError(f"{where}: {first['msg'].lower()}, not {first['input']!r}") from None
+        raise UsageError(
+            f"{where}: {first['msg'].removeprefix('Value error, ').lower()}, not {first['input']!r}"
+        ) from None

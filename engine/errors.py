@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class UsageError(ValueError):
-    """Raised before anything is changed; the command line prints it and exits with status 2."""
+    """Something that the user can put right; the command line prints it and exits with status 2."""

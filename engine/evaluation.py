@@ -55,17 +55,26 @@ class Scoreboard:
         """Whether a candidate's predictions are the task's test outputs, all of them."""
         return candidate.entry.prediction == self._right[task]
 
-    def solved(self, method: Method, k: int) -> list[str]:
-        """The tasks with a right candidate among the first k."""
-        return [
-            task
-            for task in self._tasks
-            if any(self.is_right(task, candidate) for candidate in self.attempts(task, method)[:k])
-        ]
+    def solved(self, method: Method, k: int) -> int:
+        """The number of tasks with a right candidate among the first k."""
+        return sum(needed <= k for needed in self._attempts_needed(method))
 
     def summary(self) -> dict[str, dict[str, int]]:
         """Number of tasks solved: `{"paper": {"pass@1": n, ...}, "distinct": {...}}`."""
-        return {str(method): {f"pass@{k}": len(self.solved(method, k)) for k in ATTEMPTS} for method in Method}
+        return {
+            str(method): {f"pass@{k}": sum(n <= k for n in needed) for k in ATTEMPTS}
+            for method in Method
+            for needed in [self._attempts_needed(method)]
+        }
+
+    def _attempts_needed(self, method: Method) -> list[int]:
+        """For each task that has a right candidate, the number of attempts until the first one."""
+        return [
+            k
+            for task in self._tasks
+            for k in [next((k for k, c in enumerate(self.attempts(task, method), 1) if self.is_right(task, c)), None)]
+            if k is not None
+        ]
 
     def task_report(self, task: str) -> dict[str, Any]:
         """What is known of one task: its first attempts by each ranking, and whether they are right."""

@@ -23,19 +23,19 @@ from interpreter.program import Program, ProgramError, parse
 BLOCK = 1000
 
 
-def execute_lines(lines: Iterable[str], machine: Machine) -> Iterator[dict[str, Any]]:
+def execute_lines(lines: Iterable[bytes], machine: Machine) -> Iterator[dict[str, Any]]:
     """The results of the lines of a file, in order, one for each line that is not blank."""
     rows = (line for line in lines if line.strip())
     while block := list(islice(rows, BLOCK)):
         yield from _execute_block([_read(line) for line in block], machine)
 
 
-def _read(line: str) -> tuple[Program, list[Grid]] | str:
+def _read(line: bytes) -> tuple[Program, list[Grid]] | str:
     """A line's program and inputs, or what is wrong with it."""
     try:
-        record = json.loads(line)
+        record = json.loads(line.decode())
         text, inputs = record["program"], record["inputs"]
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         return f"not JSON: {error}"
     except (KeyError, TypeError):
         return 'right is {"program": "...", "inputs": [grid, ...]}'

@@ -10,9 +10,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from engine.launch import open_replay
+from engine.launch import mistakes, open_replay
 
 
+@mistakes()
 def stats(path: Path, as_json: bool) -> str:
     """The statistics of a store as a table, or as one JSON object."""
     with open_replay(path) as store:

@@ -6,7 +6,8 @@ import importlib.util
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from engine.execution import Execution, Executor
 from engine.metrics import replay_counts
 from engine.progress import Display, compile_interpreter
 from engine.run_folder import RunFolder
-from engine.seeds import load_seeds, write_seeds
+from engine.seeds import load_seeds
 from engine.tasks import Task, load_tasks
 from interpreter.pool import default_workers
 from replay.experience import ReplayError
@@ -28,6 +29,16 @@ from trainer.checkpoint import CheckpointError, load_manifest, load_vocabulary
 RESUMABLE = ("loop.meta-iterations", "loop.threads", "interpreter.workers")
 
 
+@contextmanager
+def mistakes() -> Iterator[None]:
+    """Turn what is wrong with a checkpoint or a replay store into a `UsageError`."""
+    try:
+        yield
+    except (CheckpointError, ReplayError) as error:
+        raise UsageError(str(error)) from error
+
+
+@mistakes()
 def run(
     preset: str | None,
     file: Path | None,
@@ -47,8 +58,8 @@ def run(
     seed_programs = load_seeds(seeds, training_tasks)
     search_tasks = load_tasks(config.tasks.search, config.tasks.task_ids, config.tasks.limit)
     if not resume:
-        folder = RunFolder.create(run_dir or default_run_dir(preset or "cpu"), config)
-        write_seeds(folder.seeds, seed_programs)
+        rows = [seed.row for seed in seed_programs]
+        folder = RunFolder.create(run_dir or default_run_dir(preset or "cpu"), config, rows)
     set_threads(config.loop.threads)
     from engine.loop import Loop
 
@@ -61,6 +72,7 @@ def run(
     folder.close()
 
 
+@mistakes()
 def evaluate(
     run_dir: Path | None,
     model: Path | None,
@@ -77,14 +89,21 @@ def evaluate(
         raise UsageError("--stored scores what a run found: it needs --run-dir")
     source = run_dir or model
     base = RunFolder(run_dir).config() if run_dir else _config_for(model)
+    refused = [option for option in given_options(overrides) if not option.startswith(("sampler.", "interpreter."))]
+    if refused:
+        raise UsageError(f"--{refused[0]} has no effect on an evaluation (only sampler and interpreter options have)")
     config = overridden(base, overrides)
+    if config.sampler.max_tokens > base.sampler.max_tokens:
+        raise UsageError(f"the policy was made for programs of at most {base.sampler.max_tokens} tokens")
     if not stored:
         _check_installed(config)
-    task_set = task_set or config.tasks.search
-    if task_ids is None and limit is None and task_set == config.tasks.search:
+        checkpoint = model or RunFolder(run_dir).last_checkpoint()
+    if task_set is None and task_ids is None and limit is None:
         task_ids, limit = config.tasks.task_ids, config.tasks.limit
+    task_set = task_set or config.tasks.search
     tasks = load_tasks(task_set, task_ids, limit)
-    out = out or source / "eval" / Path(task_set).name
+    part = f"-{len(tasks)}" if task_ids or limit else ""
+    out = out or source / "eval" / (Path(task_set).name + part)
     if (out / "summary.json").exists():
         raise UsageError(f"{out} holds an evaluation already: choose another --out")
     compile_interpreter()
@@ -93,7 +112,6 @@ def evaluate(
         boards = {"cumulative": Scoreboard(tasks)}
         executions = _stored(run_dir, executor, tasks) if run_dir is not None else []
         if not stored:
-            checkpoint = model or RunFolder(run_dir).last_checkpoint()
             sampled = _sampled(tasks, checkpoint, samples, config, executor, display)
             boards["policy"] = Scoreboard(tasks)
             for execution in sampled:
@@ -110,11 +128,8 @@ def evaluate(
 
 def _config_for(model: Path) -> Config:
     """The default configuration, with the lengths that a checkpoint's policy was made for."""
-    try:
-        load_manifest(model)
-        prompt = load_vocabulary(model).max_prompt_tokens
-    except CheckpointError as error:
-        raise UsageError(str(error)) from None
+    load_manifest(model)
+    prompt = load_vocabulary(model).max_prompt_tokens
     positions = json.loads((model / "config.json").read_text(encoding="utf-8"))["max_position_embeddings"]
     lengths = ["--trainer.max-prompt-tokens", str(prompt), "--sampler.max-tokens", str(positions - prompt)]
     return load_config("cpu", None, lengths)
@@ -124,7 +139,7 @@ def _stored(run_dir: Path, executor: Executor, tasks: Sequence[Task]) -> list[Ex
     from engine.rollout import stored_executions
 
     with open_replay(run_dir) as store:
-        return stored_executions(store, executor, {task.id for task in tasks})
+        return list(stored_executions(store, executor, {task.id for task in tasks}))
 
 
 def _sampled(
@@ -148,10 +163,7 @@ def _sampled(
 
 def open_replay(path: Path) -> ReplayStore:
     """The replay store of a run's folder, or a replay folder itself, for reading."""
-    try:
-        return ReplayStore(path / "replay" if (path / "replay").is_dir() else path, readonly=True)
-    except ReplayError as error:
-        raise UsageError(str(error)) from None
+    return ReplayStore(path / "replay" if (path / "replay").is_dir() else path, readonly=True)
 
 
 def default_run_dir(preset: str) -> Path:
@@ -173,22 +185,20 @@ def _resume(
         raise UsageError(f"--{refused[0]} cannot change in a resumed run (only {allowed} can)")
     folder = RunFolder.open(run_dir)
     config = overridden(folder.config(), overrides)
-    done = _repair(folder)
+    progress, counts = _progress(folder)
+    done = progress["meta_iteration"] if progress else 0
     if done >= config.loop.meta_iterations:
         raise UsageError(
             f"{run_dir}: nothing to resume, all {done} meta-iterations are done (more: --loop.meta-iterations N)"
         )
+    folder.repair(progress, counts)
     return config, folder
 
 
-def _repair(folder: RunFolder) -> int:
-    """Put a run's files right after a kill; how many meta-iterations are done."""
-    if not folder.replay.is_dir():
-        return 0
-    with open_replay(folder.path) as store:
-        progress, counts = store.progress(), replay_counts(store)
-    folder.repair(progress, counts)
-    return progress["meta_iteration"] if progress else 0
+def _progress(folder: RunFolder) -> tuple[dict[str, Any] | None, dict[str, int]]:
+    """The progress record and the counts of a run's store; nothing of a run that was killed before it had one."""
+    with ReplayStore(folder.replay) as store:
+        return store.progress(), replay_counts(store)
 
 
 def set_threads(threads: int | None) -> None:
@@ -196,13 +206,16 @@ def set_threads(threads: int | None) -> None:
 
     Spinning threads beside busy workers cost three to twenty times.
     """
-    os.environ["OMP_NUM_THREADS"] = str(threads or default_workers())
+    if threads is not None:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ.setdefault("OMP_NUM_THREADS", str(default_workers()))
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def _check_installed(config: Config) -> None:
     """Raise `UsageError` where the extra that training and sampling need is not installed."""
-    for package in ("torch", "transformers", "vllm")[: 3 if config.sampler.backend == "vllm" else 2]:
+    vllm = ("vllm",) if config.sampler.backend == "vllm" else ()
+    for package in ("torch", "transformers", "accelerate", "safetensors", "tensorboard", *vllm):
         if importlib.util.find_spec(package) is None:
             hint = ", or choose --sampler.backend transformers" if package == "vllm" else ""
             raise UsageError(f"{package} is not installed: see `make setup` in the README{hint}")

@@ -77,7 +77,7 @@ class Loop:
         self._open = ExitStack()
         with ExitStack() as stack:  # closes what is open if a later step fails
             self.store = stack.enter_context(ReplayStore(folder.replay, config.replay.capacity))
-            self.heldout_store = stack.enter_context(ReplayStore(folder.path / "heldout"))
+            self.heldout_store = stack.enter_context(ReplayStore(folder.heldout))
             self.executor = stack.enter_context(Executor(search_tasks, config.interpreter))
             self.trainer = new_trainer(config, self.codec)
             self._open = stack.pop_all()
@@ -86,43 +86,48 @@ class Loop:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._sampler is not None:
-            self._sampler.close()
         self._open.close()
 
     def run(self) -> dict[str, Any]:
         """Run all meta-iterations that are left; the content of `summary.json`."""
-        progress = self.store.progress() or self._fill()
-        start = time.perf_counter() - progress["seconds"]  # as if the earlier parts of the run had just ended
+        start = time.perf_counter()
+        progress = self.store.progress()
+        if progress is None:
+            progress = self._fill(start)
+        else:
+            start -= progress["seconds"]  # as if the earlier parts of the run had just ended
         done = progress["meta_iteration"]
         if done:
             self._restore(progress)
         self.known_programs = {experience.program for experience in self.store}
         self.heldout = list(self.heldout_store)
         total = self.config.loop.meta_iterations
+        note = f"{len(self.tasks)} tasks"
         events = EventWriter(self.folder.tensorboard, done + 1)
         try:
             for number in range(done + 1, total + 1):
-                self.display.overall("meta-iterations", number - 1, total, self._note())
+                self.display.overall("meta-iterations", number - 1, total, note)
                 row, summary = self._meta_iteration(number, lambda: time.perf_counter() - start)
                 events.add(row)
                 self.folder.append_metrics(row)
                 self.folder.write_summary(summary)
+                self.folder.keep_checkpoints(number, self.config.trainer.keep_checkpoints)
                 self.display.say(_line(row, total))
+                note = f"{row['solved_cumulative']}/{len(self.tasks)} tasks solved"
         finally:
             events.close()
         return summary
 
     # ------------------------------------------------------------------------------------- beginning
 
-    def _fill(self) -> dict[str, Any]:
+    def _fill(self, start: float) -> dict[str, Any]:
         """Fill replay and commit it as meta-iteration 0."""
         experiences, heldout = fill(self.seeds, self.training_tasks, self.config, self.display)
         inputs = {task.id: list(task.inputs) for task in (*self.training_tasks.values(), *self.tasks.values())}
         self.heldout_store.put_tasks(inputs)
         self.heldout_store.commit(heldout, None)
         self.store.put_tasks(inputs)
-        progress = progress_of(0, 0.0)
+        progress = progress_of(0, time.perf_counter() - start)
         self.store.commit(experiences, progress)
         self.display.say(
             f"replay filled: {len(experiences)} experiences of {len(self.seeds)} seed programs and their mutants, "
@@ -182,7 +187,7 @@ class Loop:
             self.trainer.publish(checkpoint, version)
         if self._sampler is None:
             with self.display.phase("start the sampler"):
-                self._sampler = new_sampler(self.config, checkpoint)
+                self._sampler = self._open.enter_context(new_sampler(self.config, checkpoint))
         else:
             with self._phase("swap"):
                 self._sampler.swap(checkpoint)
@@ -260,8 +265,8 @@ class Loop:
             "samples": samples.total,
             "samples_per_s": round(samples.total / max(samples.seconds, 1e-9), 2),
             "runs_per_s": round(rollout.runs / max(rollout.seconds, 1e-9), 1),
-            "solved_policy": len(policy.solved(method, k)),
-            "solved_cumulative": len(self.cumulative.solved(method, k)),
+            "solved_policy": policy.solved(method, k),
+            "solved_cumulative": self.cumulative.solved(method, k),
             "swap_s": round(self.phase_seconds["swap"], 4) if "swap" in self.phase_seconds else None,
             "phase_s": self._phases(),
         }
@@ -275,9 +280,6 @@ class Loop:
         with self.display.phase(name, total) as update:
             yield update
         self.phase_seconds[name] += time.perf_counter() - start
-
-    def _note(self) -> str:
-        return f"{len(self.cumulative.solved(*HEADLINE))}/{len(self.tasks)} tasks solved"
 
 
 def progress_of(number: int, seconds: float) -> dict[str, Any]:

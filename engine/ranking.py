@@ -11,7 +11,7 @@ outputs. Two methods, both always reported:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -56,12 +56,3 @@ def rank(entries: Iterable[Entry], method: Method) -> list[Candidate]:
 def _distinct_key(candidate: Candidate) -> tuple[float, int, int, int]:
     entry = candidate.entry
     return (-entry.performance, -candidate.votes, len(entry.program), entry.found)
-
-
-def attempts_needed(candidates: Sequence[Candidate], right: Iterable[bytes]) -> int | None:
-    """How many attempts it takes until a prediction is among the `right` ones; None if none is."""
-    wanted = set(right)
-    for k, candidate in enumerate(candidates, 1):
-        if candidate.entry.prediction in wanted:
-            return k
-    return None

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.execution import Execution, Executor
@@ -19,6 +19,9 @@ from replay.store import ReplayStore
 from trainer.codec import CompactCodec, PromptTooLong
 
 log = logging.getLogger(__name__)
+
+# Stored programs that are run again at a time, to bound memory.
+_CHUNK = 20_000
 
 Update = Callable[..., None]
 
@@ -98,11 +101,12 @@ def execute_samples(samples: Samples, executor: Executor) -> Rollout:
     return Rollout(samples, executions, executor.runs(work), time.perf_counter() - start)
 
 
-def stored_executions(store: ReplayStore, executor: Executor, tasks: Container[str]) -> list[Execution]:
+def stored_executions(store: ReplayStore, executor: Executor, tasks: Container[str]) -> Iterator[Execution]:
     """All programs of the policy that a store holds for `tasks`, run again, in order of discovery."""
-    found = [e for e in store if e.origin is Origin.POLICY and e.task in tasks]
-    found.sort(key=lambda e: (e.meta_iteration, e.task, e.program))
-    return executor.run([(e.task, parse(e.program)) for e in found])
+    found = [(e.meta_iteration, e.task, e.program) for e in store if e.origin is Origin.POLICY and e.task in tasks]
+    found.sort()
+    for start in range(0, len(found), _CHUNK):
+        yield from executor.run([(task, parse(program)) for _, task, program in found[start : start + _CHUNK]])
 
 
 def _program(sample: Sample) -> Program | None:

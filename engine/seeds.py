@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from engine.errors import UsageError
-from engine.run_folder import write_lines
 from engine.tasks import Task
 from interpreter.program import Program, ProgramError, parse
 
@@ -21,6 +20,11 @@ class Seed:
     task: str
     program: Program
     origin: str
+
+    @property
+    def row(self) -> dict[str, str]:
+        """The seed as a line of the JSONL form that `load_seeds` reads."""
+        return {"task": self.task, "program": self.program.text, "origin": self.origin}
 
 
 def load_seeds(source: str | None, tasks: Mapping[str, Task]) -> list[Seed]:
@@ -43,12 +47,6 @@ def load_seeds(source: str | None, tasks: Mapping[str, Task]) -> list[Seed]:
     if not seeds:
         raise UsageError(f"{where}: no seed program")
     return seeds
-
-
-def write_seeds(file: Path, seeds: Sequence[Seed]) -> None:
-    """Write seeds as JSONL, in the form that `load_seeds` reads."""
-    rows = [{"task": seed.task, "program": seed.program.text, "origin": seed.origin} for seed in seeds]
-    write_lines(file, rows)
 
 
 def _seed(row: str, where: str, tasks: Mapping[str, Task]) -> Seed:

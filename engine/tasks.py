@@ -105,6 +105,7 @@ def _load_file(file: Path) -> Task:
         raise UsageError(
             f'{file}: not an ARC task; right is {{"train": [{{"input": grid, "output": grid}}, ...], "test": [...]}}'
         ) from None
-    if not pairs["train"]:
-        raise UsageError(f"{file}: no demonstration in 'train'")
+    for part, pairs_ in pairs.items():
+        if not pairs_:
+            raise UsageError(f"{file}: no pair in {part!r}")
     return Task(file.stem, *columns)

@@ -7,7 +7,6 @@ checkpoints as they are. Heads are 64 wide, which vLLM's attention supports on e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,31 +16,13 @@ from transformers.utils import logging as transformers_logging
 
 from interpreter.vocabulary import BOS, EOS, PAD
 from trainer.checkpoint import MODEL, CheckpointError, load_manifest, load_vocabulary
+from trainer.shapes import POLICIES
 
 transformers_logging.disable_progress_bar()  # a checkpoint is written in a blink, and progress is the caller's
 
 HEAD_DIM = 64
 EMBEDDING = "model.embed_tokens.weight"
 OUTPUT = "lm_head.weight"
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The size of a policy; `inner` is the width inside its feed-forward layers."""
-
-    layers: int
-    width: int
-    inner: int
-
-
-# `compact-tiny` is for tests; the others are named by their parameters.
-POLICIES: dict[str, Shape] = {
-    "compact-tiny": Shape(layers=2, width=64, inner=128),
-    "compact-3m": Shape(layers=4, width=256, inner=512),
-    "compact-25m": Shape(layers=8, width=512, inner=1344),
-    "compact-60m": Shape(layers=8, width=768, inner=2176),
-    "compact-220m": Shape(layers=16, width=1024, inner=3072),
-}
 
 
 def new_policy(name: str, vocabulary_size: int, max_positions: int, seed: int) -> LlamaForCausalLM:

@@ -20,12 +20,18 @@ ROOT = Path(__file__).parents[2]
         (["run", "--tasks.search", "arc1-evil"], "unknown task set 'arc1-evil'"),
         (["run", "--tasks.task-ids", "00576224,zzz"], "task 'zzz' is not in arc1-eval"),
         (["run", "--seeds", "missing.jsonl"], "cannot read seeds from missing.jsonl"),
+        (["run", "--trainer.policy", "compact-7m"], "trainer.policy: unknown policy (one of compact-tiny"),
+        (["run", "--seed", "5"], "unknown option --seed"),
+        (["eval", "--run-dir", "missing", "--loop.seed", "5"], "missing is no run folder"),
         (["run", "--resume"], "--resume needs --run-dir"),
         (["run", "--resume", "--run-dir", "missing"], "missing is no run folder"),
         (["eval", "--run-dir", "missing"], "missing is no run folder"),
         (["eval"], "one of the arguments --run-dir --model is required"),
         (["eval", "--model", "missing", "--limit", "1"], "missing"),
         (["exec", "missing.jsonl"], "missing.jsonl: no such file"),
+        (["exec", __file__, "--out", "nowhere/out.jsonl"], "nowhere: no such folder"),
+        (["exec", __file__, "--fuel", "1" + "0" * 20], "--fuel must be at most"),
+        (["bench", "samples", "--policy", "huge"], "unknown policy 'huge'"),
         (["exec", "missing.jsonl", "--fule", "3"], "unrecognized argument '--fule'"),
         (["replay", "stats", "missing"], "missing"),
         (["fly"], "invalid choice: 'fly'"),
@@ -50,7 +56,7 @@ def test_help_names_every_verb_and_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip().endswith("[]")
-    assert all(verb in done.stdout for verb in ("run", "eval", "exec", "replay"))
+    assert all(verb in done.stdout for verb in ("run", "eval", "exec", "replay", "bench"))
 
 
 def test_exec_runs_lines_in_order_and_goes_on_after_a_broken_one(tmp_path):
@@ -65,7 +71,7 @@ def test_exec_runs_lines_in_order_and_goes_on_after_a_broken_one(tmp_path):
         json.dumps({"program": "x1 = size(I)\nO = canvas(x1, TWO_BY_TWO)", "inputs": [[[1]]]}),
     ]
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text("\n".join(rows) + "\n")
+    source.write_bytes(("\n".join(rows) + "\n").encode() + b"\xff\n")
     assert main(["exec", str(source), "--out", str(target)]) == 0
     results = [json.loads(row) for row in target.read_text().splitlines()]
     assert results[0]["outputs"] == [[[1, 2]], [[2], [1]]]
@@ -78,6 +84,7 @@ def test_exec_runs_lines_in_order_and_goes_on_after_a_broken_one(tmp_path):
     assert results[4]["outputs"] == [None]
     assert results[5] == {"outputs": [], "status": [], "fuel": []}
     assert results[6]["outputs"] == [[[1, 1], [1, 1]]]
+    assert results[7]["error"].startswith("not JSON")
     assert main(["exec", str(source), "--out", str(target)]) == 2
 
 

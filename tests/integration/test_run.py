@@ -1,5 +1,6 @@
 """A tiny real run through the command line: real tasks, real vLLM, real LMDB; killed and resumed."""
 
+import contextlib
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from engine.cli import main
@@ -27,15 +29,25 @@ COMPARED = [
 ]  # fmt: skip
 
 
+# In the environment of every process of these tests, workers included.
+MARK = str(os.getpid())
+
+
 def start(*arguments):
     command = [sys.executable, "-m", "engine.cli", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    environment = {**os.environ, "CODEIT_TEST_RUN": MARK}
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def finish(process):
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return errors
+
+
+def contents(folder):
+    """Every file with its bytes, but for locks, which name the process that holds them."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "lock" not in path.name}
 
 
 def metrics(folder):
@@ -94,14 +106,14 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(finished, resumed):
 
 
 def test_a_finished_run_has_nothing_to_resume(finished, capsys):
-    before = sorted(str(path) for path in finished.rglob("*"))
+    before = contents(finished)
     assert main(["run", "--resume", "--run-dir", str(finished)]) == 2
     assert "nothing to resume, all 3 meta-iterations are done" in capsys.readouterr().err
     assert main(["run", "--run-dir", str(finished)]) == 2
     assert "already used: continue it with --resume" in capsys.readouterr().err
     assert main(["run", "--resume", "--run-dir", str(finished), "--sampler.n-samples", "9"]) == 2
     assert "--sampler.n-samples cannot change in a resumed run" in capsys.readouterr().err
-    assert sorted(str(path) for path in finished.rglob("*")) == before
+    assert contents(finished) == before
 
 
 def test_evaluation_samples_anew_or_scores_what_is_stored(finished, tmp_path):
@@ -110,6 +122,7 @@ def test_evaluation_samples_anew_or_scores_what_is_stored(finished, tmp_path):
     assert summary["tasks"] == 4
     assert set(summary["solved"]) == {"policy", "cumulative"}
     assert len(list((tmp_path / "sampled" / "tasks").iterdir())) == 4
+    assert len(list((finished / "checkpoints").iterdir())) == 2
     finish(start("eval", "--run-dir", finished, "--stored", "--out", tmp_path / "stored"))
     stored = json.loads((tmp_path / "stored" / "summary.json").read_text())
     assert stored["solved"]["cumulative"] == json.loads((finished / "summary.json").read_text())["solved"]["cumulative"]
@@ -127,9 +140,17 @@ def test_replay_stats(finished, capsys):
 
 
 def test_no_process_is_left(finished, resumed):
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            continue
-        assert "engine.cli" not in command
+    deadline = time.monotonic() + 10
+    while (left := marked_processes()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == []
+
+
+def marked_processes():
+    """Ids of living processes that descend from the runs of this module, killed ones included."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("CODEIT_TEST_RUN") == MARK and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,14 @@ def test_an_epoch_reports_what_it_did_and_its_progress() -> None:
     assert calls == sorted(calls)
 
 
+def test_bf16_follows_fp32_and_keeps_fp32_weights() -> None:
+    examples = make_examples(64)
+    policy = new_policy("compact-tiny", len(CODEC.tokens), POSITIONS, seed=1)
+    half = Trainer(policy, CODEC, replace(SETTINGS, precision="bf16"))
+    assert half.train(examples).loss == pytest.approx(make_trainer().train(examples).loss, rel=0.02)
+    assert {parameter.dtype for parameter in policy.parameters()} == {torch.float32}
+
+
 def test_a_checkpoint_is_a_plain_transformers_model(tmp_path: Path) -> None:
     trainer = make_trainer()
     trainer.train(make_examples(16))
@@ -184,6 +193,10 @@ def test_only_a_trainer_of_the_same_policy_and_vocabulary_resumes(tmp_path: Path
     wide = Trainer(new_policy("compact-3m", len(CODEC.tokens), POSITIONS, 0), CODEC, SETTINGS)
     with pytest.raises(CheckpointError, match="its policy has another shape"):
         wide.resume(folder)
+    renamed = CompactCodec(max_prompt_tokens=320)
+    renamed.vocabulary_hash = "another"
+    with pytest.raises(CheckpointError, match="its vocabulary differs"):
+        make_trainer(codec=renamed).resume(folder)
     (folder / "training" / "state.json").unlink()
     with pytest.raises(CheckpointError, match="no training state"):
         make_trainer().resume(folder)

@@ -10,7 +10,7 @@ from engine.run_folder import RunFolder
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_load_and_survive_being_written(preset, tmp_path):
     config = load_config(preset)
-    folder = RunFolder.create(tmp_path / "run", config)
+    folder = RunFolder.create(tmp_path / "run", config, seeds=[])
     folder.close()
     assert read_config(tmp_path / "run" / "config.toml") == config
 

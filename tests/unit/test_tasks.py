@@ -39,7 +39,8 @@ def test_a_folder_of_arc_json_files(tmp_path):
     [
         ("{", "abc.json: Expecting"),
         ('{"train": []}', "abc.json: not an ARC task"),
-        ('{"train": [], "test": []}', "no demonstration"),
+        ('{"train": [], "test": []}', "no pair in 'train'"),
+        (json.dumps({"train": [PAIR], "test": []}), "no pair in 'test'"),
         (json.dumps({"train": [{"input": [[11]], "output": [[1]]}], "test": []}), "train 0 input: cells must be 0..9"),
         (json.dumps({"train": [{"input": [[1], [1, 2]], "output": [[1]]}], "test": []}), "not equally long"),
     ],

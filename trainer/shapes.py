@@ -1,0 +1,24 @@
+"""The policies by name, and their sizes. Torch-free, so that a configuration can be checked at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The size of a policy; `inner` is the width inside its feed-forward layers."""
+
+    layers: int
+    width: int
+    inner: int
+
+
+# `compact-tiny` is for tests; the others are named by their parameters.
+POLICIES: dict[str, Shape] = {
+    "compact-tiny": Shape(layers=2, width=64, inner=128),
+    "compact-3m": Shape(layers=4, width=256, inner=512),
+    "compact-25m": Shape(layers=8, width=512, inner=1344),
+    "compact-60m": Shape(layers=8, width=768, inner=2176),
+    "compact-220m": Shape(layers=16, width=1024, inner=3072),
+}
