@@ -9,6 +9,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from engine.errors import UsageError
+
 console = Console(stderr=True)
 
 
@@ -18,7 +20,10 @@ def compile_interpreter() -> None:
 
     if not is_compiled():
         console.print("compiling the interpreter, once for this version: about half a minute")
-    warm_up()
+    try:
+        warm_up()
+    except OSError as error:
+        raise UsageError(error.strerror or str(error)) from None
 
 
 class Display:

@@ -158,6 +158,18 @@ def new_grid(A, height, width):
     if height > 1 << 15 or width > 1 << 15:
         fail(A, OUT_OF_MEMORY)
         return EMPTY
+    return new_cells(A, height, width)
+
+
+@inline
+def new_row(A, width):
+    """A fresh, unfilled grid block of one row, however long; the empty grid after a failure."""
+    return new_cells(A, 1, width)
+
+
+@inline
+def new_cells(A, height, width):
+    """A fresh, unfilled grid block whose size is known to be sound."""
     cells = height * width
     start = allocate(A, cells + 3)
     if start == 0:
@@ -221,6 +233,7 @@ def hollow_block(A, x):
     rows = offset(x) if tag(x) == TUPLE else EMPTY
     if tag(x) != TUPLE:
         fail(A, TYPE_MISMATCH)
+    burn(A, A[rows] >> SCAN_SHIFT)
     for k in range(1, A[rows] + 1):
         if tag(A[rows + k]) != TUPLE or A[offset(A[rows + k])] != 0:
             fail(A, TYPE_MISMATCH)

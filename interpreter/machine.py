@@ -18,10 +18,12 @@ from numba import int8, int32, int64, njit, types, uint8
 
 from interpreter import blocks, calls, layout, values
 from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable
-from interpreter.native import OUTLINED, arena_pointer, cache_folder, compile_function, inline
+from interpreter.native import OUTLINED, arena_pointer, cache_folder, compile_function, inline, use_cache_folder
 from interpreter.outcome import Outcome
 from interpreter.primitives import CONSTANTS, PRIMITIVES
 from interpreter.program import Line, Program, is_variable, variable_index
+
+_COMPLETE = "complete"  # a file in the cache folder once all is compiled
 
 DEFAULT_FUEL = 4_000_000
 DEFAULT_WORDS = 1 << 20
@@ -47,11 +49,24 @@ class Code:
 
     @classmethod
     def assemble(cls, programs: Sequence[Program]) -> Code:
-        """Bytecode of checked programs (as `parse` and `detokenize` return them)."""
+        """Bytecode of programs. Raises `ValueError` for one that is too long or uses what is not yet defined."""
         rows = [_assemble_line(line) for program in programs for line in program.lines]
         starts = np.zeros(len(programs) + 1, np.int64)
         np.cumsum([len(program.lines) for program in programs], out=starts[1:])
-        return cls(np.array(rows, np.int64).reshape(-1, 2 + OPERANDS), starts)
+        code = cls(np.array(rows, np.int64).reshape(-1, 2 + OPERANDS), starts)
+        code._check()
+        return code
+
+    def _check(self) -> None:
+        """The machine trusts its bytecode: no line may read a register that is not written yet."""
+        lengths = np.diff(self.starts)
+        if len(lengths) and not (lengths.min() >= 1 and lengths.max() <= layout.MAX_VARIABLES + 1):
+            raise ValueError(f"a program has 1 to {layout.MAX_VARIABLES + 1} lines")
+        lines = np.arange(len(self.rows)) - np.repeat(self.starts[:-1], lengths)
+        words = np.delete(self.rows, 1, axis=1)  # without the number of arguments
+        wrong = ((words < MAX_REGISTERS) & (words > 1 + lines[:, None])).any(axis=1)
+        if wrong.any():
+            raise ValueError(f"line {lines[wrong.argmax()] + 1} of a program uses a variable that it does not have yet")
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -180,6 +195,7 @@ def run_batch(
 @cache
 def _compiled() -> tuple[object, npt.NDArray[np.int64]]:
     """The batch runner and an arena header with all addresses; compiles whatever the cache lacks."""
+    use_cache_folder()
     header = np.zeros(layout.HEAP, np.int64)
     keep = []
     for primitive in PRIMITIVES.values():
@@ -195,12 +211,13 @@ def _compiled() -> tuple[object, npt.NDArray[np.int64]]:
     header[layout.INVOKE] = invoke.address
     runner = njit(_BATCH, cache=True, nogil=True, error_model="numpy")(run_batch)
     runner.keep = keep  # the addresses live as long as the runner
+    (cache_folder() / _COMPLETE).touch()
     return runner, header
 
 
 def is_compiled() -> bool:
     """Whether there is a cache of native code for these sources and versions."""
-    return cache_folder().is_dir()
+    return (cache_folder() / _COMPLETE).is_file()
 
 
 def warm_up() -> None:
@@ -251,6 +268,12 @@ class Runs:
         return len(self.outcomes)
 
 
+def check_jobs(jobs: npt.NDArray[np.int32], programs: int, grids: int) -> None:
+    """Raise `IndexError` for a job that names a program or a grid that is not there."""
+    if len(jobs) and (jobs.min() < 0 or jobs[:, 0].max() >= programs or jobs[:, 1].max() >= grids):
+        raise IndexError(f"a job names a program or a grid that is not there (of {programs} and {grids})")
+
+
 class Machine:
     """One arena and its limits. Not for use by two threads at once.
 
@@ -271,8 +294,7 @@ class Machine:
     def run(self, code: Code, grids: GridTable, jobs: npt.NDArray[np.int32]) -> Runs:
         """Run `jobs`, int32 of (n, 2): index of a program in `code`, index of its input in `grids`."""
         n = len(jobs)
-        if n and not (jobs.min() >= 0 and jobs[:, 0].max() < len(code) and jobs[:, 1].max() < len(grids)):
-            raise IndexError("a job names a program or a grid that is not there")
+        check_jobs(jobs, len(code), len(grids))
         cells = np.empty(n * MAX_CELLS, np.int8)
         starts = np.empty(n + 1, np.int64)
         shapes = np.empty((n, 2), np.int32)

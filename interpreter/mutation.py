@@ -21,7 +21,8 @@ def mutants(program: Program, generator: np.random.Generator, limit: int, attemp
 
     Half are one change away, the others two or three.
     """
-    seen = {program.pruned().text}
+    program = program.pruned()
+    seen = {program.text}
     for _ in range(attempts):
         if limit == 0:
             return

@@ -5,8 +5,9 @@ address table in the arena header. Calls that stay inside one C function are `@i
 
 The cache folder is keyed by a hash of all of the interpreter's sources and of the versions that
 produce machine code, because Numba's own cache does not see edits in other files. Set `CODEIT_CACHE`
-to move it. `CODEIT_CHECKED=1` selects the checked build, in which every arena access is bounds-checked
-and a violation ends the run with the outcome `internal_error`; it has a cache of its own.
+to move it. `CODEIT_CHECKED=1` selects the checked build, in which every read must lie below the top of the
+heap, and no write may touch a constant of the header, an address or what is above the top;
+a violation ends the run with the outcome `internal_error`; it has a cache of its own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import hashlib
 import operator
 import os
 import platform
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,7 +43,21 @@ def cache_folder() -> Path:
     return base / f"numba-{digest.hexdigest()[:16]}{'-checked' if CHECKED else ''}"
 
 
-numba.config.CACHE_DIR = str(cache_folder())
+def use_cache_folder() -> None:
+    """Make Numba compile into `cache_folder`. Raises `OSError`, naming CODEIT_CACHE, where it cannot be written.
+
+    Without it Numba would fall back to a cache beside the sources, which does not see edits in other files.
+    """
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        message = f"cannot write compiled code to {folder}: set CODEIT_CACHE to a folder that can be written"
+        raise OSError(error.errno, message) from None
+    numba.config.CACHE_DIR = str(folder)
+
 
 _word = ir.IntType(64)
 _OPTIONS = {"error_model": "numpy", "nogil": True}
@@ -76,7 +92,7 @@ def _checked_get(arena, index):
 
     def get(arena, index):
         raw = _raw(arena)
-        if index < 0 or index >= raw[layout.SIZE]:
+        if index < 0 or index >= max(raw[layout.TOP], layout.HEAP):
             raw[layout.ERROR] = layout.VIOLATION
             return 0
         return raw[index]
@@ -91,7 +107,9 @@ def _checked_set(arena, index, value):
 
     def put(arena, index, value):
         raw = _raw(arena)
-        if index < 0 or index >= raw[layout.SIZE]:
+        constant = index == layout.SIZE or layout.EMPTY - 1 <= index < layout.REGISTERS
+        table = layout.PRIMITIVE_TABLE <= index < layout.HEAP
+        if index < 0 or constant or table or index >= max(raw[layout.TOP], layout.HEAP):
             raw[layout.ERROR] = layout.VIOLATION
         else:
             raw[index] = value

@@ -3,15 +3,17 @@
 Inputs are put into shared memory once (`load`); a batch goes over as arrays of bytecode and jobs, and results
 come back as arrays, in order, the same for any number of workers. A worker that dies is replaced and its part of
 the batch is run again one program at a time; a program that goes on killing workers when it is alone is given
-the outcome `crashed`. Nothing else is lost.
+the outcome `crashed`. Nothing else is lost. Fuel bounds a run; a watchdog, far beyond it, is for bugs only.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import multiprocessing
 import os
 import signal
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -23,13 +25,16 @@ import numpy as np
 import numpy.typing as npt
 
 from interpreter.grids import GridTable
-from interpreter.machine import DEFAULT_FUEL, DEFAULT_WORDS, Code, Machine, Runs, warm_up
+from interpreter.machine import DEFAULT_FUEL, DEFAULT_WORDS, Code, Machine, Runs, check_jobs, warm_up
 from interpreter.outcome import Outcome
 
 log = logging.getLogger(__name__)
 
 # Programs of one message to a worker: large enough to hide the message, small enough to balance the load.
 CHUNK = 256
+# A chunk is given up after this many seconds, and this many for each unit of fuel that its runs may use: about three
+# hundred times what a unit takes.
+PATIENCE, PATIENCE_PER_FUEL = 60.0, 1e-6
 # Workers that a program may lose, alone, before it is thought guilty: a worker can be killed from outside, too.
 TRIES = 3
 
@@ -50,9 +55,13 @@ class _Chunk:
 
 @dataclass
 class _Worker:
+    """A process, and what it is doing: nothing yet (not `ready`), nothing, or a chunk until `deadline`."""
+
     process: multiprocessing.process.BaseProcess
     connection: Connection
+    ready: bool = False
     chunk: _Chunk | None = None
+    deadline: float = math.inf
 
 
 def default_workers() -> int:
@@ -73,13 +82,16 @@ class Pool:
         fuel: int = DEFAULT_FUEL,
         words: int = DEFAULT_WORDS,
     ) -> None:
+        if workers is not None and workers < 1:
+            raise ValueError(f"a pool needs at least 1 worker, not {workers}")
         self._limits = (fuel, words)
+        self._grids = len(grids)
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
         self._memory: SharedMemory | None = None
         warm_up()  # compile in the parent: a worker that compiles must not be killed
-        self._shared = self._share(grids)
         try:
+            self._shared = self._share(grids)
             for _ in range(workers or default_workers()):
                 self._workers.append(self._start())
         except BaseException:
@@ -95,20 +107,22 @@ class Pool:
     def run(self, code: Code, jobs: npt.NDArray[np.int32]) -> Runs:
         """Run `jobs`, int32 of (n, 2): index of a program in `code`, index of its input among the grids.
 
-        Results are in the order of the jobs.
+        Results are in the order of the jobs. Raises `IndexError` for a job that names what is not there, and
+        `RuntimeError` where the pool is closed or a worker cannot start. Any exception closes the pool.
         """
+        if not self._workers:
+            raise RuntimeError("the pool is closed")
+        check_jobs(jobs, len(code), self._grids)
         order = np.argsort(jobs[:, 0], kind="stable")
-        todo = deque(_chunks(code, jobs[order], order, CHUNK))
-        parts: list[tuple[npt.NDArray[np.int64], Runs]] = []
+        size = max(1, min(CHUNK, math.ceil(len(code) / (4 * len(self._workers)))))
+        todo = deque(_chunks(code, jobs[order], order, size))
+        parts: list[_Part] = []
         try:
             while todo or any(worker.chunk for worker in self._workers):
                 for worker in self._workers:
-                    if worker.chunk is None and todo:
-                        self._send(worker, todo.popleft(), todo, parts)
-                ready = wait([worker.connection for worker in self._workers if worker.chunk])
-                for worker in self._workers:
-                    if worker.connection in ready:
-                        self._receive(worker, todo, parts)
+                    if worker.ready and worker.chunk is None and todo:
+                        self._send(worker, todo)
+                self._wait(todo, parts)
         except BaseException:
             self.close()
             raise
@@ -142,42 +156,76 @@ class Pool:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=work, args=(theirs, self._shared, self._limits), daemon=True)
-        process.start()
+        # Ctrl-C is the parent's to handle: a worker inherits the mask, and so ignores it from its first moment.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         theirs.close()
         return _Worker(process, ours)
 
-    def _send(self, worker: _Worker, chunk: _Chunk, todo: deque[_Chunk], parts: list) -> None:
-        worker.chunk = chunk
+    def _send(self, worker: _Worker, todo: deque[_Chunk]) -> None:
+        chunk = todo.popleft()
         try:
             worker.connection.send((chunk.code.rows, chunk.code.starts, chunk.jobs))
-        except (BrokenPipeError, ConnectionResetError):
-            self._recover(worker, todo, parts)
+        except OSError:  # it died while it was idle: the chunk is not to blame
+            todo.appendleft(chunk)
+            self._replace(worker)
+            return
+        worker.chunk = chunk
+        worker.deadline = time.monotonic() + PATIENCE + PATIENCE_PER_FUEL * self._limits[0] * len(chunk.jobs)
 
-    def _receive(self, worker: _Worker, todo: deque[_Chunk], parts: list) -> None:
+    def _wait(self, todo: deque[_Chunk], parts: list[_Part]) -> None:
+        """Wait until a worker is ready, has a result, dies, or is overdue."""
+        waiting = [worker for worker in self._workers if worker.chunk or not worker.ready]
+        patience = min((worker.deadline for worker in waiting), default=0.0) - time.monotonic()
+        answered = wait([worker.connection for worker in waiting], None if patience == math.inf else max(patience, 0))
+        for worker in waiting:
+            if worker.connection in answered:
+                self._receive(worker, todo, parts)
+            elif time.monotonic() > worker.deadline:
+                worker.process.kill()
+                self._recover(worker, todo, parts)
+
+    def _receive(self, worker: _Worker, todo: deque[_Chunk], parts: list[_Part]) -> None:
         try:
-            runs = Runs.from_arrays(worker.connection.recv())
-        except (EOFError, ConnectionResetError):
+            message = worker.connection.recv()
+        except (EOFError, OSError):
             self._recover(worker, todo, parts)
             return
-        parts.append((worker.chunk.rows, runs))
+        if worker.chunk is None:
+            worker.ready = True
+            return
+        parts.append((worker.chunk.rows, Runs.from_arrays(message)))
         worker.chunk = None
+        worker.deadline = math.inf
 
-    def _recover(self, worker: _Worker, todo: deque[_Chunk], parts: list) -> None:
-        """Replace a dead worker and put its chunk back, program by program; a single one is the guilty one."""
-        chunk = worker.chunk
+    def _replace(self, worker: _Worker) -> None:
+        """Start another process in place of a dead one. Raises `RuntimeError` if that one never got ready."""
         worker.connection.close()
         worker.process.join()
-        replacement = self._start()
-        worker.process, worker.connection, worker.chunk = replacement.process, replacement.connection, None
+        if not worker.ready:
+            raise RuntimeError(f"a worker could not start (exit code {worker.process.exitcode})")
+        self._workers[self._workers.index(worker)] = self._start()
+
+    def _recover(self, worker: _Worker, todo: deque[_Chunk], parts: list[_Part]) -> None:
+        """Replace a dead worker and put its chunk back, program by program; a single one may be the guilty one."""
+        self._replace(worker)
+        chunk = worker.chunk
+        if chunk is None:
+            return
         if len(chunk.code) > 1:
             log.warning("a worker died; its %d programs run again, one at a time", len(chunk.code))
             todo.extendleft(reversed(chunk.split()))
-            return
-        if chunk.deaths + 1 < TRIES:
+        elif chunk.deaths + 1 < TRIES:
             todo.appendleft(replace(chunk, deaths=chunk.deaths + 1))
-            return
-        log.error("a program kills its worker; its outcome is `crashed`: bytecode %s", chunk.code.rows.tolist())
-        parts.append((chunk.rows, Runs.failed(len(chunk.rows), Outcome.CRASHED)))
+        else:
+            log.error("a program kills its worker; its outcome is `crashed`: bytecode %s", chunk.code.rows.tolist())
+            parts.append((chunk.rows, Runs.failed(len(chunk.rows), Outcome.CRASHED)))
+
+
+_Part = tuple[npt.NDArray[np.int64], Runs]  # results, and the rows of the batch that they belong to
 
 
 def _chunks(code: Code, jobs: npt.NDArray[np.int32], rows: npt.NDArray[np.int64], size: int) -> Iterable[_Chunk]:
@@ -190,11 +238,12 @@ def _chunks(code: Code, jobs: npt.NDArray[np.int32], rows: npt.NDArray[np.int64]
             yield _Chunk(code.slice(first, last), part, rows[low:high])
 
 
-def _in_order(parts: Sequence[tuple[npt.NDArray[np.int64], Runs]], n: int) -> Runs:
+def _in_order(parts: Sequence[_Part], n: int) -> Runs:
     """The results of all parts, each with the rows it belongs to, in the order of rows."""
     if not parts:
         return Runs.failed(n, Outcome.CRASHED)
     rows = np.concatenate([rows for rows, _ in parts])
+    assert len(rows) == n
     runs = Runs.concatenate([runs for _, runs in parts])
     return runs.take(np.argsort(rows, kind="stable"))
 
@@ -203,8 +252,7 @@ def work(connection: Connection, shared: tuple[str, int, int], limits: tuple[int
     """A worker's life: run what arrives until the parent hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     name, count, cells = shared
-    # Tracking is the parent's: a tracker of the worker's would unlink the memory when the worker ends.
-    memory = _attach(name)
+    memory = SharedMemory(name=name)  # the parent alone unlinks it: spawned children share its tracker
     starts_size, shapes_size = 8 * (count + 1), 8 * count
     grids = GridTable(
         cells=np.frombuffer(memory.buf, np.int8, cells, starts_size + shapes_size).copy(),
@@ -213,14 +261,10 @@ def work(connection: Connection, shared: tuple[str, int, int], limits: tuple[int
     )
     memory.close()
     machine = Machine(*limits)
+    connection.send("ready")
     while True:
         try:
             rows, starts, jobs = connection.recv()
-        except (EOFError, ConnectionResetError):
+            connection.send(machine.run(Code(rows, starts), grids, jobs).arrays())
+        except (EOFError, OSError):
             return
-        connection.send(machine.run(Code(rows, starts), grids, jobs).arrays())
-
-
-def _attach(name: str) -> SharedMemory:
-    """Shared memory of the parent, which alone unlinks it (spawned children share the parent's tracker)."""
-    return SharedMemory(name=name)

@@ -73,11 +73,6 @@ def _closure(type_: Type) -> frozenset[Type]:
 _SUBTYPES: dict[Type, frozenset[Type]] = {type_: _closure(type_) for type_ in Type}
 
 
-def is_subtype(value: Type, wanted: Type) -> bool:
-    """Whether every value of type `value` is a value of type `wanted`."""
-    return wanted is Any or value in _SUBTYPES[wanted]
-
-
 def may_be(value: Type, wanted: Type) -> bool:
     """Whether some value declared as `value` can be a value of type `wanted` (the types overlap)."""
     if Any in (value, wanted):

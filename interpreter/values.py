@@ -65,7 +65,12 @@ def fail(A, outcome):
 
 @inline
 def burn(A, steps):
-    """Charge fuel for `steps` steps of a growing loop; False when the run has failed."""
+    """Charge fuel for `steps` steps of a growing loop; False when the run has failed.
+
+    Nothing is charged after a failure, when a primitive may go on over cells that were never filled.
+    """
+    if A[ERROR] != 0:
+        return False
     A[FUEL] -= steps
     if A[FUEL] < 0:
         fail(A, OUT_OF_FUEL)

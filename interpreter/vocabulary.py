@@ -39,7 +39,7 @@ def tokenize(program: Program) -> list[int]:
 
 def detokenize(ids: Sequence[int]) -> Program:
     """The program of token ids, up to and including the first <eos>. Raises `ProgramError`."""
-    reader = _Reader([_token(token) for token in ids])
+    reader = _Reader(ids)
     lines: list[Line] = []
     last = False
     while not last:
@@ -69,17 +69,17 @@ def _token(token: int) -> str:
 class _Reader:
     """Takes tokens in order; running out of them is a `ProgramError`."""
 
-    def __init__(self, tokens: Sequence[str]) -> None:
-        self._tokens = tokens
+    def __init__(self, ids: Sequence[int]) -> None:
+        self._ids = ids
         self._next = 0
 
     def take(self, line: int) -> str:
-        if self._next == len(self._tokens):
+        if self._next == len(self._ids):
             raise ProgramError(line, "the tokens end in the middle of the program")
         self._next += 1
-        return self._tokens[self._next - 1]
+        return _token(self._ids[self._next - 1])
 
     def take_if(self, token: str) -> bool:
-        found = self._next < len(self._tokens) and self._tokens[self._next] == token
+        found = self._next < len(self._ids) and self._ids[self._next] == TOKEN_IDS[token]
         self._next += found
         return found

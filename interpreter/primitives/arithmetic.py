@@ -184,6 +184,7 @@ def less(A, a, b):
 
 @inline
 def tuple_less(A, p, q):
+    burn(A, min(A[p], A[q]) >> SCAN_SHIFT)
     for k in range(1, min(A[p], A[q]) + 1):
         if not same(A, A[p + k], A[q + k]):
             return less(A, A[p + k], A[q + k])

@@ -1,6 +1,6 @@
 """Colours of elements: grids and objects."""
 
-from interpreter.blocks import allocate, area, get, items, length, new_grid, new_items, push, put
+from interpreter.blocks import allocate, area, get, items, length, new_items, new_row, push, put
 from interpreter.native import inline, outlined
 from interpreter.ordering import finish_set, ordered_set, same
 from interpreter.table import prim
@@ -9,6 +9,7 @@ from interpreter.values import (
     EMPTY,
     EMPTY_CONTAINER,
     GRID,
+    SCAN_SHIFT,
     TOP,
     TYPE_MISMATCH,
     as_integer,
@@ -57,7 +58,7 @@ def flattened(A, element):
         return offset(element)
     block = items(A, element)
     if is_set(element):
-        row = new_grid(A, 1, A[block])
+        row = new_row(A, A[block])
         for k in range(area(A, row)):
             x = A[block + 1 + k]
             put(A, row, k, color_of(x) if is_cell(x) else row_of(as_pair(A, x)))
@@ -65,7 +66,7 @@ def flattened(A, element):
     width = 0
     for k in range(A[block]):
         width += length(A, A[block + 1 + k])
-    row = new_grid(A, 1, width)
+    row = new_row(A, width)
     end = 0
     for k in range(A[block]):
         inner = items(A, A[block + 1 + k])
@@ -113,8 +114,9 @@ def common_color(A, element, sign):
         count = A[block + 2 + k]
         if count > 0 and (best < 0 or sign * count > sign * A[block + 2 + best]):
             best = k
+    color = A[block] + best
     A[TOP] = mark
-    return integer(A, A[block] + best) if best >= 0 else fail(A, EMPTY_CONTAINER)
+    return integer(A, color) if best >= 0 else fail(A, EMPTY_CONTAINER)
 
 
 @prim
@@ -133,6 +135,7 @@ def leastcolor(A, element: Element) -> Integer:
 def colorcount(A, element: Element, value: Integer) -> Integer:
     """The number of cells of colour `value`."""
     grid = flattened(A, element)
+    burn(A, area(A, grid) >> SCAN_SHIFT)
     count = 0
     for k in range(area(A, grid)):
         count += integer(A, get(A, grid, k)) == value

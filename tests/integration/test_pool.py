@@ -103,6 +103,62 @@ def _work_with_a_bug(connection, shared, limits):
     pool_module.work(connection, shared, limits)
 
 
+def test_a_worker_that_died_while_it_was_idle_is_replaced(batch, expected):
+    grids, code, jobs = batch
+    with Pool(grids, 1) as pool:
+        pool.run(code, jobs[:100])
+        os.kill(pool.process_ids[0], signal.SIGKILL)
+        time.sleep(0.3)
+        assert_equal(pool.run(code, jobs), expected)
+
+
+def _work_and_die_while_sending(connection, shared, limits):
+    """A worker that is killed in the middle of its first answer, if it is the first to be."""
+    original = Machine.run
+
+    def run(self, code, grids, jobs):
+        runs = original(self, code, grids, jobs)
+        if len(jobs) > 1:
+            os.write(connection.fileno(), (1 << 20).to_bytes(4, "big") + b"half a message")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return runs
+
+    Machine.run = run
+    pool_module.work(connection, shared, limits)
+
+
+def test_a_worker_that_dies_while_it_answers_loses_nothing(batch, monkeypatch):
+    grids, code, jobs = batch
+    single = jobs[np.unique(jobs[:, 0], return_index=True)[1]][:40]  # one job a program
+    monkeypatch.setattr(pool_module, "work", _work_and_die_while_sending)
+    with Pool(grids, 2) as pool:
+        assert_equal(pool.run(code, single), Machine().run(code, grids, single))
+
+
+def _work_not_at_all(connection, shared, limits):
+    raise SystemExit(3)
+
+
+def test_a_worker_that_cannot_start_is_an_error_and_not_a_crashed_program(batch, monkeypatch):
+    grids, code, jobs = batch
+    monkeypatch.setattr(pool_module, "work", _work_not_at_all)
+    with Pool(grids, 1) as pool, pytest.raises(RuntimeError, match=r"could not start \(exit code 3\)"):
+        pool.run(code, jobs)
+
+
+def test_wrong_jobs_and_a_closed_pool_are_refused(batch):
+    grids, code, jobs = batch
+    with pytest.raises(ValueError, match="at least 1 worker"):
+        Pool(grids, 0)
+    with Pool(grids, 1) as pool:
+        for wrong in ([len(code), 0], [0, len(grids)], [-1, 0]):
+            with pytest.raises(IndexError, match="is not there"):
+                pool.run(code, np.array([wrong], np.int32))
+        assert len(pool.run(code, jobs[:3])) == 3
+    with pytest.raises(RuntimeError, match="closed"):
+        pool.run(code, jobs)
+
+
 def test_closing_leaves_no_process(batch):
     pool = Pool(batch[0], 2)
     ids = pool.process_ids

@@ -29,6 +29,11 @@ def test_a_line_costs_its_names_and_nothing_else():
     assert tokens == ["hmirror", "I", "O", "vconcat", "I", "x1", "<eos>"]
 
 
+def test_what_follows_the_end_is_not_read():
+    program = parse(PROGRAMS[0])
+    assert detokenize([*tokenize(program), -100]) == program
+
+
 @pytest.mark.parametrize(
     "tokens",
     [
