@@ -75,6 +75,12 @@ def new_items(A, capacity):
 
 
 @inline
+def capacity(A, block):
+    """How many items a fresh block was made for: 0 where its allocation was refused."""
+    return A[block - 1]
+
+
+@inline
 def push(A, block, item):
     """Append `item`; does nothing on a full block, so that a failed `new_items` stays empty."""
     n = A[block]
@@ -118,6 +124,22 @@ def items(A, x):
     if tag(x) == TUPLE or tag(x) == SET:
         return offset(x)
     return unpack(A, x)
+
+
+@outlined
+def append(A, block, source):
+    """Push all items of the block `source`; returns `block`."""
+    for k in range(1, A[source] + 1):
+        push(A, block, A[source + k])
+    return block
+
+
+@inline
+def item_at(A, block, index):
+    """Item `index` of a block; fails where the block is empty."""
+    if A[block] == 0:
+        return fail(A, EMPTY_CONTAINER)
+    return A[block + 1 + index]
 
 
 @outlined

@@ -10,12 +10,13 @@ from interpreter import layout
 from interpreter.blocks import allocate
 from interpreter.native import indirect1, indirect2, indirect3, indirect4, indirect6, inline
 from interpreter.ordering import same
-from interpreter.outcome import Outcome
 from interpreter.values import (
+    ARITY_MISMATCH,
     CLOSURE,
     ERROR,
     NOTHING,
     PRIMITIVE,
+    TOO_DEEP,
     TYPE_MISMATCH,
     boolean,
     burn,
@@ -30,8 +31,6 @@ COMPOSE, CHAIN, FORK, MATCHER, RIGHT_BIND, LEFT_BIND, POWER = range(7)
 
 INVOKE, DEPTH, PRIMITIVE_TABLE = layout.INVOKE, layout.DEPTH, layout.PRIMITIVE_TABLE
 CALL_COST, MAX_DEPTH = layout.CALL_COST, layout.MAX_DEPTH
-ARITY_MISMATCH = int(Outcome.ARITY_MISMATCH)
-TOO_DEEP = int(Outcome.TOO_DEEP)
 
 
 @inline

@@ -42,6 +42,7 @@ OUT_OF_MEMORY = int(Outcome.OUT_OF_MEMORY)
 OUT_OF_RANGE = int(Outcome.OUT_OF_RANGE)
 EMPTY_CONTAINER = int(Outcome.EMPTY)
 ZERO_DIVISION = int(Outcome.ZERO_DIVISION)
+ARITY_MISMATCH = int(Outcome.ARITY_MISMATCH)
 TOO_DEEP = int(Outcome.TOO_DEEP)
 
 SCAN_SHIFT = 3  # comparing and searching cost a unit of fuel for eight words
@@ -122,6 +123,11 @@ def is_cell(x):
 
 
 @inline
+def is_grid(x):
+    return (x >> SHIFT) == GRID
+
+
+@inline
 def is_set(x):
     return (x >> SHIFT) == SET
 
@@ -134,6 +140,12 @@ def is_function(x):
 @inline
 def boolean(truth):
     return handle(INTEGER, INTEGER_BIAS + (1 if truth else 0))
+
+
+@inline
+def small(v):
+    """The INTEGER of a number that is known to fit."""
+    return handle(INTEGER, v + INTEGER_BIAS)
 
 
 @inline

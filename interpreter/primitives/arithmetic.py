@@ -1,14 +1,12 @@
 """Numbers, pairs, truth values and Python's `<`. Arithmetic works on integers, on pairs, and on one of each."""
 
-from interpreter.blocks import finish_tuple, items, new_items, push, truth
+from interpreter.blocks import append, capacity, finish_tuple, items, new_items, push, truth
 from interpreter.native import inline, outlined
 from interpreter.ordering import compare_nested, same
 from interpreter.table import prim
 from interpreter.types import Any, Boolean, Integer, Numerical, Pair, Tuple
 from interpreter.values import (
     DEPTH,
-    INTEGER,
-    INTEGER_BIAS,
     MAX_DEPTH,
     SCAN_SHIFT,
     TOO_DEEP,
@@ -20,7 +18,6 @@ from interpreter.values import (
     burn,
     column_of,
     fail,
-    handle,
     int_of,
     integer,
     is_integer,
@@ -29,18 +26,13 @@ from interpreter.values import (
     offset,
     pair_of,
     row_of,
+    small,
 )
 
 ADD, SUBTRACT, MULTIPLY, DIVIDE = range(4)
 
 
 # ------------------------------------------------------------------------------------------- helpers
-
-
-@inline
-def small(v):
-    """The INTEGER of a number that is known to fit."""
-    return handle(INTEGER, v + INTEGER_BIAS)
 
 
 @inline
@@ -85,8 +77,8 @@ def numeric(A, operation, a, b):
 @outlined
 def operate_parts(A, operation, a, b, k):
     """Apply an operation to item `k` of each, as Python does: `+` joins tuples, `*` repeats them."""
-    x = part(A, a, k)
-    y = part(A, b, k)
+    x = component(A, a, k)
+    y = component(A, b, k)
     if is_integer(x) and is_integer(y):
         return integer(A, operate(A, operation, int_of(x), int_of(y)))
     if is_set(x) or is_set(y):
@@ -99,7 +91,7 @@ def operate_parts(A, operation, a, b, k):
 
 
 @outlined
-def part(A, x, k):
+def component(A, x, k):
     """Item `k` (0 or 1) of a tuple of two or more items; an integer is all of its parts."""
     if is_integer(x):
         return x
@@ -109,14 +101,6 @@ def part(A, x, k):
     if is_set(x) or A[block] < 2:
         return fail(A, TYPE_MISMATCH)
     return A[block + 1 + k]
-
-
-@outlined
-def append(A, block, source):
-    """Push all items of the block `source`; returns `block`."""
-    for k in range(1, A[source] + 1):
-        push(A, block, A[source + k])
-    return block
 
 
 @outlined
@@ -136,12 +120,6 @@ def repeated(A, x, n):
     while A[block] < capacity(A, block):
         append(A, block, source)
     return block
-
-
-@inline
-def capacity(A, block):
-    """How many items a fresh block was made for: 0 where its allocation was refused."""
-    return A[block - 1]
 
 
 @outlined
@@ -272,8 +250,8 @@ def sign(A, x: Numerical) -> Numerical:
     """-1, 0 or 1 by the sign of `x`."""
     if is_integer(x):
         return small(sign_of(int_of(x)))
-    i = as_integer(A, part(A, x, 0))
-    j = as_integer(A, part(A, x, 1))
+    i = as_integer(A, component(A, x, 0))
+    j = as_integer(A, component(A, x, 1))
     return pair_of(A, sign_of(i), sign_of(j))
 
 

@@ -1,6 +1,6 @@
 """Colours of elements: grids and objects."""
 
-from interpreter.blocks import allocate, area, get, items, length, new_items, new_row, push, put
+from interpreter.blocks import allocate, area, get, item_at, items, length, new_items, new_row, push, put
 from interpreter.native import inline, outlined
 from interpreter.ordering import finish_set, ordered_set, same
 from interpreter.table import prim
@@ -28,12 +28,6 @@ from interpreter.values import (
 
 
 @inline
-def first_item(A, block):
-    """The first item of a block; fails if there is none."""
-    return A[block + 1] if A[block] > 0 else fail(A, EMPTY_CONTAINER)
-
-
-@inline
 def first_part(A, x):
     """The colour of a cell, the row of a pair, the first item of any other tuple."""
     if is_cell(x):
@@ -42,7 +36,7 @@ def first_part(A, x):
         return integer(A, row_of(x))
     if is_set(x):
         return fail(A, TYPE_MISMATCH)
-    return first_item(A, items(A, x))
+    return item_at(A, items(A, x), 0)
 
 
 # ----------------------------------------------------------------------------------- counting colours
@@ -165,7 +159,7 @@ def numcolors(A, element: Element) -> Integer:
 @prim
 def color(A, obj: Object) -> Integer:
     """The colour of `obj`, which is that of its first cell."""
-    return first_part(A, first_item(A, items(A, obj)))
+    return first_part(A, item_at(A, items(A, obj), 0))
 
 
 @prim

@@ -1,13 +1,12 @@
 """Tuples and sets of anything. Sets are iterated in canonical order; pairs, cells and grids are tuples too."""
 
-from interpreter.blocks import finish_tuple, items, length, new_items, push
+from interpreter.blocks import append, capacity, finish_tuple, item_at, items, length, new_items, push
 from interpreter.native import inline, outlined
 from interpreter.ordering import find, finish_like, finish_set, ordered_set, same, sort
-from interpreter.primitives.arithmetic import append, capacity, joined, less, rank, small, tuple_of
+from interpreter.primitives.arithmetic import joined, less, rank, tuple_of
 from interpreter.table import prim
 from interpreter.types import Any, Boolean, Container, Integer, Set, Tuple
 from interpreter.values import (
-    EMPTY_CONTAINER,
     SCAN_SHIFT,
     TUPLE,
     TYPE_MISMATCH,
@@ -22,18 +21,11 @@ from interpreter.values import (
     is_integer,
     is_set,
     offset,
+    small,
     tag,
 )
 
 # ------------------------------------------------------------------------------------------- helpers
-
-
-@inline
-def item_at(A, block, index):
-    """Item `index` of a block; fails where the block is empty."""
-    if A[block] == 0:
-        return fail(A, EMPTY_CONTAINER)
-    return A[block + 1 + index]
 
 
 @inline

@@ -1,6 +1,6 @@
 """Functions as values, and functions of containers that call them."""
 
-from interpreter.blocks import finish_tuple, items, new_items, push, truth
+from interpreter.blocks import append, capacity, finish_tuple, item_at, items, new_items, push, truth
 from interpreter.calls import (
     CHAIN,
     COMPOSE,
@@ -15,8 +15,8 @@ from interpreter.calls import (
 )
 from interpreter.native import outlined
 from interpreter.ordering import finish_like, finish_set
-from interpreter.primitives.arithmetic import append, capacity, less, small
-from interpreter.primitives.containers import extreme, finish_part, flatten, item_at
+from interpreter.primitives.arithmetic import less
+from interpreter.primitives.containers import extreme, finish_part, flatten
 from interpreter.table import prim
 from interpreter.types import Any, Container, Function, Integer, Set, Tuple
 from interpreter.values import (
@@ -32,6 +32,7 @@ from interpreter.values import (
     failed,
     handle,
     is_function,
+    small,
 )
 
 # ------------------------------------------------------------------------------------------- helpers

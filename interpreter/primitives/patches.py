@@ -47,7 +47,7 @@ STRAIGHT, DIAGONAL = 1, 2  # neighbours by squared distance; they add up
 EMPTY_SET = (SET << SHIFT) | EMPTY
 EMPTY_TUPLE = (TUPLE << SHIFT) | EMPTY
 
-REACH = 42  # how far `shoot` goes
+REACH = 42  # how far `shoot` and `gravitate` go
 FRONTIER = 30  # how long a frontier is, which always starts at 0
 
 

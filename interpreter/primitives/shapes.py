@@ -3,7 +3,7 @@
 from interpreter.blocks import bounds, items, length, new_items, push
 from interpreter.native import inline, outlined
 from interpreter.ordering import finish_set
-from interpreter.primitives.patches import EMPTY_TUPLE, locations, normalize
+from interpreter.primitives.patches import EMPTY_TUPLE, REACH, locations, normalize
 from interpreter.table import prim
 from interpreter.types import Boolean, Grid, Integer, Object, Pair, Patch, Piece
 from interpreter.values import (
@@ -35,7 +35,6 @@ from interpreter.values import (
 
 COLUMN_SHIFT, ROW_SHIFT = 8, 28  # where a CELL handle keeps its coordinates
 FAR = 1 << 40
-REACH = 42  # how far `gravitate` goes
 
 
 # --------------------------------------------------------------------------------------------- sizes

@@ -4,28 +4,21 @@ A grid is a tuple of rows, so that what turns, joins and cuts grids works on oth
 done item by item, as Python does it; on a grid it is one walk.
 """
 
-from interpreter.blocks import area, finish_grid, finish_tuple, get, items, new_grid, new_items, push, put
+from interpreter.blocks import append, area, finish_grid, finish_tuple, get, items, new_grid, new_items, push, put
 from interpreter.native import inline, outlined
 from interpreter.values import (
     EMPTY,
-    GRID,
     SIZE,
     TYPE_MISMATCH,
     fail,
     failed,
     int_of,
     integer,
+    is_grid,
     is_integer,
     is_set,
     offset,
-    tag,
 )
-
-
-@inline
-def is_grid(x):
-    return tag(x) == GRID
-
 
 # ------------------------------------------------------------------------------------- strided walks
 
@@ -115,7 +108,7 @@ def transposed(A, x):
 
 
 @outlined
-def part(A, x, start, stop):
+def slice_of(A, x, start, stop):
     """Python's `x[start:stop]`."""
     if is_grid(x):
         return window(A, offset(x), start, stop, 0, A[offset(x) + 1])
@@ -129,12 +122,12 @@ def part(A, x, start, stop):
 
 
 @outlined
-def part_of_each(A, x, start, stop):
+def slice_of_each(A, x, start, stop):
     """Python's `y[start:stop]` of each item `y` of a tuple."""
     block = sequence(A, x)
     result = new_items(A, A[block])
     for k in range(A[block]):
-        push(A, result, part(A, A[block + 1 + k], start, stop))
+        push(A, result, slice_of(A, A[block + 1 + k], start, stop))
         if failed(A):
             break
     return finish_tuple(A, result)
@@ -153,7 +146,7 @@ def stacked(A, above, below):
 
 
 @outlined
-def joined(A, a, b):
+def concatenated(A, a, b):
     """Python's `a + b`, of tuples or integers."""
     if is_integer(a) and is_integer(b):
         return integer(A, int_of(a) + int_of(b))
@@ -161,9 +154,5 @@ def joined(A, a, b):
         return stacked(A, offset(a), offset(b))
     first = sequence(A, a)
     second = sequence(A, b)
-    result = new_items(A, A[first] + A[second])
-    for k in range(1, A[first] + 1):
-        push(A, result, A[first + k])
-    for k in range(1, A[second] + 1):
-        push(A, result, A[second + k])
-    return finish_tuple(A, result)
+    result = append(A, new_items(A, A[first] + A[second]), first)
+    return finish_tuple(A, append(A, result, second))

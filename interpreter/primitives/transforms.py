@@ -1,7 +1,7 @@
 """Moving cells: turning, mirroring, scaling, joining and cutting grids; turning and scaling patches.
 
 A turned, mirrored or cut grid is a strided walk over the cells of the old one. Tuples that are no grids
-are turned, joined and cut as Python's slices, sums and `zip` do it.
+are turned, concatenated and cut as Python's slices, sums and `zip` do it.
 """
 
 from interpreter.blocks import (
@@ -23,11 +23,10 @@ from interpreter.primitives.patches import EMPTY_TUPLE, NEGATE_COLUMN, NEGATE_RO
 from interpreter.primitives.shapes import shape, ulcorner
 from interpreter.primitives.slices import (
     backward,
+    concatenated,
     each_backward,
-    is_grid,
-    joined,
-    part,
-    part_of_each,
+    slice_of,
+    slice_of_each,
     transposed,
     walk,
     window,
@@ -50,6 +49,7 @@ from interpreter.values import (
     fail,
     failed,
     is_cell,
+    is_grid,
     is_set,
     location_of,
     offset,
@@ -250,7 +250,7 @@ def downscale(A, grid: Grid, factor: Integer) -> Grid:
 @prim
 def vconcat(A, a: Grid, b: Grid) -> Grid:
     """`a` above `b`."""
-    return joined(A, a, b)
+    return concatenated(A, a, b)
 
 
 @outlined
@@ -277,7 +277,7 @@ def hconcat(A, a: Grid, b: Grid) -> Grid:
     second = items(A, b)
     rows = new_items(A, min(A[first], A[second]))
     for k in range(1, min(A[first], A[second]) + 1):
-        push(A, rows, joined(A, A[first + k], A[second + k]))
+        push(A, rows, concatenated(A, A[first + k], A[second + k]))
         if failed(A):
             break
     return finish_tuple(A, rows)
@@ -297,7 +297,7 @@ def cropped(A, grid, start, size):
     right = left + column_of(size)
     if is_grid(grid):
         return window(A, offset(grid), top, bottom, left, right)
-    return part_of_each(A, part(A, grid, top, bottom), left, right)
+    return slice_of_each(A, slice_of(A, grid, top, bottom), left, right)
 
 
 @prim
@@ -350,19 +350,19 @@ def trim(A, grid: Grid) -> Grid:
     """`grid` without its border."""
     if is_grid(grid):
         return window(A, offset(grid), 1, -1, 1, -1)
-    return part_of_each(A, part(A, grid, 1, -1), 1, -1)
+    return slice_of_each(A, slice_of(A, grid, 1, -1), 1, -1)
 
 
 @prim
 def tophalf(A, grid: Grid) -> Grid:
     """The upper half of `grid`, without the middle row."""
-    return part(A, grid, 0, length(A, grid) // 2)
+    return slice_of(A, grid, 0, length(A, grid) // 2)
 
 
 @prim
 def bottomhalf(A, grid: Grid) -> Grid:
     """The lower half of `grid`, without the middle row."""
-    return part(A, grid, (length(A, grid) + 1) // 2, length(A, grid))
+    return slice_of(A, grid, (length(A, grid) + 1) // 2, length(A, grid))
 
 
 @inline
