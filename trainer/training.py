@@ -37,6 +37,8 @@ from trainer.policy import load_policy
 IGNORED = -100
 # Batches are sorted by length inside pools of this many, so that a batch is not all one task.
 POOL_BATCHES = 16
+# Updates after which free memory goes back to the system.
+RELEASE_EVERY = 64
 OPTIMIZER_FILE = "optimizer.safetensors"
 STATE_FILE = "state.json"
 
@@ -180,6 +182,8 @@ class Trainer:
             losses.append(self._update(batch.to(self.device)) * sum(len(examples[index].program) for index in indices))
             done += len(indices)
             padded += batch.ids.numel()
+            if len(losses) % RELEASE_EVERY == 0:
+                release_memory()
             if progress is not None:
                 progress(done, len(examples))
         release_memory()
