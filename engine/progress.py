@@ -40,6 +40,7 @@ class Display:
             console=console,
             disable=not console.is_terminal,
             transient=True,
+            speed_estimate_period=3600,  # a meta-iteration can take many minutes
         )
         self._overall = None
 
