@@ -58,3 +58,12 @@ def test_solver_programs_reproduce_their_tasks(machine, tasks):
     assert len(solving) == 392
     wrong = {row["task"] for row in solving if not reproduces(machine, parse(row["program"]), tasks[row["task"]])}
     assert wrong == set(HASH_ORDER)
+
+
+@pytest.mark.skipif("CODEIT_SOLVERS" not in os.environ, reason="CODEIT_SOLVERS is not set")
+def test_no_handwritten_seed_is_one_of_the_solver_programs(tasks):
+    """But for programs so short that there is hardly another."""
+    rows = [json.loads(row) for row in Path(os.environ["CODEIT_SOLVERS"]).read_text().splitlines()]
+    solvers = {canonical(row["program"]) for row in rows}
+    seeds = [seed for seed in load_seeds(None, tasks) if seed.origin == "hand" and len(seed.program.lines) > 2]
+    assert [seed.task for seed in seeds if seed.program.text in solvers] == []
