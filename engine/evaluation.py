@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.execution import Execution, digest, performance
+from engine.execution import Execution, digest
 from engine.ranking import Candidate, Entry, Method, rank
 from engine.run_folder import write_json
 from engine.tasks import Task
+from replay.experience import demonstration_performance
 
 ATTEMPTS = (1, 2, 3)
 
@@ -35,7 +36,7 @@ class Scoreboard:
             return None
         entry = Entry(
             program=execution.program,
-            performance=performance(execution.outputs, self._tasks[execution.task].outputs),
+            performance=demonstration_performance(execution.outputs, self._tasks[execution.task].outputs),
             prediction=digest(execution.predictions),
             found=len(entries),
         )
@@ -55,26 +56,18 @@ class Scoreboard:
         """Whether a candidate's predictions are the task's test outputs, all of them."""
         return candidate.entry.prediction == self._right[task]
 
-    def solved(self, method: Method, k: int) -> int:
-        """The number of tasks with a right candidate among the first k."""
-        return sum(needed <= k for needed in self._attempts_needed(method))
-
     def summary(self) -> dict[str, dict[str, int]]:
         """Number of tasks solved: `{"paper": {"pass@1": n, ...}, "distinct": {...}}`."""
-        return {
-            str(method): {f"pass@{k}": sum(n <= k for n in needed) for k in ATTEMPTS}
-            for method in Method
-            for needed in [self._attempts_needed(method)]
-        }
+        counts = {}
+        for method in Method:
+            needed = [self._attempts_needed(task, method) for task in self._tasks]
+            counts[str(method)] = {f"pass@{k}": sum(n is not None and n <= k for n in needed) for k in ATTEMPTS}
+        return counts
 
-    def _attempts_needed(self, method: Method) -> list[int]:
-        """For each task that has a right candidate, the number of attempts until the first one."""
-        return [
-            k
-            for task in self._tasks
-            for k in [next((k for k, c in enumerate(self.attempts(task, method), 1) if self.is_right(task, c)), None)]
-            if k is not None
-        ]
+    def _attempts_needed(self, task: str, method: Method) -> int | None:
+        """The number of attempts until the first right one; None if there is none."""
+        attempts = enumerate(self.attempts(task, method), 1)
+        return next((k for k, candidate in attempts if self.is_right(task, candidate)), None)
 
     def task_report(self, task: str) -> dict[str, Any]:
         """What is known of one task: its first attempts by each ranking, and whether they are right."""

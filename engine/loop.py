@@ -46,7 +46,7 @@ from trainer.training import TrainResult
 log = logging.getLogger(__name__)
 
 # What the columns `solved_policy` and `solved_cumulative` count; `summary.json` has both rankings and all k.
-HEADLINE = (Method.PAPER, 3)
+HEADLINE = (str(Method.PAPER), "pass@3")
 
 
 class Loop:
@@ -71,7 +71,8 @@ class Loop:
         self.prompts = encode_prompts(search_tasks, self.codec)
         self.cumulative = Scoreboard(search_tasks)
         self.known_programs: set[str] = set()
-        self.heldout: list[Experience] = []
+        self.heldout_programs: set[str] = set()
+        self.heldout_examples: list[Example] = []
         self.phase_seconds: dict[str, float] = defaultdict(float)
         self._sampler: Sampler | None = None
         self._open = ExitStack()
@@ -100,7 +101,9 @@ class Loop:
         if done:
             self._restore(progress)
         self.known_programs = {experience.program for experience in self.store}
-        self.heldout = list(self.heldout_store)
+        heldout = list(self.heldout_store)
+        self.heldout_programs = {experience.program for experience in heldout}
+        self.heldout_examples = self._examples(heldout, self.heldout_store)
         total = self.config.loop.meta_iterations
         note = f"{len(self.tasks)} tasks"
         events = EventWriter(self.folder.tensorboard, done + 1)
@@ -155,14 +158,13 @@ class Loop:
         policy = self._evaluate(number, rollout)
         seconds = elapsed()
         summary = summary_record(self.config.tasks.search, policy, self.cumulative, len(self.tasks), seconds)
-        row = self._metrics(number, trained, heldout_loss, rollout, policy)
+        row = self._metrics(number, trained, heldout_loss, rollout, summary["solved"])
         self._store(rollout, {**progress_of(number, seconds), "metrics": row, "summary": summary})
         return row | replay_counts(self.store) | {"phase_s": self._phases()}, summary
 
     def _draw(self, number: int) -> list[Example]:
         with self._phase("draw"):
             generator = np.random.default_rng([self.config.loop.seed, number])
-            heldout = {experience.program for experience in self.heldout}
             drawn = [
                 experience
                 for origin, n in (
@@ -170,7 +172,7 @@ class Loop:
                     (Origin.MUTATED, self.config.replay.draw_mutated),
                 )
                 for experience in self.store.draw(generator, n, origin)
-                if experience.program not in heldout
+                if experience.program not in self.heldout_programs
             ]
             return self._examples(drawn, self.store)
 
@@ -178,8 +180,7 @@ class Loop:
         with self._phase("train", len(examples) * self.config.trainer.epochs) as update:
             for _ in range(self.config.trainer.epochs):
                 trained = self.trainer.train(examples, progress=update)
-            heldout = self._examples(self.heldout, self.heldout_store)
-            return trained, self.trainer.heldout_loss(heldout) if heldout else None
+            return trained, self.trainer.heldout_loss(self.heldout_examples) if self.heldout_examples else None
 
     def _publish_and_swap(self, version: int) -> None:
         checkpoint = self.folder.checkpoint(version)
@@ -250,9 +251,9 @@ class Loop:
         return examples
 
     def _metrics(
-        self, number: int, trained: TrainResult, heldout_loss: float | None, rollout: Rollout, policy: Scoreboard
+        self, number: int, trained: TrainResult, heldout_loss: float | None, rollout: Rollout, solved: Mapping[str, Any]
     ) -> dict[str, Any]:
-        method, k = HEADLINE
+        ranking, attempts = HEADLINE
         samples = rollout.samples
         new = samples.programs - self.known_programs
         return {
@@ -265,8 +266,8 @@ class Loop:
             "samples": samples.total,
             "samples_per_s": round(samples.total / max(samples.seconds, 1e-9), 2),
             "runs_per_s": round(rollout.runs / max(rollout.seconds, 1e-9), 1),
-            "solved_policy": policy.solved(method, k),
-            "solved_cumulative": self.cumulative.solved(method, k),
+            "solved_policy": solved["policy"][ranking][attempts],
+            "solved_cumulative": solved["cumulative"][ranking][attempts],
             "swap_s": round(self.phase_seconds["swap"], 4) if "swap" in self.phase_seconds else None,
             "phase_s": self._phases(),
         }

@@ -157,11 +157,11 @@ class Pool:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=work, args=(theirs, self._shared, self._limits), daemon=True)
         # Ctrl-C is the parent's to handle: a worker inherits the mask, and so ignores it from its first moment.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()
         return _Worker(process, ours)
 
@@ -240,8 +240,8 @@ def _chunks(code: Code, jobs: npt.NDArray[np.int32], rows: npt.NDArray[np.int64]
 
 def _in_order(parts: Sequence[_Part], n: int) -> Runs:
     """The results of all parts, each with the rows it belongs to, in the order of rows."""
-    if not parts:
-        return Runs.failed(n, Outcome.CRASHED)
+    if n == 0:
+        return Runs.failed(0, Outcome.CRASHED)
     rows = np.concatenate([rows for rows, _ in parts])
     assert len(rows) == n
     runs = Runs.concatenate([runs for _, runs in parts])
@@ -250,7 +250,6 @@ def _in_order(parts: Sequence[_Part], n: int) -> Runs:
 
 def work(connection: Connection, shared: tuple[str, int, int], limits: tuple[int, int]) -> None:
     """A worker's life: run what arrives until the parent hangs up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     name, count, cells = shared
     memory = SharedMemory(name=name)  # the parent alone unlinks it: spawned children share its tracker
     starts_size, shapes_size = 8 * (count + 1), 8 * count

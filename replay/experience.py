@@ -89,6 +89,12 @@ def experience_key(task: str, program: str) -> bytes:
     return hashlib.blake2b(f"{task}\0{program}".encode(), digest_size=KEY_BYTES).digest()
 
 
+def demonstration_performance(outputs: Sequence[Grid | None], targets: Sequence[Grid]) -> float:
+    """The share of `targets`, at least one, that the output in the same place equals exactly; None equals nothing."""
+    pairs = zip(outputs, targets, strict=True)
+    return sum(output is not None and np.array_equal(output, target) for output, target in pairs) / len(targets)
+
+
 def relabel(
     task: str,
     program: str,
@@ -109,14 +115,13 @@ def relabel(
     kept = [(pair, output) for pair, output in enumerate(outputs) if output is not None and is_valid(output)]
     if not kept:
         return None
-    matches = sum(np.array_equal(output, targets[pair]) for pair, output in kept)
     return Experience(
         task=task,
         program=program,
         pairs=tuple(pair for pair, _ in kept),
         outputs=tuple(_own(output) for _, output in kept),
         origin=Origin(origin),
-        priority=matches / len(targets),
+        priority=demonstration_performance(outputs, targets),
         meta_iteration=meta_iteration,
         policy_version=policy_version,
     )
