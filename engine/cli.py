@@ -108,7 +108,9 @@ def _parser() -> argparse.ArgumentParser:
         "bench", help="measure speed", description="Measure speed; the last line is one JSON object."
     ).add_subparsers(dest="bench", metavar="WHAT", required=True)
     interpreter = bench.add_parser("interpreter", help="runs a second of the virtual machine")
-    interpreter.add_argument("--seeds", metavar="FILE", help="JSONL with `task` and `program` (default: embedded)")
+    interpreter.add_argument("--solvers", metavar="FILE", help="JSONL with `task` and `program` (default: the seeds)")
+    interpreter.add_argument("--arc-dsl", type=Path, metavar="CHECKOUT", help="compare with plain Python arc-dsl")
+    interpreter.add_argument("--codeit", type=Path, metavar="CHECKOUT", help="compare with the official CodeIt harness")
     interpreter.add_argument("--repeats", type=int, default=5, metavar="N", help="medians of N (default: 5)")
     samples = bench.add_parser("samples", help="samples a second of vLLM and transformers, and weight swaps")
     samples.add_argument("--policy", default="compact-3m", metavar="NAME", help="default: compact-3m")
