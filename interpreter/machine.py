@@ -18,7 +18,15 @@ from numba import int8, int32, int64, njit, types, uint8
 
 from interpreter import blocks, calls, layout, values
 from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable
-from interpreter.native import OUTLINED, arena_pointer, cache_folder, compile_function, inline, use_cache_folder
+from interpreter.native import (
+    OUTLINED,
+    arena_pointer,
+    cache_folder,
+    cells_pointer,
+    compile_function,
+    inline,
+    use_cache_folder,
+)
 from interpreter.outcome import Outcome
 from interpreter.primitives import CONSTANTS, PRIMITIVES
 from interpreter.program import Line, Program, is_variable, variable_index
@@ -100,14 +108,14 @@ def _operand(name: str) -> int:
 
 
 @inline
-def load_input(A, cells, start, height, width):
+def load_input(A, cells, height, width):
     """Reset the arena and put the input grid into register 1."""
     A[TOP] = HEAP
     A[DEPTH] = 0
     A[ERROR] = 0
     grid = blocks.new_grid(A, height, width)
     for k in range(blocks.area(A, grid)):
-        blocks.put(A, grid, k, cells[start + k])
+        blocks.put(A, grid, k, cells[k])
     A[REGISTERS] = values.NOTHING
     A[REGISTERS + 1] = blocks.finish_grid(A, grid)
 
@@ -139,19 +147,19 @@ def execute(A, rows, first, last):
 
 
 @inline
-def store_output(A, result, cells, start):
-    """Copy a result that is a valid grid to `cells[start:]`; returns its block, or 0 if it is none."""
+def store_output(A, result, cells):
+    """Copy a result that is a valid grid to `cells`; returns its block, or 0 if it is none."""
     if values.tag(result) != values.GRID:
         return 0
     grid = values.offset(result)
     if A[grid] > MAX_SIDE or A[grid + 1] > MAX_SIDE:
         return 0
+    wrong = 0  # no branch in the loop, which lets it run many cells at once
     for k in range(blocks.area(A, grid)):
         color = blocks.get(A, grid, k)
-        if color < 0 or color > MAX_COLOR:
-            return 0
-        cells[start + k] = color
-    return grid
+        wrong |= (color < 0) | (color > MAX_COLOR)
+        cells[k] = color
+    return 0 if wrong else grid
 
 
 _ROW = int64[::1]
@@ -172,14 +180,14 @@ def run_batch(
         program = jobs[k, 0]
         source = jobs[k, 1]
         A[FUEL] = fuel
-        load_input(A, cells, cell_starts[source], shapes[source, 0], shapes[source, 1])
+        load_input(A, cells_pointer(cells.ctypes.data + cell_starts[source]), shapes[source, 0], shapes[source, 1])
         result = execute(A, rows, starts[program], starts[program + 1])
         error = A[ERROR]
         end = out_starts[k]
         out_shapes[k, 0] = 0
         out_shapes[k, 1] = 0
         if error == 0:
-            grid = store_output(A, result, out_cells, end)
+            grid = store_output(A, result, cells_pointer(out_cells.ctypes.data + end))
             if grid == 0:
                 error = NOT_A_GRID
             else:
@@ -205,9 +213,10 @@ def _compiled() -> tuple[object, npt.NDArray[np.int64]]:
         compiled = compile_function(function, arity)
         keep.append(compiled)
         header[layout.HELPERS + slot] = compiled.address
-    invoke = compile_function(calls.invoke, 6)
-    keep.append(invoke)
-    header[layout.INVOKE] = invoke.address
+    for word, function, arity in calls.INVOKERS:
+        compiled = compile_function(function, arity)
+        keep.append(compiled)
+        header[word] = compiled.address
     runner = njit(_BATCH, cache=True, nogil=True, error_model="numpy")(run_batch)
     runner.keep = keep  # the addresses live as long as the runner
     (cache_folder() / _COMPLETE).touch()

@@ -25,7 +25,7 @@ import llvmlite
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import int64, njit, types
+from numba import int8, int64, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
@@ -127,6 +127,16 @@ def arena_pointer(typing_context, address):
         return builder.inttoptr(args[0], _word.as_pointer())
 
     return ARENA(int64), generate
+
+
+@intrinsic
+def cells_pointer(typing_context, address):
+    """A pointer to int8 cells at a machine address; unlike an array's, its indices are never wrapped."""
+
+    def generate(context, builder, signature, args):
+        return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+
+    return types.CPointer(int8)(int64), generate
 
 
 def _call(arity: int) -> Callable:
