@@ -81,53 +81,108 @@ def same(A, a, b):
 
 # ----------------------------------------------------------------------------- sorting and searching
 
+SHORT = 20  # so many items or fewer are sorted by insertion
+
 
 @outlined
 def sort(A, block):
-    """Sort a block's items canonically, in place, by merging runs of a scratch copy; returns 0."""
+    """Sort a block's items canonically, in place; returns 1 where all of them are inline, else 0."""
     n = A[block]
-    inline_only = True
-    ascending = True
+    simple = True  # all inline, in order by handle
+    descents = 0
     for k in range(1, n + 1):
-        if not is_inline(A[block + k]):
-            inline_only = False
-        if k > 1 and A[block + k - 1] > A[block + k]:
-            ascending = False
-    if inline_only and (ascending or n <= 20):
-        if not ascending:
+        simple &= is_inline(A[block + k])
+    for k in range(1, n):
+        descents += A[block + k] > A[block + k + 1]
+    if simple and 2 * descents > n:
+        descents = reverse_descents(A, block, n)
+    if simple and (descents == 0 or n <= SHORT):
+        if descents > 0:
             insertion_sort(A, block, n)
-        return 0
+        return 1
     mark = A[TOP]
-    source = block + 1
-    target = allocate(A, n)
-    if target == 0:
-        return 0
-    width = 1
-    while width < n:
-        for low in range(0, n, 2 * width):
-            middle = min(low + width, n)
-            high = min(low + 2 * width, n)
-            left = low
-            right = middle
-            for k in range(low, high):
-                take_left = left < middle
-                if take_left and right < high:
-                    x = A[source + left]
-                    y = A[source + right]
-                    take_left = x == y or (x < y if inline_only else compare_nested(A, x, y) <= 0)
-                if take_left:
-                    A[target + k] = A[source + left]
-                    left += 1
-                else:
-                    A[target + k] = A[source + right]
-                    right += 1
+    scratch = allocate(A, n)
+    if scratch != 0:
+        if simple:
+            merge_sort(A, block + 1, scratch, n, True)
+        else:
+            merge_sort(A, block + 1, scratch, n, False)
+        A[TOP] = mark
+    return 1 if simple else 0
+
+
+@inline
+def reverse_descents(A, block, n):
+    """Turn each descending run of inline items round, as rows of a mirrored patch are; the number of descents left."""
+    descents = 0
+    low = 1
+    while low <= n:
+        high = low
+        while high < n and A[block + high] > A[block + high + 1]:
+            high += 1
+        following = high + 1
+        while low < high:
+            A[block + low], A[block + high] = A[block + high], A[block + low]
+            low += 1
+            high -= 1
+        low = following
+    for k in range(1, n):
+        descents += A[block + k] > A[block + k + 1]
+    return descents
+
+
+@inline
+def merge_sort(A, items, scratch, n, simple):
+    """Merge neighbouring ascending runs of `n` words, from `items` to `scratch` and back, until one is left."""
+    source = items
+    target = scratch
+    runs = 2
+    while runs > 1:
+        runs = 0
+        low = 0
+        while low < n:
+            middle = run_end(A, source, low, n, simple)
+            high = run_end(A, source, middle, n, simple)
+            merge_runs(A, source, target, low, middle, high, simple)
+            low = high
+            runs += 1
         source, target = target, source
-        width *= 2
-    if source != block + 1:
+    if source != items:
         for k in range(n):
-            A[block + 1 + k] = A[source + k]
-    A[TOP] = mark
-    return 0
+            A[items + k] = A[source + k]
+
+
+@inline
+def run_end(A, source, low, n, simple):
+    """Where the ascending run that starts at `low` ends."""
+    end = min(low + 1, n)
+    while end < n and ascends(A, A[source + end - 1], A[source + end], simple):
+        end += 1
+    return end
+
+
+@inline
+def merge_runs(A, source, target, low, middle, high, simple):
+    """Merge the runs low..middle - 1 and middle..high - 1; no branch depends on which item is the smaller."""
+    left = low
+    right = middle
+    while left < middle and right < high:
+        x = A[source + left]
+        y = A[source + right]
+        first = ascends(A, x, y, simple)
+        A[target + left + right - middle] = x if first else y
+        left += first
+        right += not first
+    for k in range(left, middle):
+        A[target + k + high - middle] = A[source + k]
+    for k in range(right, high):
+        A[target + k] = A[source + k]
+
+
+@inline
+def ascends(A, x, y, simple):
+    """Whether `x` may stand before `y`."""
+    return x <= y if simple else x == y or compare_nested(A, x, y) <= 0
 
 
 @inline
@@ -145,9 +200,15 @@ def insertion_sort(A, block, n):
 @outlined
 def find(A, block, x):
     """Index of an item equal to `x` in a block, or -1."""
-    if not burn(A, A[block] >> SCAN_SHIFT):
+    n = A[block]
+    if not burn(A, n >> SCAN_SHIFT):
         return -1
-    for k in range(A[block]):
+    if is_inline(x):
+        for k in range(n):
+            if A[block + 1 + k] == x:
+                return k
+        return -1
+    for k in range(n):
         if same(A, A[block + 1 + k], x):
             return k
     return -1
@@ -159,9 +220,14 @@ def find(A, block, x):
 @outlined
 def finish_set(A, block):
     """The value of a block as a SET: sorts the items canonically, in place, and drops repeated ones."""
-    sort(A, block)
+    n = A[block]
+    repeated = 0 if sort(A, block) == 1 else 1
+    for k in range(1, n):
+        repeated += A[block + k] == A[block + k + 1]
+    if repeated == 0:
+        return handle(SET, block)
     kept = 0
-    for k in range(A[block]):
+    for k in range(n):
         x = A[block + 1 + k]
         if kept > 0 and same(A, A[block + kept], x):
             continue

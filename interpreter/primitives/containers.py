@@ -14,13 +14,16 @@ from interpreter.values import (
     as_integer,
     boolean,
     burn,
+    column_of,
     fail,
     failed,
     int_of,
     integer,
     is_integer,
+    is_pair,
     is_set,
     offset,
+    row_of,
     small,
     tag,
 )
@@ -251,12 +254,16 @@ def sizefilter(A, container: Container, n: Integer) -> Set:
 @prim
 def first(A, container: Container) -> Any:
     """The first item."""
+    if is_pair(container):
+        return small(row_of(container))
     return item_at(A, items(A, container), 0)
 
 
 @prim
 def last(A, container: Container) -> Any:
     """The last item."""
+    if is_pair(container):
+        return small(column_of(container))
     block = items(A, container)
     return item_at(A, block, A[block] - 1)
 
