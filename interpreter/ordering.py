@@ -5,10 +5,13 @@ from __future__ import annotations
 from interpreter.blocks import allocate, area, finish_tuple
 from interpreter.native import inline, outlined
 from interpreter.values import (
+    CELL,
     CLOSURE,
+    COORDINATE_MASK,
     DEPTH,
     GRID,
     MAX_DEPTH,
+    PAIR,
     SCAN_SHIFT,
     SET,
     TOO_DEEP,
@@ -82,11 +85,12 @@ def same(A, a, b):
 # ----------------------------------------------------------------------------- sorting and searching
 
 SHORT = 20  # so many items or fewer are sorted by insertion
+SPARSE = 8  # a box with more places than this for each item is not worth laying out
 
 
 @outlined
 def sort(A, block):
-    """Sort a block's items canonically, in place; returns 1 where all of them are inline, else 0."""
+    """Sort a block's items canonically, in place; returns 0."""
     n = A[block]
     simple = True  # all inline, in order by handle
     descents = 0
@@ -99,7 +103,7 @@ def sort(A, block):
     if simple and (descents == 0 or n <= SHORT):
         if descents > 0:
             insertion_sort(A, block, n)
-        return 1
+        return 0
     mark = A[TOP]
     scratch = allocate(A, n)
     if scratch != 0:
@@ -108,7 +112,7 @@ def sort(A, block):
         else:
             merge_sort(A, block + 1, scratch, n, False)
         A[TOP] = mark
-    return 1 if simple else 0
+    return 0
 
 
 @inline
@@ -221,11 +225,9 @@ def find(A, block, x):
 def finish_set(A, block):
     """The value of a block as a SET: sorts the items canonically, in place, and drops repeated ones."""
     n = A[block]
-    repeated = 0 if sort(A, block) == 1 else 1
-    for k in range(1, n):
-        repeated += A[block + k] == A[block + k + 1]
-    if repeated == 0:
+    if ascends_strictly(A, block, n) or (n > SHORT and gather(A, block, n)):
         return handle(SET, block)
+    sort(A, block)
     kept = 0
     for k in range(n):
         x = A[block + 1 + k]
@@ -236,6 +238,73 @@ def finish_set(A, block):
     if kept > 0:
         A[block] = kept
     return handle(SET, block)
+
+
+@inline
+def ascends_strictly(A, block, n):
+    """Whether the items of a block are inline, in canonical order and without repetition."""
+    wrong = 0
+    for k in range(1, n + 1):
+        wrong += not is_inline(A[block + k])
+    for k in range(1, n):
+        wrong += A[block + k] >= A[block + k + 1]
+    return wrong == 0
+
+
+@inline
+def gather(A, block, n):
+    """Order `n` cells, or locations, of a small box and drop repeated ones, by putting each into its place in a grid.
+
+    False, with the block as it was, for other items, for a large box and for two colours at one location.
+    """
+    kind = tag(A[block + 1])
+    if kind != CELL and kind != PAIR:
+        return False
+    shift = 8 if kind == CELL else 0
+    mixed = 0
+    top = left = COORDINATE_MASK
+    bottom = right = 0
+    for k in range(1, n + 1):
+        x = A[block + k]
+        mixed += tag(x) != kind
+        i = (x >> (shift + 20)) & COORDINATE_MASK
+        j = (x >> shift) & COORDINATE_MASK
+        top = min(top, i)
+        bottom = max(bottom, i)
+        left = min(left, j)
+        right = max(right, j)
+    width = right - left + 1
+    places = (bottom - top + 1) * width
+    if mixed > 0 or places > SPARSE * n:
+        return False
+    mark = A[TOP]
+    grid = allocate(A, places)
+    if grid == 0:
+        return False
+    for k in range(places):
+        A[grid + k] = 0
+    clash = 0
+    for k in range(1, n + 1):
+        x = A[block + k]
+        at = grid + (((x >> (shift + 20)) & COORDINATE_MASK) - top) * width + ((x >> shift) & COORDINATE_MASK) - left
+        clash += A[at] != 0 and A[at] != x
+        A[at] = x
+    if clash == 0:
+        A[block] = compacted(A, grid, places, block + 1)
+    A[TOP] = mark
+    return clash == 0
+
+
+@inline
+def compacted(A, source, n, target):
+    """Copy those of the `n` words at `source` that are not 0 to `target`; their number."""
+    count = 0
+    for k in range(n):
+        x = A[source + k]
+        if x != 0:
+            A[target + count] = x
+            count += 1
+    return count
 
 
 @inline
