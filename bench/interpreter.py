@@ -162,8 +162,8 @@ def _trivial(machine: Machine, repeats: int) -> float:
 def _assembly(programs: list[Program], repeats: int) -> dict[str, float]:
     """Microseconds a program, in the mean: text to program, and program to bytecode."""
     texts = [program.text for program in programs]
-    parsing = _median_seconds(lambda: [parse(text) for text in texts], repeats)
-    assembly = _median_seconds(lambda: Code.assemble(programs), repeats)
+    parsing = _median_seconds(lambda: [parse(text) for text in texts], 5 * repeats)
+    assembly = _median_seconds(lambda: Code.assemble(programs), 5 * repeats)
     return {
         "parse_us": round(1e6 * parsing / len(texts), 1),
         "assemble_us": round(1e6 * assembly / len(texts), 2),

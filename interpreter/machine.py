@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +31,7 @@ from interpreter.native import (
 )
 from interpreter.outcome import Outcome
 from interpreter.primitives import CONSTANTS, PRIMITIVES
-from interpreter.program import Line, Program, is_variable, variable_index
+from interpreter.program import Program
 
 _COMPLETE = "complete"  # a file in the cache folder once all is compiled
 
@@ -57,10 +59,20 @@ class Code:
     @classmethod
     def assemble(cls, programs: Sequence[Program]) -> Code:
         """Bytecode of programs. Raises `ValueError` for one that is too long or uses what is not yet defined."""
-        rows = [_assemble_line(line) for program in programs for line in program.lines]
+        lines = list(chain.from_iterable(map(_LINES, programs)))
+        arguments = list(map(_ARGUMENTS, lines))
+        counts = np.fromiter(map(len, arguments), np.int64, len(lines))
+        rows = np.zeros((len(lines), 2 + OPERANDS), np.int64)
+        try:
+            rows[:, 0] = np.fromiter(map(_WORDS.__getitem__, map(_FUNCTION, lines)), np.int64, len(lines))
+            words = np.fromiter(map(_WORDS.__getitem__, chain.from_iterable(arguments)), np.int64, counts.sum())
+        except KeyError as error:
+            raise ValueError(f"{error.args[0]!r} is no name of the language") from None
+        rows[:, 1] = counts
+        rows[:, 2:][np.arange(OPERANDS) < counts[:, None]] = words
         starts = np.zeros(len(programs) + 1, np.int64)
         np.cumsum([len(program.lines) for program in programs], out=starts[1:])
-        code = cls(np.array(rows, np.int64).reshape(-1, 2 + OPERANDS), starts)
+        code = cls(rows, starts)
         code._check()
         return code
 
@@ -84,24 +96,24 @@ class Code:
         return Code(self.rows[starts[0] : starts[-1]], starts - starts[0])
 
 
-def _assemble_line(line: Line) -> list[int]:
-    operands = [_operand(name) for name in line.arguments]
-    return [_operand(line.function), len(operands), *operands, *[0] * (OPERANDS - len(operands))]
+_LINES, _FUNCTION, _ARGUMENTS = attrgetter("lines"), attrgetter("function"), attrgetter("arguments")
 
 
-@cache
-def _operand(name: str) -> int:
-    if name == "I":
-        return 1
-    if is_variable(name):
-        return 2 + variable_index(name)
-    if name in PRIMITIVES:
-        return (values.PRIMITIVE << values.SHIFT) | PRIMITIVES[name].opcode
-    constant = CONSTANTS[name]
-    if isinstance(constant, tuple):
-        i, j = (c + values.COORDINATE_BIAS for c in constant)
+def _constant(value: int | tuple[int, int]) -> int:
+    """The handle of a constant."""
+    if isinstance(value, tuple):
+        i, j = (c + values.COORDINATE_BIAS for c in value)
         return (values.PAIR << values.SHIFT) | (i << 20) | j
-    return (values.INTEGER << values.SHIFT) | (constant + values.INTEGER_BIAS)
+    return (values.INTEGER << values.SHIFT) | (value + values.INTEGER_BIAS)
+
+
+# The word of each name that a line can hold.
+_WORDS: dict[str, int] = {
+    "I": 1,
+    **{f"x{k}": 1 + k for k in range(1, layout.MAX_VARIABLES + 1)},
+    **{name: _constant(value) for name, value in CONSTANTS.items()},
+    **{name: (values.PRIMITIVE << values.SHIFT) | primitive.opcode for name, primitive in PRIMITIVES.items()},
+}
 
 
 # ------------------------------------------------------------------------------------- compiled code
