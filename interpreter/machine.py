@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
+from itertools import chain, pairwise
 from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
-from numba import int8, int32, int64, njit, types, uint8
+from numba import boolean, int8, int32, int64, njit, types, uint8
 
 from interpreter import blocks, calls, layout, values
 from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable
@@ -138,10 +138,17 @@ def operand(A, word):
 
 
 @inline
-def execute(A, rows, first, last):
-    """Run lines first..last - 1; the value of the last one."""
+def execute(A, rows, first, start, last, marks, share):
+    """Run lines start..last - 1 of a program whose first line is `first`; the value of the last one.
+
+    Returns also how many lines of the program have their value now. With `share`, `marks` gets the top of the heap and
+    the fuel before each line.
+    """
     result = values.NOTHING
-    for line in range(first, last):
+    for line in range(start, last):
+        if share:
+            marks[line - first, 0] = A[TOP]
+            marks[line - first, 1] = A[FUEL]
         f = operand(A, rows[line, 0])
         a = operand(A, rows[line, 2])
         b = operand(A, rows[line, 3])
@@ -153,9 +160,32 @@ def execute(A, rows, first, last):
         else:
             result = calls.indirect6(A[calls.INVOKE], A, f, rows[line, 1], a, b, c, d)
         if A[ERROR] != 0:
-            return values.NOTHING
+            return values.NOTHING, line - first
         A[REGISTERS + 2 + line - first] = result
-    return result
+    if share:
+        marks[last - first, 0] = A[TOP]
+        marks[last - first, 1] = A[FUEL]
+    return result, last - first
+
+
+@inline
+def common_lines(rows, a, a_end, b, b_end):
+    """How many lines two programs start with in common, without the second one's last."""
+    n = min(a_end - a, b_end - b - 1)
+    for k in range(n):
+        for word in range(2 + OPERANDS):
+            if rows[a + k, word] != rows[b + k, word]:
+                return k
+    return n
+
+
+@inline
+def go_back(A, marks, line):
+    """The arena as it was before a line of the program that ran last."""
+    A[TOP] = marks[line, 0]
+    A[FUEL] = marks[line, 1]
+    A[DEPTH] = 0
+    A[ERROR] = 0
 
 
 @inline
@@ -177,23 +207,39 @@ def store_output(A, result, cells):
 _ROW = int64[::1]
 _BATCH = types.void(
     _ROW, int64[:, ::1], _ROW, int8[::1], _ROW, int32[:, ::1], int32[:, ::1],
-    int8[::1], _ROW, int32[:, ::1], uint8[::1], _ROW, int64,
+    int8[::1], _ROW, int32[:, ::1], uint8[::1], _ROW, int64, boolean,
 )  # fmt: skip
 
 
 def run_batch(
     arena, rows, starts, cells, cell_starts, shapes, jobs,
-    out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel,
+    out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel, share,
 ):  # fmt: skip
-    """Run each job (program, grid) in order; see `Runs` for what is written."""
+    """Run each job (program, grid) in order; see `Runs` for what is written.
+
+    With `share`, a run starts after the lines that its program has in common with the one before on the same grid:
+    values never change, so their results are still there.
+    """
     A = arena_pointer(arena.ctypes.data)
+    marks = np.empty((layout.MAX_VARIABLES + 2, 2), np.int64)
     out_starts[0] = 0
+    result = values.NOTHING
+    done = 0
     for k in range(jobs.shape[0]):
         program = jobs[k, 0]
         source = jobs[k, 1]
-        A[FUEL] = fuel
-        load_input(A, cells_pointer(cells.ctypes.data + cell_starts[source]), shapes[source, 0], shapes[source, 1])
-        result = execute(A, rows, starts[program], starts[program + 1])
+        first, last = starts[program], starts[program + 1]
+        kept = 0
+        if share and k > 0 and jobs[k - 1, 1] == source:
+            before = jobs[k - 1, 0]
+            kept = common_lines(rows, starts[before], starts[before + 1], first, last)
+        if kept == 0:
+            A[FUEL] = fuel
+            load_input(A, cells_pointer(cells.ctypes.data + cell_starts[source]), shapes[source, 0], shapes[source, 1])
+        elif kept <= done:
+            go_back(A, marks, kept)
+        if kept <= done:  # else the run before failed in a line that is this one's too
+            result, done = execute(A, rows, first, first + kept, last, marks, share)
         error = A[ERROR]
         end = out_starts[k]
         out_shapes[k, 0] = 0
@@ -311,10 +357,19 @@ class Machine:
         self._arena[: layout.HEAP] = header
         self._arena[layout.SIZE] = words
 
-    def run(self, code: Code, grids: GridTable, jobs: npt.NDArray[np.int32]) -> Runs:
-        """Run `jobs`, int32 of (n, 2): index of a program in `code`, index of its input in `grids`."""
-        n = len(jobs)
+    def run(self, code: Code, grids: GridTable, jobs: npt.NDArray[np.int32], share: bool = False) -> Runs:
+        """Run `jobs`, int32 of (n, 2): index of a program in `code`, index of its input in `grids`.
+
+        With `share`, lines that programs start with in common run once for each input. The results are the same.
+        """
         check_jobs(jobs, len(code), len(grids))
+        if share:
+            order = np.lexsort((_ranks(code)[jobs[:, 0]], jobs[:, 1]))
+            return self._run(code, grids, jobs[order], share).take(np.argsort(order))
+        return self._run(code, grids, jobs, share)
+
+    def _run(self, code: Code, grids: GridTable, jobs: npt.NDArray[np.int32], share: bool) -> Runs:
+        n = len(jobs)
         cells = np.empty(n * MAX_CELLS, np.int8)
         starts = np.empty(n + 1, np.int64)
         shapes = np.empty((n, 2), np.int32)
@@ -322,6 +377,16 @@ class Machine:
         fuel = np.empty(n, np.int64)
         self._run_batch(
             self._arena, code.rows, code.starts, grids.cells, grids.starts, grids.shapes,
-            np.ascontiguousarray(jobs, np.int32), cells, starts, shapes, outcomes, fuel, self.fuel,
+            np.ascontiguousarray(jobs, np.int32), cells, starts, shapes, outcomes, fuel, self.fuel, share,
         )  # fmt: skip
         return Runs(GridTable(cells[: starts[n]].copy(), starts, shapes), outcomes, fuel)
+
+
+def _ranks(code: Code) -> npt.NDArray[np.int64]:
+    """The place of each program in an order in which programs with common first lines are neighbours."""
+    size = code.rows.itemsize * code.rows.shape[1]
+    rows, ends = code.rows.tobytes(), (code.starts * size).tolist()
+    keys = [rows[start:end] for start, end in pairwise(ends)]
+    ranks = np.empty(len(code), np.int64)
+    ranks[sorted(range(len(code)), key=keys.__getitem__)] = np.arange(len(code))
+    return ranks
