@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from interpreter import layout
 from interpreter.blocks import allocate
-from interpreter.native import indirect1, indirect2, indirect3, indirect4, indirect6, inline
+from interpreter.native import indirect1, indirect2, indirect3, indirect4, indirect6, inline, specialized
 from interpreter.ordering import same
 from interpreter.values import (
     ARITY_MISMATCH,
@@ -70,7 +70,7 @@ def closure(A, kind, first, second, third):
     return handle(CLOSURE, block)
 
 
-@inline
+@specialized
 def call_primitive(A, opcode, n, a, b, c, d):
     """Call primitive `opcode` with its `n` arguments; fails if its arity is another."""
     entry = A[PRIMITIVE_TABLE + opcode]
@@ -86,7 +86,7 @@ def call_primitive(A, opcode, n, a, b, c, d):
     return indirect4(address, A, a, b, c, d)
 
 
-@inline
+@specialized
 def call_bound(A, f, fixed, left, n, a, b, c):
     """Call `f` with `n` arguments and `fixed` before them (`left`) or after them."""
     if n == 1:
@@ -98,7 +98,7 @@ def call_bound(A, f, fixed, left, n, a, b, c):
     return fail(A, ARITY_MISMATCH)
 
 
-@inline
+@specialized
 def call_closure(A, block, n, a, b, c):
     kind = A[block]
     f = A[block + 1]
@@ -123,7 +123,7 @@ def call_closure(A, block, n, a, b, c):
     return a
 
 
-@inline
+@specialized
 def call_value(A, f, n, a, b, c, d):
     """Call any function value with `n` arguments; NOTHING after a failure."""
     if not burn(A, CALL_COST):

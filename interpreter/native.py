@@ -184,8 +184,13 @@ def indirect6(typing_context, address, A, f, n, a, b, c, d):
 
 
 def inline(function: Callable) -> Callable:
-    """A helper that is compiled into each of its callers."""
+    """A helper that is compiled together with each of its callers, and into them where LLVM sees fit."""
     return njit(**_OPTIONS)(function)
+
+
+def specialized(function: Callable) -> Callable:
+    """A helper that is compiled into each of its callers in any case, for the constants that it gets there."""
+    return njit(forceinline=True, **_OPTIONS)(function)
 
 
 # Outlined helpers by slot: name, source, number of word arguments.
