@@ -17,7 +17,7 @@ from interpreter.blocks import (
     push,
     truth,
 )
-from interpreter.native import inline, outlined
+from interpreter.native import inline, outlined, specialized
 from interpreter.ordering import finish_set, ordered_set
 from interpreter.primitives.colors import mostcolor
 from interpreter.primitives.shapes import tall, wide
@@ -186,7 +186,7 @@ def unite(A, parents, a, b):
 START, STOP, LABEL, RUN = 1, 2, 3, 4
 
 
-@inline
+@specialized
 def label_runs(A, grid, runs, parents, sizes, background, univalued, reach):
     """Cut the rows of a grid block into runs of cells that are no background, and label them.
 
@@ -236,18 +236,27 @@ def label_runs(A, grid, runs, parents, sizes, background, univalued, reach):
 def new_regions(A, parents, sizes, count):
     """An unfilled object for each region, in order; replaces each label's size by its object's block."""
     regions = 0
+    words = 0
     for label in range(1, count + 1):
         first = A[parents + A[parents + label]]
         A[parents + label] = first
+        words += A[sizes + label]
         if first == label:
             regions += 1
         else:
             A[sizes + first] += A[sizes + label]
     found = new_items(A, regions)
+    block = allocate(A, words + 2 * regions) + 1  # of the next object: its capacity, its length, its cells
+    if failed(A):
+        return found
     for label in range(1, count + 1):
         if A[parents + label] == label:
-            A[sizes + label] = new_items(A, A[sizes + label])
-            push(A, found, handle(SET, A[sizes + label]))
+            cells = A[sizes + label]
+            A[block - 1] = cells
+            A[block] = 0
+            A[sizes + label] = block
+            push(A, found, handle(SET, block))
+            block += cells + 2
         else:
             A[sizes + label] = A[sizes + A[parents + label]]
     return found
@@ -268,7 +277,10 @@ def objects(A, grid: Grid, univalued: Boolean, diagonal: Boolean, without_backgr
     parents = runs + RUN * (cells + 1)
     sizes = parents + cells + 1
     reach = 1 if truth(A, diagonal) else 0
-    count, end = label_runs(A, block, runs, parents, sizes, background, truth(A, univalued), reach)
+    if truth(A, univalued):
+        count, end = label_runs(A, block, runs, parents, sizes, background, True, reach)
+    else:
+        count, end = label_runs(A, block, runs, parents, sizes, background, False, reach)
     found = new_regions(A, parents, sizes, count)
     if failed(A):
         return NOTHING
