@@ -38,7 +38,7 @@ from interpreter.table import Primitive as _Entry
 from interpreter.types import Type
 from interpreter.values import PAYLOAD, PRIMITIVE, SHIFT
 
-__all__ = [*PRIMITIVES, *CONSTANTS]  # noqa: PLE0604
+__all__ = [*PRIMITIVES, *CONSTANTS]
 
 # The primitive that makes closures of each kind.
 _MAKERS = {
