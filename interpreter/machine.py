@@ -281,6 +281,15 @@ def _compiled() -> tuple[object, npt.NDArray[np.int64]]:
     return runner, header
 
 
+def new_arena(words: int) -> npt.NDArray[np.int64]:
+    """A fresh arena of `words` words, its header filled. Compiles whatever the cache lacks."""
+    _run_batch, header = _compiled()
+    arena = np.zeros(words, np.int64)
+    arena[: layout.HEAP] = header
+    arena[layout.SIZE] = words
+    return arena
+
+
 def is_compiled() -> bool:
     """Whether there is a cache of native code for these sources and versions."""
     return (cache_folder() / _COMPLETE).is_file()
@@ -352,10 +361,8 @@ class Machine:
         if words < layout.HEAP + (1 << 12):
             raise ValueError(f"an arena needs at least {layout.HEAP + (1 << 12)} words, not {words}")
         self.fuel = fuel
-        self._run_batch, header = _compiled()
-        self._arena = np.zeros(words, np.int64)
-        self._arena[: layout.HEAP] = header
-        self._arena[layout.SIZE] = words
+        self._run_batch, _header = _compiled()
+        self._arena = new_arena(words)
 
     def run(self, code: Code, grids: GridTable, jobs: npt.NDArray[np.int32], share: bool = False) -> Runs:
         """Run `jobs`, int32 of (n, 2): index of a program in `code`, index of its input in `grids`.
