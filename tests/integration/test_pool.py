@@ -2,15 +2,19 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from interpreter import pool as pool_module
 from interpreter.grids import GridTable
-from interpreter.machine import Code, Machine
+from interpreter.machine import Code, Machine, Runs
 from interpreter.outcome import Outcome
 from interpreter.pool import Pool
 from interpreter.program import parse
@@ -80,7 +84,7 @@ def test_a_program_that_kills_its_worker_is_reported_and_the_rest_is_run(batch, 
     grids, code, jobs = batch
 
     monkeypatch.setattr(pool_module, "work", _work_with_a_bug)
-    small, few = code.slice(0, 20), jobs[jobs[:, 0] < 20]
+    small, few = code.slice(0, 10), jobs[jobs[:, 0] < 10]
     with Pool(grids, 2) as pool:
         runs = pool.run(small, few)
     guilty = few[:, 0] % len(PROGRAMS) == 2
@@ -90,17 +94,17 @@ def test_a_program_that_kills_its_worker_is_reported_and_the_rest_is_run(batch, 
     assert np.array_equal(runs.outcomes[~guilty], kept.outcomes)
 
 
-def _work_with_a_bug(connection, shared, limits):
+def _work_with_a_bug(*arguments):
     """A worker with a bug: it dies when it meets the program `O = canvas(TEN, UNITY)`."""
     original = Machine.run
 
-    def run(self, code, grids, jobs):
+    def run(self, code, grids, jobs, share=False):
         if (code.rows == Code.assemble([parse(PROGRAMS[2])]).rows[0]).all(axis=1).any():
             os.kill(os.getpid(), signal.SIGKILL)
-        return original(self, code, grids, jobs)
+        return original(self, code, grids, jobs, share)
 
     Machine.run = run
-    pool_module.work(connection, shared, limits)
+    pool_module.work(*arguments)
 
 
 def test_a_worker_that_died_while_it_was_idle_is_replaced(batch, expected):
@@ -112,19 +116,19 @@ def test_a_worker_that_died_while_it_was_idle_is_replaced(batch, expected):
         assert_equal(pool.run(code, jobs), expected)
 
 
-def _work_and_die_while_sending(connection, shared, limits):
+def _work_and_die_while_sending(connection, *arguments):
     """A worker that is killed in the middle of its first answer, if it is the first to be."""
     original = Machine.run
 
-    def run(self, code, grids, jobs):
-        runs = original(self, code, grids, jobs)
+    def run(self, code, grids, jobs, share=False):
+        runs = original(self, code, grids, jobs, share)
         if len(jobs) > 1:
             os.write(connection.fileno(), (1 << 20).to_bytes(4, "big") + b"half a message")
             os.kill(os.getpid(), signal.SIGKILL)
         return runs
 
     Machine.run = run
-    pool_module.work(connection, shared, limits)
+    pool_module.work(connection, *arguments)
 
 
 def test_a_worker_that_dies_while_it_answers_loses_nothing(batch, monkeypatch):
@@ -135,15 +139,127 @@ def test_a_worker_that_dies_while_it_answers_loses_nothing(batch, monkeypatch):
         assert_equal(pool.run(code, single), Machine().run(code, grids, single))
 
 
-def _work_not_at_all(connection, shared, limits):
+def _work_not_at_all(*arguments):
     raise SystemExit(3)
 
 
 def test_a_worker_that_cannot_start_is_an_error_and_not_a_crashed_program(batch, monkeypatch):
     grids, code, jobs = batch
     monkeypatch.setattr(pool_module, "work", _work_not_at_all)
-    with Pool(grids, 1) as pool, pytest.raises(RuntimeError, match=r"could not start \(exit code 3\)"):
+    with Pool(grids, 1) as pool, pytest.raises(RuntimeError, match=r"cannot start \(exit code 3\)"):
         pool.run(code, jobs)
+
+
+def pieces(jobs, taken, size=150):
+    """Batches of a code's jobs; counts in `taken` how many have been asked for."""
+    for low in range(0, len(jobs), size):
+        taken.append(low)
+        yield jobs[low : low + size]
+
+
+def test_a_stream_gives_each_batch_in_order_and_is_not_ahead_of_its_consumer(batch, expected):
+    grids, code, jobs = batch
+    taken = []
+    seen = 0
+    with Pool(grids, 2) as pool:
+        for number, runs in enumerate(pool.stream(((code, part) for part in pieces(jobs, taken)), ahead=3)):
+            assert len(taken) <= number + 3
+            assert_equal(runs, expected.take(np.arange(seen, seen + len(runs))))
+            seen += len(runs)
+    assert seen == len(jobs)
+    assert len(taken) == -(-len(jobs) // 150)
+
+
+def test_killed_workers_cost_a_stream_nothing_but_time(batch, expected):
+    grids, code, jobs = batch
+    parts = []
+    with Pool(grids, 2) as pool:
+        for number, runs in enumerate(pool.stream((code, part) for part in pieces(jobs, []))):
+            parts.append(runs)
+            if number % 8 == 4:
+                os.kill(pool.process_ids[number % 2], signal.SIGKILL)
+    assert_equal(Runs.concatenate(parts), expected)
+
+
+def test_a_stream_that_stops_early_leaves_the_pool_usable(batch, expected):
+    grids, code, jobs = batch
+
+    def broken():
+        yield code, jobs[:700]
+        raise ValueError("no more")
+
+    with Pool(grids, 2) as pool:
+        stream = pool.stream((code, part) for part in pieces(jobs, []))
+        next(stream)
+        with pytest.raises(RuntimeError, match="another stream"):
+            pool.run(code, jobs)
+        stream.close()
+        assert_equal(pool.run(code, jobs), expected)
+        with pytest.raises(ValueError, match="no more"):
+            list(pool.stream(broken()))
+        assert_equal(pool.run(code, jobs), expected)
+        with pytest.raises(ValueError, match="at least 1"):
+            next(pool.stream([], ahead=0))
+
+
+def test_batches_of_large_outputs_get_the_room_that_they_need(batch):
+    code = Code.assemble([parse("O = canvas(ONE, TEN)"),
+                          parse("x1 = multiply(TEN, THREE)\nx2 = astuple(x1, x1)\nO = canvas(SEVEN, x2)")])  # fmt: skip
+    jobs = np.tile(np.array([(1, 0), (0, 1)], np.int32), (5000, 1))
+    with Pool(batch[0], 2) as pool:
+        pool.run(code, jobs[:3])
+        assert_equal(pool.run(code, jobs), Machine().run(code, batch[0], jobs))
+
+
+def test_shared_first_lines_change_nothing(batch, expected):
+    grids, code, jobs = batch
+    with Pool(grids, 2) as pool:
+        assert_equal(pool.run(code, jobs, share=True), expected)
+
+
+ENDLESS = """
+import sys, numpy as np
+from interpreter.grids import GridTable
+from interpreter.machine import Code
+from interpreter.pool import Pool
+from interpreter.program import parse
+if __name__ == "__main__":
+    code = Code.assemble([parse("x1 = objects(I, T, F, F)\\nO = paint(I, x1)")] * 2000)
+    jobs = np.stack([np.arange(2000), np.zeros(2000)], 1).astype(np.int32)
+    grids = GridTable.pack([np.eye(30, dtype=np.int8)])
+    with Pool(grids, 2) as pool:
+        pool.run(code, jobs)
+        print(*pool.process_ids, pool._grids.name, *(slot._memory.name for w in pool._workers
+              for slot in w.free if slot._memory), flush=True)
+        while True:
+            pool.run(code, jobs)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "SIGKILL"])
+def test_a_parent_that_ends_leaves_no_process_and_no_memory(number, tmp_path):
+    script = tmp_path / "endless.py"
+    script.write_text(ENDLESS)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    parent = subprocess.Popen([sys.executable, script], env=environment, stdout=-1, stderr=-1, start_new_session=True)
+    words = parent.stdout.readline().decode().split()
+    time.sleep(0.2)
+    if number == signal.SIGINT:
+        os.killpg(parent.pid, number)  # as a terminal does
+    else:
+        parent.kill()
+    parent.communicate(timeout=20)
+    processes, regions = [int(word) for word in words[:2]], words[2:]
+    assert len(regions) >= 3
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and any(map(is_there, [*processes, *regions])):
+        time.sleep(0.1)
+    assert not [left for left in (*processes, *regions) if is_there(left)]
+
+
+def is_there(what):
+    """Whether a process (by id) or a region of shared memory (by name) is still there."""
+    return psutil.pid_exists(what) if isinstance(what, int) else Path("/dev/shm", what).exists()
 
 
 def test_wrong_jobs_and_a_closed_pool_are_refused(batch):
