@@ -117,7 +117,14 @@ def _parser() -> argparse.ArgumentParser:
     samples.add_argument("--tasks", type=int, default=16, metavar="N", help="prompts (default: 16)")
     samples.add_argument("--n", type=int, default=24, metavar="N", help="samples a prompt (default: 24)")
     samples.add_argument("--repeats", type=int, default=3, metavar="N", help="medians of N (default: 3)")
-    for parser_ in (interpreter, samples):
+    differential = bench.add_parser("differential", help="beside arc-dsl's own functions, on mutants of real programs")
+    differential.add_argument("--arc-dsl", type=Path, metavar="CHECKOUT", required=True, help="a checkout of arc-dsl")
+    differential.add_argument("--programs", type=Path, metavar="FILE", required=True, help="JSONL: `task`, `program`")
+    differential.add_argument("--mutants", type=int, default=5000, metavar="N", help="default: 5000")
+    differential.add_argument("--seed", type=int, default=0, metavar="S", help="of the mutants (default: 0)")
+    differential.add_argument("--out", type=Path, metavar="FILE.jsonl", help="where differences are written")
+    differential.add_argument("--processes", type=int, default=1, metavar="N", help="of the reference (default: 1)")
+    for parser_ in (interpreter, samples, differential):
         parser_.set_defaults(run=_bench)
     return parser
 
@@ -201,7 +208,7 @@ def _bench(options: argparse.Namespace, _overrides: list[str]) -> int:
     launch.set_threads(None)
     compile_interpreter()
     settings = {name: value for name, value in vars(options).items() if name not in ("verb", "bench", "run")}
-    for name in ("repeats", "tasks", "n"):
+    for name in ("repeats", "tasks", "n", "mutants", "processes"):
         _positive(settings.get(name), f"--{name}")
     from trainer.shapes import POLICIES
 
