@@ -124,7 +124,11 @@ def _parser() -> argparse.ArgumentParser:
     differential.add_argument("--seed", type=int, default=0, metavar="S", help="of the mutants (default: 0)")
     differential.add_argument("--out", type=Path, metavar="FILE.jsonl", help="where differences are written")
     differential.add_argument("--processes", type=int, default=1, metavar="N", help="of the reference (default: 1)")
-    for parser_ in (interpreter, samples, differential):
+    fuzz = bench.add_parser("fuzz", help="wild programs: how runs end, the slowest, and no bug (see CODEIT_CHECKED)")
+    fuzz.add_argument("--programs", type=int, default=100_000, metavar="N", help="default: 100,000")
+    fuzz.add_argument("--seed", type=int, default=0, metavar="S", help="of the programs (default: 0)")
+    fuzz.add_argument("--solvers", type=Path, metavar="FILE", help="JSONL to make mutants of (default: the seeds)")
+    for parser_ in (interpreter, samples, differential, fuzz):
         parser_.set_defaults(run=_bench)
     return parser
 
@@ -210,6 +214,10 @@ def _bench(options: argparse.Namespace, _overrides: list[str]) -> int:
     settings = {name: value for name, value in vars(options).items() if name not in ("verb", "bench", "run")}
     for name in ("repeats", "tasks", "n", "mutants", "processes"):
         _positive(settings.get(name), f"--{name}")
+    if options.bench == "fuzz":
+        _positive(options.programs, "--programs")
+    if settings.get("seed", 0) < 0:
+        raise UsageError(f"--seed must be at least 0, not {options.seed}")
     from trainer.shapes import POLICIES
 
     if settings.get("policy") not in (None, *POLICIES):

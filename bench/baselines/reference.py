@@ -27,12 +27,12 @@ from typing import Any
 
 from bench.baselines.checkout import importable, require
 
-SALTS = (None, 1, 2, 3)  # orders of sets: None is Python's own
+ORDERS = 5  # orders of sets that a program is run in
 SECONDS = 1.0  # of a run in Python's own order; in a permuted one, which costs more, SLOWER times that
 SLOWER = 4
 MEMORY = 2 << 30  # bytes of address space of a worker
 PATIENCE = 60.0  # seconds after which a worker is stuck in a call that no alarm interrupts
-MAX_SIDE, MAX_COLOR = 30, 9
+MAX_SIDE, MAX_COLOR = 30, 9  # of a valid grid; spelled out, because a worker imports nothing of the interpreter
 
 Names = tuple[tuple[str, ...], ...]  # a program: a function's name and its arguments' on each line
 PythonGrid = tuple[tuple[int, ...], ...]
@@ -81,8 +81,8 @@ _salt = 0
 
 
 def _permuted(items: Iterator[Any]) -> list[Any]:
-    """The items in an order that the salt decides."""
-    return sorted(items, key=lambda item: hash((_salt, item)))
+    """The items in an order that the salt decides; by its negative, in the reverse."""
+    return sorted(items, key=lambda item: hash((abs(_salt), item)), reverse=_salt < 0)
 
 
 def _keeping_type(base: type) -> type:
@@ -117,31 +117,37 @@ class PermutedSet(_keeping_type(set)):
         return iter(_permuted(super().__iter__()))
 
 
-def _set_order(module: ModuleType, salt: int | None) -> None:
-    """Make the functions of a module use sets of an order: Python's own (None), or one by a salt."""
+def _set_order(module: ModuleType, salt: int) -> None:
+    """Make the functions of a module use sets of an order: Python's own (0), or one by a salt."""
     global _salt
     for name, type_ in (("frozenset", PermutedFrozenset), ("set", PermutedSet)):
-        if salt is None:
+        if salt == 0:
             vars(module).pop(name, None)
         else:
             vars(module)[name] = type_
-    _salt = salt or 0
+    _salt = salt
 
 
 # --------------------------------------------------------------------------------------- one program
 
 
-def judge(dsl: ModuleType, names: dict[str, Any], program: Names, grid: PythonGrid, seconds: float) -> Verdict:
-    """Run a program in every order of sets, until one differs from the first."""
+def judge(
+    dsl: ModuleType, names: dict[str, Any], program: Names, grid: PythonGrid, orders: int, seconds: float
+) -> Verdict:
+    """Run a program in a number of orders of sets, until one differs from the first.
+
+    They are Python's own and, in turns, one by a salt and its reverse: no choice of two falls out the same in both.
+    """
     first = None
-    for salt in SALTS:
+    for number in range(orders):
+        salt = (number + 1) // 2 * (1 if number % 2 else -1)
         _set_order(dsl, salt)
-        verdict = _run(dsl, names, program, grid, seconds if salt is None else SLOWER * seconds)
+        verdict = _run(dsl, names, program, grid, seconds if salt == 0 else SLOWER * seconds)
         if verdict.kind is Kind.TIMEOUT:
             return verdict
         if first is None:
             first = verdict
-        elif (verdict.kind, verdict.grid) != (first.kind, first.grid) and Kind.GRID in (verdict.kind, first.kind):
+        elif verdict.grid != first.grid:
             return Verdict(Kind.ORDER)
     assert first is not None
     return first
@@ -242,7 +248,7 @@ class Reference:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def judge(self, work: Sequence[tuple[Names, PythonGrid]]) -> list[Verdict]:
+    def judge(self, work: Sequence[tuple[Names, PythonGrid]], orders: int = ORDERS) -> list[Verdict]:
         """The verdicts on programs and inputs, in order; one that a worker dies of is a failure."""
         verdicts: list[Verdict | None] = [None] * len(work)
         todo = deque(range(len(work)))
@@ -251,7 +257,7 @@ class Reference:
             for _, connection in self._workers:
                 if connection not in busy and todo:
                     number = todo.popleft()
-                    connection.send(work[number])
+                    connection.send((*work[number], orders))
                     busy[connection] = (number, time.monotonic() + PATIENCE)
             for connection in wait(list(busy), 1.0):
                 number, _ = busy.pop(connection)
@@ -299,11 +305,11 @@ def _work(connection: Connection, checkout: str, seconds: float) -> None:
     names = {**vars(constants), **vars(dsl)}
     while True:
         try:
-            program, grid = connection.recv()
+            program, grid, orders = connection.recv()
         except (EOFError, OSError):
             return
         try:
-            verdict = judge(dsl, names, program, grid, seconds)
+            verdict = judge(dsl, names, program, grid, orders, seconds)
         except OutOfTime:  # it rang while the alarm was being put off
             verdict = Verdict(Kind.TIMEOUT)
         connection.send(verdict)
