@@ -34,7 +34,6 @@ from interpreter.program import Program
 from interpreter.type_check import is_well_typed
 
 BLOCK = 200  # mutants at a time
-MORE_ORDERS = 41  # of sets, in which the reference runs a mutant on which the two differ before that is believed
 ELSEWHERE = 10  # one mutant in so many runs on an input of another task
 DIFFERENCES = ("different", "reference_only", "ours_only")
 RETRIES = 5  # of a run that seems slow: the fastest counts, since other processes get in the way
@@ -84,7 +83,9 @@ def measure(
     ):
         for first in range(0, mutants, BLOCK):
             block = [_case(real, tasks, seed, k) for k in range(first, min(first + BLOCK, mutants))]
-            for case, verdict, ours in _compare(block, reference, machine):
+            verdicts = reference.judge([(_names(case.program), _tuples(case.grid)) for case in block])
+            for case, verdict in zip(block, verdicts, strict=True):
+                ours = _run(machine, case)
                 worst = max(worst, (ours.milliseconds, case.program.text))
                 counts.update(_count(case, verdict, ours, file))
             update(first + len(block), note=f"{_agreement(counts, 'all')} of the grids agree")
@@ -100,16 +101,6 @@ def _case(real: Sequence[Real], tasks: dict[str, Task], seed: int, number: int) 
     inputs = (*task.inputs, *task.test_inputs)
     grid = inputs[int(generator.integers(len(inputs)))]
     return Case(task.id, mutant(source.program, generator), grid)
-
-
-def _compare(block: Sequence[Case], reference: Reference, machine: Machine) -> Iterator[tuple[Case, Verdict, Ours]]:
-    """What both make of each case. Where they differ, the reference runs in more orders of sets before it counts."""
-    work = [(_names(case.program), _tuples(case.grid)) for case in block]
-    verdicts, ours = reference.judge(work), [_run(machine, case) for case in block]
-    doubtful = [k for k in range(len(block)) if _category(verdicts[k], ours[k]) in DIFFERENCES]
-    for k, verdict in zip(doubtful, reference.judge([work[k] for k in doubtful], MORE_ORDERS), strict=True):
-        verdicts[k] = verdict
-    return zip(block, verdicts, ours, strict=True)
 
 
 def _names(program: Program) -> tuple[tuple[str, ...], ...]:
@@ -146,13 +137,10 @@ def _count(case: Case, verdict: Verdict, ours: Ours, file: TextIO | None) -> Ite
             yield "typed"
             if category == "same":
                 yield "typed same"
-        if ours.outcome is not Outcome.OK:
-            yield f"outcome {ours.outcome.label}"
     rule = None
     if category in DIFFERENCES:
         rule = rule_of(verdict, ours.outcome)
-        if category == "ours_only":
-            yield f"rule {rule}" if rule else "unexplained"
+        yield f"{category} rule {rule}" if rule else f"{category} unexplained"
         if file is not None:
             file.write(json.dumps(_record(case, verdict, ours, category, rule)) + "\n")
             file.flush()
@@ -204,18 +192,20 @@ def _result(counts: Counter[str], worst: tuple[float, str]) -> dict[str, Any]:
         "type_checked_same": counts["typed same"],
         "same": counts["same"],
         "different": counts["different"],
-        "reference_only": _named(counts, "outcome "),
+        "reference_only": _explained(counts, "reference_only"),
         "reference_failed": failed,
         "both_failed": counts["both_failed"],
-        "ours_only": {
-            "count": counts["ours_only"],
-            "rules": _named(counts, "rule "),
-            "unexplained": counts["unexplained"],
-        },
+        "ours_only": _explained(counts, "ours_only"),
         "worst_ms": round(worst[0], 2),
         "worst_program": worst[1],
     }
 
 
-def _named(counts: Counter[str], prefix: str) -> dict[str, int]:
-    return {name.removeprefix(prefix): n for name, n in counts.most_common() if name.startswith(prefix)}
+def _explained(counts: Counter[str], category: str) -> dict[str, Any]:
+    """How many cases a category has, by the rules that explain them."""
+    prefix = f"{category} rule "
+    return {
+        "count": counts[category],
+        "rules": {name.removeprefix(prefix): n for name, n in counts.most_common() if name.startswith(prefix)},
+        "unexplained": counts[f"{category} unexplained"],
+    }

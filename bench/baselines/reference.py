@@ -1,8 +1,8 @@
 """arc-dsl's own functions as the reference: what they make of a program, whatever the order of their sets.
 
 Python iterates over a set in an order that hashes and history decide. A program is run in that natural order, and in
-some more in which `frozenset` and `set` of arc-dsl's module are subclasses that iterate in a permuted order. A result
-that is the same in all of them does not depend on the order.
+some more in which `frozenset` and `set` of arc-dsl's module are subclasses that iterate in another order, the grid
+language's own among them. A result that is the same in all of them does not depend on the order.
 
 Runs happen in worker processes that hold nothing but arc-dsl, bounded in time and memory; one that dies is replaced.
 Programs come over as tuples of names; each line is looked up and called, nothing is evaluated.
@@ -27,7 +27,6 @@ from typing import Any
 
 from bench.baselines.checkout import importable, require
 
-ORDERS = 5  # orders of sets that a program is run in
 SECONDS = 1.0  # of a run in Python's own order; in a permuted one, which costs more, SLOWER times that
 SLOWER = 4
 MEMORY = 2 << 30  # bytes of address space of a worker
@@ -77,12 +76,38 @@ class OutOfTime(BaseException):
 
 # ------------------------------------------------------------------------------------- orders of sets
 
-_salt = 0
+
+def _canonical(items: Iterator[Any]) -> list[Any]:
+    """The items in the order of the grid language, which is that of `interpreter.ordering.compare`."""
+    return sorted(items, key=_key)
 
 
-def _permuted(items: Iterator[Any]) -> list[Any]:
-    """The items in an order that the salt decides; by its negative, in the reverse."""
-    return sorted(items, key=lambda item: hash((abs(_salt), item)), reverse=_salt < 0)
+def _key(x: Any) -> tuple:
+    """Numbers, pairs, cells, functions, grids, tuples, sets, each in their own order; functions by name."""
+    if not isinstance(x, (int, tuple, frozenset, set)):
+        return (0,) if x is None else (4, getattr(x, "__name__", ""))
+    if isinstance(x, int):
+        return (1, x)
+    if isinstance(x, (frozenset, set)):
+        return (7, sorted(map(_key, (frozenset if isinstance(x, frozenset) else set).__iter__(x))))
+    if len(x) == 2 and isinstance(x[0], int):
+        if isinstance(x[1], int):
+            return (2, x)
+        if is_pair(x[1]):
+            return (3, x[1], x[0])
+    if is_table(x):
+        return (5, len(x), len(x[0]), x)
+    return (6, [_key(item) for item in x])
+
+
+def _by_salt(salt: int, reverse: bool) -> Callable[[Iterator[Any]], list[Any]]:
+    """An order that the salt decides, or its reverse: no choice of two falls out the same in both."""
+    return lambda items: sorted(items, key=lambda item: hash((salt, item)), reverse=reverse)
+
+
+# The orders that a program is run in: Python's own, that of the grid language, some others.
+ORDERS = (None, _canonical, *(_by_salt(salt, reverse) for salt in (1, 2) for reverse in (False, True)))
+_order = _canonical  # of the sets below
 
 
 def _keeping_type(base: type) -> type:
@@ -106,7 +131,7 @@ class PermutedFrozenset(_keeping_type(frozenset)):
 
     def __iter__(self) -> Iterator[Any]:
         if "order" not in self.__dict__:
-            self.order = _permuted(super().__iter__())
+            self.order = _order(super().__iter__())
         return iter(self.order)
 
 
@@ -114,35 +139,29 @@ class PermutedSet(_keeping_type(set)):
     """A set that iterates in a permuted order."""
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(_permuted(super().__iter__()))
+        return iter(_order(super().__iter__()))
 
 
-def _set_order(module: ModuleType, salt: int) -> None:
-    """Make the functions of a module use sets of an order: Python's own (0), or one by a salt."""
-    global _salt
+def _set_order(module: ModuleType, order: Callable[[Iterator[Any]], list[Any]] | None) -> None:
+    """Make the functions of a module use sets of an order; None is Python's own."""
+    global _order
     for name, type_ in (("frozenset", PermutedFrozenset), ("set", PermutedSet)):
-        if salt == 0:
+        if order is None:
             vars(module).pop(name, None)
         else:
             vars(module)[name] = type_
-    _salt = salt
+    _order = order or _canonical
 
 
 # --------------------------------------------------------------------------------------- one program
 
 
-def judge(
-    dsl: ModuleType, names: dict[str, Any], program: Names, grid: PythonGrid, orders: int, seconds: float
-) -> Verdict:
-    """Run a program in a number of orders of sets, until one differs from the first.
-
-    They are Python's own and, in turns, one by a salt and its reverse: no choice of two falls out the same in both.
-    """
+def judge(dsl: ModuleType, names: dict[str, Any], program: Names, grid: PythonGrid, seconds: float) -> Verdict:
+    """Run a program in every order of sets, until one differs from the first."""
     first = None
-    for number in range(orders):
-        salt = (number + 1) // 2 * (1 if number % 2 else -1)
-        _set_order(dsl, salt)
-        verdict = _run(dsl, names, program, grid, seconds if salt == 0 else SLOWER * seconds)
+    for order in ORDERS:
+        _set_order(dsl, order)
+        verdict = _run(dsl, names, program, grid, seconds if order is None else SLOWER * seconds)
         if verdict.kind is Kind.TIMEOUT:
             return verdict
         if first is None:
@@ -197,14 +216,28 @@ def _where(error: Exception, dsl: ModuleType) -> tuple[tuple[str, ...], tuple[st
     return tuple(calls[:20] + calls[20:][-5:]), arguments
 
 
+def is_pair(value: object) -> bool:
+    """Whether a value is a tuple of two integers."""
+    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, int) for part in value)
+
+
+def is_table(value: object) -> bool:
+    """Whether a value is a tuple of equally long, non-empty tuples of integers."""
+    return (
+        isinstance(value, tuple)
+        and len(value) > 0
+        and all(isinstance(row, tuple) and len(row) == len(value[0]) > 0 for row in value)
+        and all(isinstance(cell, int) for row in value for cell in row)
+    )
+
+
 def is_valid(value: object) -> bool:
     """Whether a value is an ARC grid: 1..30 equally long rows of 1..30 colours 0..9."""
     return (
-        isinstance(value, tuple)
-        and 1 <= len(value) <= MAX_SIDE
-        and all(isinstance(row, tuple) and len(row) == len(value[0]) for row in value)
-        and 1 <= len(value[0]) <= MAX_SIDE
-        and all(isinstance(cell, int) and 0 <= cell <= MAX_COLOR for row in value for cell in row)
+        is_table(value)
+        and len(value) <= MAX_SIDE
+        and len(value[0]) <= MAX_SIDE
+        and all(0 <= cell <= MAX_COLOR for row in value for cell in row)
     )
 
 
@@ -218,12 +251,11 @@ def kind_of(value: object) -> str:
         return f"set of {len(value)} ({kind_of(next(iter(value)))}, ...)" if value else "set of 0"
     if not isinstance(value, tuple):
         return type(value).__name__
-    if len(value) == 2 and all(isinstance(part, int) for part in value):
+    if is_pair(value):
         return "pair"
-    if len(value) == 2 and isinstance(value[0], int) and kind_of(value[1]) == "pair":
+    if len(value) == 2 and isinstance(value[0], int) and is_pair(value[1]):
         return "cell"
-    rows = all(isinstance(row, tuple) and row and all(isinstance(cell, int) for cell in row) for row in value)
-    if value and rows and len({len(row) for row in value}) == 1:
+    if is_table(value):
         return "grid"
     return f"tuple of {len(value)}" + (f" ({kind_of(value[0])}, ...)" if value else "")
 
@@ -248,7 +280,7 @@ class Reference:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def judge(self, work: Sequence[tuple[Names, PythonGrid]], orders: int = ORDERS) -> list[Verdict]:
+    def judge(self, work: Sequence[tuple[Names, PythonGrid]]) -> list[Verdict]:
         """The verdicts on programs and inputs, in order; one that a worker dies of is a failure."""
         verdicts: list[Verdict | None] = [None] * len(work)
         todo = deque(range(len(work)))
@@ -257,7 +289,7 @@ class Reference:
             for _, connection in self._workers:
                 if connection not in busy and todo:
                     number = todo.popleft()
-                    connection.send((*work[number], orders))
+                    connection.send(work[number])
                     busy[connection] = (number, time.monotonic() + PATIENCE)
             for connection in wait(list(busy), 1.0):
                 number, _ = busy.pop(connection)
@@ -305,11 +337,11 @@ def _work(connection: Connection, checkout: str, seconds: float) -> None:
     names = {**vars(constants), **vars(dsl)}
     while True:
         try:
-            program, grid, orders = connection.recv()
+            program, grid = connection.recv()
         except (EOFError, OSError):
             return
         try:
-            verdict = judge(dsl, names, program, grid, orders, seconds)
+            verdict = judge(dsl, names, program, grid, seconds)
         except OutOfTime:  # it rang while the alarm was being put off
             verdict = Verdict(Kind.TIMEOUT)
         connection.send(verdict)
