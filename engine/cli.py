@@ -117,7 +117,18 @@ def _parser() -> argparse.ArgumentParser:
     samples.add_argument("--tasks", type=int, default=16, metavar="N", help="prompts (default: 16)")
     samples.add_argument("--n", type=int, default=24, metavar="N", help="samples a prompt (default: 24)")
     samples.add_argument("--repeats", type=int, default=3, metavar="N", help="medians of N (default: 3)")
-    for parser_ in (interpreter, samples):
+    differential = bench.add_parser("differential", help="beside arc-dsl's own functions, on mutants of real programs")
+    differential.add_argument("--arc-dsl", type=Path, metavar="CHECKOUT", required=True, help="a checkout of arc-dsl")
+    differential.add_argument("--programs", type=Path, metavar="FILE", required=True, help="JSONL: `task`, `program`")
+    differential.add_argument("--mutants", type=int, default=5000, metavar="N", help="default: 5000")
+    differential.add_argument("--seed", type=int, default=0, metavar="S", help="of the mutants (default: 0)")
+    differential.add_argument("--out", type=Path, metavar="FILE.jsonl", help="where differences are written")
+    differential.add_argument("--processes", type=int, default=1, metavar="N", help="of the reference (default: 1)")
+    fuzz = bench.add_parser("fuzz", help="wild programs: how runs end, the slowest, and no bug (see CODEIT_CHECKED)")
+    fuzz.add_argument("--programs", type=int, default=100_000, metavar="N", help="default: 100,000")
+    fuzz.add_argument("--seed", type=int, default=0, metavar="S", help="of the programs (default: 0)")
+    fuzz.add_argument("--solvers", type=Path, metavar="FILE", help="JSONL to make mutants of (default: the seeds)")
+    for parser_ in (interpreter, samples, differential, fuzz):
         parser_.set_defaults(run=_bench)
     return parser
 
@@ -201,8 +212,12 @@ def _bench(options: argparse.Namespace, _overrides: list[str]) -> int:
     launch.set_threads(None)
     compile_interpreter()
     settings = {name: value for name, value in vars(options).items() if name not in ("verb", "bench", "run")}
-    for name in ("repeats", "tasks", "n"):
+    for name in ("repeats", "tasks", "n", "mutants", "processes"):
         _positive(settings.get(name), f"--{name}")
+    if options.bench == "fuzz":
+        _positive(options.programs, "--programs")
+    if settings.get("seed", 0) < 0:
+        raise UsageError(f"--seed must be at least 0, not {options.seed}")
     from trainer.shapes import POLICIES
 
     if settings.get("policy") not in (None, *POLICIES):

@@ -20,6 +20,7 @@ from interpreter.values import (
     NONE,
     NOTHING,
     OUT_OF_MEMORY,
+    OUT_OF_RANGE,
     PAIR,
     RIGHT_COLUMN,
     SCAN_SHIFT,
@@ -29,6 +30,8 @@ from interpreter.values import (
     TOP_ROW,
     TUPLE,
     TYPE_MISMATCH,
+    as_integer,
+    as_pair,
     burn,
     cell_of,
     color_of,
@@ -37,9 +40,9 @@ from interpreter.values import (
     handle,
     int_of,
     integer,
+    is_cell,
     is_integer,
     is_pair,
-    location,
     location_of,
     offset,
     pair_of,
@@ -246,6 +249,32 @@ def as_grid(A, x):
 
 
 @inline
+def as_rectangle(A, x):
+    """Like `as_solid_grid`, of rows cut to the length of the first; fails where one is shorter."""
+    return offset(x) if tag(x) == GRID else cut_rows(A, x)
+
+
+@outlined
+def cut_rows(A, x):
+    """The block of a grid made of rows of integers, cut to the length of the first; fails on anything else."""
+    rows = offset(x) if tag(x) == TUPLE else EMPTY
+    if A[rows] == 0:
+        fail(A, EMPTY_CONTAINER if tag(x) == TUPLE else TYPE_MISMATCH)
+        return EMPTY
+    width = length(A, A[rows + 1])
+    grid = new_grid(A, A[rows], width)
+    for i in range(A[grid]):
+        row = items(A, A[rows + 1 + i])
+        if A[row] < width:
+            fail(A, OUT_OF_RANGE)
+        for j in range(min(width, A[row])):
+            put(A, grid, i * width + j, as_integer(A, A[row + 1 + j]))
+        if A[ERROR] != 0:
+            return EMPTY
+    return grid
+
+
+@inline
 def as_solid_grid(A, x):
     """Like `as_grid`; fails also on the empty tuple, which has no first row to tell its width."""
     grid = as_grid(A, x)
@@ -379,13 +408,43 @@ def column_shift(A, x, block):
     return 8 if tag(A[block + 1]) == CELL else 0 if tag(A[block + 1]) == PAIR else -1
 
 
+@inline
+def location(A, x):
+    """The PAIR of a patch's item, which is a CELL, a PAIR or a tuple of anything and a PAIR; fails if it is none."""
+    if is_cell(x):
+        return location_of(x)
+    return x if is_pair(x) else inner_location(A, x)
+
+
+@outlined
+def inner_location(A, x):
+    """The PAIR in a tuple of anything and a PAIR; fails (and returns (0, 0)) on anything else."""
+    if tag(x) == TUPLE and A[offset(x)] == 2:
+        return as_pair(A, A[offset(x) + 2])
+    if tag(x) == GRID and A[offset(x)] == 2 and A[offset(x) + 1] == 2:
+        return row_value(A, offset(x), 1)
+    return as_pair(A, x)
+
+
+@inline
+def patch_items(A, x):
+    """The `items` of a patch; fails where the first is a location and the last is none, or the reverse.
+
+    In a set, where locations come first, that finds every mixture of locations and cells.
+    """
+    block = items(A, x)
+    if A[block] > 0 and is_pair(A[block + 1]) != is_pair(A[block + A[block]]):
+        fail(A, TYPE_MISMATCH)
+    return block
+
+
 @outlined
 def bounds(A, x):
     """Write the bounding box of a patch into TOP_ROW, LEFT_COLUMN, BOTTOM_ROW, RIGHT_COLUMN.
 
     Returns 1, or 0 where the patch is empty (the box is then 0, 0, 0, 0); fails on what is no patch.
     """
-    block = items(A, x)
+    block = patch_items(A, x)
     n = A[block]
     burn(A, n)
     top = left = COORDINATE_BIAS

@@ -6,6 +6,7 @@ import sys
 from collections import defaultdict
 
 from interpreter import layout
+from interpreter.differences import DIFFERENCES
 from interpreter.machine import DEFAULT_FUEL, DEFAULT_WORDS
 from interpreter.outcome import Outcome
 from interpreter.primitives import CONSTANTS, PRIMITIVES, constant_type
@@ -48,10 +49,24 @@ same program on the same input ends in the same way on any machine.
 """
 
 
+_DIFFERENCES = """## Differences from arc-dsl
+
+Where arc-dsl gives a grid whatever the order of its sets, so do the primitives here, and where it fails, they fail,
+ill-typed arguments included: a row stands for the pair of its first two cells, a grid for a patch of its rows, a
+container of containers for a grid. `codeit bench differential` counts how often that holds. The rules of what differs:
+"""
+
+
 def document() -> str:
     """The whole page as Markdown."""
-    parts = [_INTRODUCTION, _outcomes(), _constants(), _primitives()]
+    parts = [_INTRODUCTION, _differences(), _outcomes(), _constants(), _primitives()]
     return "\n".join(parts)
+
+
+def _differences() -> str:
+    rows = [f"| {d.name} | {d.primitives} | {d.condition} | {d.theirs} | {d.ours} |" for d in DIFFERENCES]
+    head = "| rule | primitives | condition | arc-dsl | here |\n| --- | --- | --- | --- | --- |\n"
+    return f"{_DIFFERENCES}\n{head}" + "\n".join(rows) + "\n"
 
 
 def _outcomes() -> str:

@@ -12,8 +12,9 @@ from functools import cache
 import numpy as np
 
 from interpreter.primitives import CONSTANTS, PRIMITIVES, constant_type
-from interpreter.program import Line, Program, is_variable, variable_index
-from interpreter.types import Any, Function, Grid, Type, may_be
+from interpreter.program import Line, Program, is_variable
+from interpreter.type_check import name_type
+from interpreter.types import Any, Function, Type, may_be
 
 
 def mutants(program: Program, generator: np.random.Generator, limit: int, attempts: int) -> Iterator[Program]:
@@ -55,18 +56,6 @@ def mutate(program: Program, generator: np.random.Generator) -> Program:
     else:
         changed = Line(line.function, (*line.arguments[:place], new, *line.arguments[place + 1 :]))
     return Program((*program.lines[:number], changed, *program.lines[number + 1 :])).pruned()
-
-
-def name_type(program: Program, name: str) -> Type:
-    """The declared type of a name in a program; Any for what a called variable returns."""
-    if name == "I":
-        return Grid
-    if name in CONSTANTS:
-        return constant_type(name)
-    if name in PRIMITIVES:
-        return Function
-    function = program.lines[variable_index(name)].function
-    return PRIMITIVES[function].returns if function in PRIMITIVES else Any
 
 
 def _functions(program: Program, line: Line) -> list[str]:

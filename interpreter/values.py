@@ -225,9 +225,3 @@ def as_pair(A, x):
         return x
     fail(A, TYPE_MISMATCH)
     return handle(PAIR, (COORDINATE_BIAS << 20) | COORDINATE_BIAS)
-
-
-@inline
-def location(A, x):
-    """The PAIR of a patch's item, which is a CELL or a PAIR; fails (and returns (0, 0)) if not."""
-    return location_of(x) if is_cell(x) else as_pair(A, x)

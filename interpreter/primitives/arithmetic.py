@@ -16,6 +16,7 @@ from interpreter.values import (
     as_integer,
     boolean,
     burn,
+    cell_of,
     column_of,
     fail,
     int_of,
@@ -127,6 +128,8 @@ def tuple_of(A, a, b):
     """The tuple of two values."""
     if is_integer(a) and is_integer(b):
         return pair_of(A, int_of(a), int_of(b))
+    if is_integer(a) and is_pair(b):
+        return cell_of(A, int_of(a), row_of(b), column_of(b))
     block = new_items(A, 2)
     push(A, block, a)
     push(A, block, b)

@@ -249,7 +249,7 @@ def papply(A, function: Function, a: Tuple, b: Tuple) -> Tuple:
 
 
 @prim
-def mpapply(A, function: Function, a: Tuple, b: Tuple) -> Tuple:
+def mpapply(A, function: Function, a: Tuple, b: Tuple) -> Container:
     """`function` of the items of `a` and `b` in the same place, merged."""
     return flatten(A, handle(TUPLE, EMPTY), each_pair(A, function, a, b))
 

@@ -7,19 +7,23 @@ from interpreter.blocks import (
     allocate,
     area,
     as_grid,
+    as_rectangle,
     as_solid_grid,
     bounds,
     get,
     get_at,
     in_grid,
     items,
+    location,
     new_items,
+    patch_items,
     push,
     truth,
 )
 from interpreter.native import inline, outlined, specialized
 from interpreter.ordering import finish_set, ordered_set
 from interpreter.primitives.colors import mostcolor
+from interpreter.primitives.loose import all_entries, entries_by_color, places
 from interpreter.primitives.shapes import tall, wide
 from interpreter.table import prim
 from interpreter.types import Boolean, Grid, Indices, Integer, Object, Objects, Patch
@@ -46,9 +50,11 @@ from interpreter.values import (
     handle,
     int_of,
     is_cell,
+    is_grid,
     is_integer,
-    location,
+    is_pair,
     location_of,
+    offset,
     pair_of,
     row_of,
 )
@@ -97,7 +103,9 @@ def asindices(A, grid: Grid) -> Indices:
 @prim
 def ofcolor(A, grid: Grid, color: Integer) -> Indices:
     """The locations of the cells of `grid` that have `color`."""
-    block = as_grid(A, grid)
+    if not is_grid(grid):
+        return places(A, grid, color)
+    block = offset(grid)
     height, width = A[block], A[block + 1]
     sought = color_sought(color)
     burn(A, height * width)
@@ -140,15 +148,17 @@ def cells_within(A, grid, top, bottom, left, right):
 @prim
 def asobject(A, grid: Grid) -> Object:
     """All cells of `grid` as one object."""
-    block = as_grid(A, grid)
+    if not is_grid(grid):
+        return all_entries(A, grid)
+    block = offset(grid)
     return cells_within(A, block, 0, A[block], 0, A[block + 1])
 
 
 @prim
 def toobject(A, patch: Patch, grid: Grid) -> Object:
     """The cells of `grid` at the locations of `patch` that lie in it."""
-    block = as_solid_grid(A, grid)
-    cells = items(A, patch)
+    block = as_rectangle(A, grid)
+    cells = patch_items(A, patch)
     found = new_items(A, A[cells])
     for k in range(A[cells]):
         at = location(A, A[cells + 1 + k])
@@ -268,7 +278,7 @@ def objects(A, grid: Grid, univalued: Boolean, diagonal: Boolean, without_backgr
 
     `without_background` leaves the cells of the most common colour out.
     """
-    block = as_solid_grid(A, grid)
+    block = as_rectangle(A, grid)
     background = int_of(mostcolor(A, grid)) if truth(A, without_background) else NO_COLOR
     cells = area(A, block)
     runs = allocate(A, (RUN + 2) * (cells + 1))
@@ -337,13 +347,16 @@ def cells_by_color(A, grid, background):
 @prim
 def partition(A, grid: Grid) -> Objects:
     """One object for each colour of `grid`."""
-    return cells_by_color(A, as_grid(A, grid), NO_COLOR)
+    return cells_by_color(A, offset(grid), NO_COLOR) if is_grid(grid) else entries_by_color(A, grid, NOTHING)
 
 
 @prim
 def fgpartition(A, grid: Grid) -> Objects:
     """One object for each colour of `grid` but the most common one."""
-    return cells_by_color(A, as_grid(A, grid), int_of(mostcolor(A, grid)))
+    background = mostcolor(A, grid)
+    if not is_grid(grid):
+        return entries_by_color(A, grid, background)
+    return cells_by_color(A, offset(grid), int_of(background))
 
 
 # ------------------------------------------------------------------------ occurrences and frontiers
@@ -354,8 +367,9 @@ def occurs(A, grid, cells, down, across):
     """Whether all `cells`, shifted, are cells of the grid block; charges a step for each one looked at."""
     for k in range(A[cells]):
         cell = A[cells + 1 + k]
-        if not is_cell(cell):
-            fail(A, TYPE_MISMATCH)
+        if not is_cell(cell):  # a location, or a location with what no grid holds
+            if is_pair(cell):
+                fail(A, TYPE_MISMATCH)
             return False
         at = location_of(cell)
         i = row_of(at) + down
@@ -369,7 +383,7 @@ def occurs(A, grid, cells, down, across):
 @prim
 def occurrences(A, grid: Grid, obj: Object) -> Indices:
     """The locations of the upper left corners of copies of `obj` in `grid`."""
-    block = as_solid_grid(A, grid)
+    block = as_rectangle(A, grid)
     rows = A[block] - tall(A, obj) + 1
     columns = A[block + 1] - wide(A, obj) + 1
     cells = items(A, obj)

@@ -3,26 +3,29 @@
 from interpreter.blocks import (
     area,
     as_grid,
-    as_solid_grid,
+    as_rectangle,
     copy_grid,
     finish_grid,
     get,
     get_at,
     in_grid,
-    items,
+    location,
     new_grid,
     new_items,
+    patch_items,
     push,
     put,
 )
 from interpreter.native import inline, outlined
 from interpreter.primitives.colors import mostcolor
+from interpreter.primitives.containers import repeat
+from interpreter.primitives.loose import agreed, brushed, replaced
 from interpreter.primitives.objects import (
     color_sought,
     column_is_uniform,
     row_is_uniform,
 )
-from interpreter.primitives.patches import shift
+from interpreter.primitives.patches import ANYWHERE, OWN, as_leading_pair, shift
 from interpreter.table import prim
 from interpreter.types import Grid, Integer, Object, Pair, Patch
 from interpreter.values import (
@@ -35,14 +38,15 @@ from interpreter.values import (
     color_of,
     column_of,
     fail,
+    int_of,
     integer,
     is_cell,
-    location,
+    is_grid,
+    is_integer,
+    offset,
     row_of,
+    small,
 )
-
-OWN = 0  # instead of a colour: each cell's own
-ANYWHERE = 0  # instead of a colour: on any
 
 
 @outlined
@@ -51,7 +55,7 @@ def brush(A, grid, patch, color, under):
 
     `color` and `under` are INTEGER handles, or OWN and ANYWHERE. A cell outside the grid is left out.
     """
-    cells = items(A, patch)
+    cells = patch_items(A, patch)
     n = A[cells]
     height, width = A[grid], A[grid + 1]  # words that the compiler would read again after each cell that is put
     burn(A, n)
@@ -71,39 +75,41 @@ def brush(A, grid, patch, color, under):
 
 
 @inline
-def copied(A, x):
-    """A fresh copy of a grid's block."""
-    return copy_grid(A, as_solid_grid(A, x))
+def painted(A, grid, patch, color, under):
+    """A copy of `grid` under the `brush`."""
+    if is_grid(grid) and (color == OWN or is_integer(color)):
+        return brush(A, copy_grid(A, offset(grid)), patch, color, under)
+    return brushed(A, grid, patch, color, under)
 
 
 @prim
 def fill(A, grid: Grid, color: Integer, patch: Patch) -> Grid:
     """`grid` with `color` at the locations of `patch`."""
-    return brush(A, copied(A, grid), patch, color, ANYWHERE)
+    return painted(A, grid, patch, color, ANYWHERE)
 
 
 @prim
 def paint(A, grid: Grid, obj: Object) -> Grid:
     """`grid` with the cells of `obj`."""
-    return brush(A, copied(A, grid), obj, OWN, ANYWHERE)
+    return painted(A, grid, obj, OWN, ANYWHERE)
 
 
 @prim
 def underfill(A, grid: Grid, color: Integer, patch: Patch) -> Grid:
     """`grid` with `color` at those locations of `patch` that have the most common colour."""
-    return brush(A, copied(A, grid), patch, color, mostcolor(A, grid))
+    return painted(A, grid, patch, color, mostcolor(A, grid))
 
 
 @prim
 def underpaint(A, grid: Grid, obj: Object) -> Grid:
     """`grid` with those cells of `obj` that fall on the most common colour."""
-    return brush(A, copied(A, grid), obj, OWN, mostcolor(A, grid))
+    return painted(A, grid, obj, OWN, mostcolor(A, grid))
 
 
 @prim
 def cover(A, grid: Grid, patch: Patch) -> Grid:
     """`grid` with the most common colour at the locations of `patch`."""
-    return brush(A, copied(A, grid), patch, mostcolor(A, grid), ANYWHERE)
+    return painted(A, grid, patch, mostcolor(A, grid), ANYWHERE)
 
 
 @prim
@@ -116,7 +122,9 @@ def move(A, grid: Grid, obj: Object, direction: Pair) -> Grid:
 @prim
 def replace(A, grid: Grid, old: Integer, new: Integer) -> Grid:
     """`grid` with colour `old` turned into `new`."""
-    block = copy_grid(A, as_grid(A, grid))
+    if not is_grid(grid) or not is_integer(new):
+        return replaced(A, grid, old, new)
+    block = copy_grid(A, offset(grid))
     sought = color_sought(old)
     for k in range(area(A, block)):
         if get(A, block, k) == sought:
@@ -142,8 +150,10 @@ def switch(A, grid: Grid, a: Integer, b: Integer) -> Grid:
 @prim
 def cellwise(A, a: Grid, b: Grid, fallback: Integer) -> Grid:
     """The cells on which `a` and `b` agree, and `fallback` elsewhere; `b` must be as large as `a`."""
-    block = copied(A, a)
-    other = as_grid(A, b)
+    if not (is_grid(a) and is_grid(b) and is_integer(fallback)):
+        return agreed(A, a, b, fallback)
+    block = copy_grid(A, offset(a))
+    other = offset(b)
     if A[other] < A[block] or A[other + 1] < A[block + 1]:
         return fail(A, OUT_OF_RANGE)
     for i in range(A[block]):
@@ -156,18 +166,19 @@ def cellwise(A, a: Grid, b: Grid, fallback: Integer) -> Grid:
 @prim
 def canvas(A, color: Integer, dimensions: Pair) -> Grid:
     """A grid of one colour."""
-    size = as_pair(A, dimensions)
+    size = as_leading_pair(A, dimensions)
+    if not is_integer(color):
+        return repeat(A, repeat(A, color, small(column_of(size))), small(row_of(size)))
     block = new_grid(A, row_of(size), column_of(size))
-    value = as_integer(A, color)
     for k in range(area(A, block)):
-        put(A, block, k, value)
+        put(A, block, k, int_of(color))
     return finish_grid(A, block)
 
 
 @prim
 def index(A, grid: Grid, place: Pair) -> Integer:
     """The colour at `place`; None outside the grid."""
-    block = as_solid_grid(A, grid)
+    block = as_rectangle(A, grid)
     at = as_pair(A, place)
     if not in_grid(A, block, row_of(at), column_of(at)):
         return NOTHING

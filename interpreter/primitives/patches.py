@@ -3,9 +3,11 @@
 A patch's locations may lie anywhere, outside of every grid too. Patches made here are in canonical order.
 """
 
-from interpreter.blocks import bounds, capacity, column_shift, items, length, new_items, push
+from interpreter.blocks import bounds, capacity, column_shift, items, length, location, new_items, patch_items, push
 from interpreter.native import inline, outlined
 from interpreter.ordering import finish_set, ordered_set
+from interpreter.primitives.arithmetic import tuple_of
+from interpreter.primitives.slices import sequence
 from interpreter.table import prim
 from interpreter.types import Indices, Integer, Object, Pair, Patch
 from interpreter.values import (
@@ -32,18 +34,23 @@ from interpreter.values import (
     coordinates_fit,
     fail,
     failed,
+    int_of,
     is_cell,
+    is_integer,
     is_pair,
     is_set,
-    location,
     offset,
     pair_of,
     row_of,
+    small,
     tag,
 )
 
 # How `affine` turns a location before it moves it; they add up. Swapping comes first.
 KEEP, NEGATE_ROW, NEGATE_COLUMN, SWAP = 0, 1, 2, 4
+
+OWN = 0  # instead of a colour to paint with: each cell's own
+ANYWHERE = 0  # instead of a colour to paint on: any
 
 STRAIGHT, DIAGONAL = 1, 2  # neighbours by squared distance; they add up
 
@@ -57,15 +64,24 @@ FRONTIER = 30  # how long a frontier is, which always starts at 0
 # ------------------------------------------------------------------------------------ moving patches
 
 
+@outlined
+def part_of(A, x, k):
+    """Item `k` of a tuple; fails where there is none."""
+    block = sequence(A, x)
+    return A[block + 1 + k] if k < A[block] else fail(A, TYPE_MISMATCH)
+
+
 @inline
 def moved(A, x, turn, di, dj):
-    """A cell or pair at (i, j) turned and moved to (di + i, dj + j)."""
+    """An item of a patch at (i, j) turned and moved to (di + i, dj + j)."""
     at = location(A, x)
     i = column_of(at) if turn & SWAP else row_of(at)
     j = row_of(at) if turn & SWAP else column_of(at)
     i = di - i if turn & NEGATE_ROW else di + i
     j = dj - j if turn & NEGATE_COLUMN else dj + j
-    return cell_of(A, color_of(x), i, j) if is_cell(x) else pair_of(A, i, j)
+    if is_cell(x):
+        return cell_of(A, color_of(x), i, j)
+    return pair_of(A, i, j) if is_pair(x) else tuple_of(A, part_of(A, x, 0), pair_of(A, i, j))
 
 
 @outlined
@@ -75,7 +91,7 @@ def affine(A, patch, turn, di, dj):
     (i, j) goes to (di + i, dj + j), with SWAP to (di + j, dj + i); NEGATE_ROW makes it di - ...,
     NEGATE_COLUMN dj - .... Mirroring the columns of a box is `affine(A, patch, NEGATE_COLUMN, 0, left + right)`.
     """
-    block = items(A, patch)
+    block = patch_items(A, patch)
     n = A[block]
     result = new_items(A, n)
     shift = column_shift(A, patch, block)
@@ -134,7 +150,7 @@ def locations(A, patch):
         return patch
     result = new_items(A, A[block])
     for k in range(1, A[block] + 1):
-        if not is_cell(A[block + k]):
+        if is_pair(A[block + k]):
             return fail(A, TYPE_MISMATCH)
         push(A, result, location(A, A[block + k]))
     return finish_set(A, result)
@@ -146,24 +162,50 @@ def toindices(A, patch: Patch) -> Indices:
     return locations(A, patch)
 
 
+@outlined
+def colored(A, value, patch):
+    """The set of (`value`, item) for each item of a set of locations, where `value` may be anything."""
+    block = items(A, patch)
+    found = new_items(A, A[block])
+    for k in range(1, A[block] + 1):
+        push(A, found, tuple_of(A, value, A[block + k]))
+    return finish_set(A, found)
+
+
 @prim
 def recolor(A, value: Integer, patch: Patch) -> Object:
     """The locations of `patch` as cells of colour `value`."""
+    if not is_integer(value):
+        return colored(A, value, locations(A, patch))
     block = items(A, locations(A, patch))
     result = new_items(A, A[block])
     for k in range(1, A[block] + 1):
         at = as_pair(A, A[block + k])
-        push(A, result, cell_of(A, as_integer(A, value), row_of(at), column_of(at)))
+        push(A, result, cell_of(A, int_of(value), row_of(at), column_of(at)))
     return finish_set(A, result)
 
 
 # --------------------------------------------------------------------------------------- neighbours
 
 
+@inline
+def as_leading_pair(A, x):
+    """`x` if it is a PAIR, else the first two items of a longer tuple of integers; fails on anything else."""
+    return x if is_pair(x) else leading_pair(A, x)
+
+
+@outlined
+def leading_pair(A, x):
+    """The PAIR of the first two items of a tuple; fails (and returns (0, 0)) on anything else."""
+    if tag(x) != TUPLE or A[offset(x)] < 2:
+        return as_pair(A, x)
+    return as_pair(A, pair_of(A, as_integer(A, A[offset(x) + 1]), as_integer(A, A[offset(x) + 2])))
+
+
 @outlined
 def around(A, center, kinds):
     """The locations next to a pair, of the given kinds."""
-    at = as_pair(A, center)
+    at = as_leading_pair(A, center)
     result = new_items(A, 8)
     for di in range(-1, 2):
         for dj in range(-1, 2):
@@ -223,21 +265,34 @@ def connect(A, start: Pair, end: Pair) -> Indices:
 def shoot(A, start: Pair, direction: Pair) -> Indices:
     """The line from `start` that goes 42 times `direction` far."""
     a = as_pair(A, start)
-    d = as_pair(A, direction)
+    d = as_leading_pair(A, direction)
     return line(A, a, as_pair(A, pair_of(A, row_of(a) + REACH * row_of(d), column_of(a) + REACH * column_of(d))))
+
+
+@outlined
+def frontier(A, part, down):
+    """The set of (k, `part`) (`down`) or (`part`, k) for k from 0 to 29, where `part` may be anything."""
+    result = new_items(A, FRONTIER)
+    for k in range(FRONTIER):
+        push(A, result, tuple_of(A, small(k), part) if down else tuple_of(A, part, small(k)))
+    return finish_set(A, result)
 
 
 @prim
 def vfrontier(A, location: Pair) -> Indices:
     """Rows 0 to 29 of the column of `location`."""
-    j = column_of(as_pair(A, location))
+    if not is_pair(location):
+        return frontier(A, part_of(A, location, 1), True)
+    j = column_of(location)
     return line(A, pair_of(A, 0, j), pair_of(A, FRONTIER - 1, j))
 
 
 @prim
 def hfrontier(A, location: Pair) -> Indices:
     """Columns 0 to 29 of the row of `location`."""
-    i = row_of(as_pair(A, location))
+    if not is_pair(location):
+        return frontier(A, part_of(A, location, 0), False)
+    i = row_of(location)
     return line(A, pair_of(A, i, 0), pair_of(A, i, FRONTIER - 1))
 
 

@@ -1,6 +1,6 @@
 """What a piece (a grid or a patch) measures, and how patches lie to each other."""
 
-from interpreter.blocks import bounds, items, length, new_items, push
+from interpreter.blocks import bounds, finish_tuple, get_at, items, length, location, new_items, patch_items, push
 from interpreter.native import inline, outlined
 from interpreter.ordering import finish_set
 from interpreter.primitives.patches import EMPTY_TUPLE, REACH, locations, normalize
@@ -25,8 +25,6 @@ from interpreter.values import (
     integer,
     is_cell,
     is_set,
-    location,
-    location_of,
     offset,
     pair_of,
     row_of,
@@ -130,6 +128,24 @@ def corner(A, patch, row_side, column_side):
     return pair_of(A, A[row_side], A[column_side]) if bounds(A, patch) else EMPTY_TUPLE
 
 
+@inline
+def is_wide_grid(A, x):
+    """Whether `x` is a grid of three or more columns, which arc-dsl takes for a patch of rows instead of pairs."""
+    return tag(x) == GRID and A[offset(x) + 1] > 2
+
+
+@outlined
+def column_extremes(A, grid, sign):
+    """The tuple of the largest (1) or smallest (-1) colour of each column of a grid block."""
+    result = new_items(A, A[grid + 1])
+    for j in range(A[grid + 1]):
+        best = get_at(A, grid, 0, j)
+        for i in range(1, A[grid]):
+            best = max(best * sign, get_at(A, grid, i, j) * sign) * sign
+        push(A, result, integer(A, best))
+    return finish_tuple(A, result)
+
+
 @prim
 def uppermost(A, patch: Patch) -> Integer:
     """The first row of `patch`."""
@@ -157,6 +173,8 @@ def rightmost(A, patch: Patch) -> Integer:
 @prim
 def ulcorner(A, patch: Patch) -> Pair:
     """The upper left corner of the bounding box."""
+    if is_wide_grid(A, patch):
+        return column_extremes(A, offset(patch), -1)
     return corner(A, patch, TOP_ROW, LEFT_COLUMN)
 
 
@@ -175,6 +193,8 @@ def llcorner(A, patch: Patch) -> Pair:
 @prim
 def lrcorner(A, patch: Patch) -> Pair:
     """The lower right corner of the bounding box."""
+    if is_wide_grid(A, patch):
+        return column_extremes(A, offset(patch), 1)
     return corner(A, patch, BOTTOM_ROW, RIGHT_COLUMN)
 
 
@@ -209,7 +229,7 @@ def centerofmass(A, patch: Patch) -> Pair:
 @outlined
 def coordinates(A, patch, columns):
     """The block of the set of rows of a patch, or of its columns."""
-    block = items(A, patch)
+    block = patch_items(A, patch)
     result = new_items(A, A[block])
     for k in range(1, A[block] + 1):
         at = location(A, A[block + k])
@@ -245,12 +265,6 @@ def vmatching(A, a: Patch, b: Patch) -> Boolean:
     return boolean(matching(A, a, b, True))
 
 
-@inline
-def place(x):
-    """The PAIR of what `bounds` has found to be a patch's item."""
-    return location_of(x) if is_cell(x) else x
-
-
 @outlined
 def distance(A, a, b, direction):
     """The smallest Manhattan distance between patch `a` moved by a pair and patch `b`, as a number.
@@ -266,13 +280,13 @@ def distance(A, a, b, direction):
     theirs = items(A, b)
     nearest = FAR
     for p in range(1, A[ours] + 1):
-        i = row_of(place(A[ours + p])) + row_of(direction)
-        j = column_of(place(A[ours + p])) + column_of(direction)
+        i = row_of(location(A, A[ours + p])) + row_of(direction)
+        j = column_of(location(A, A[ours + p])) + column_of(direction)
         if max(top - i, i - bottom, 0) + max(left - j, j - right, 0) < nearest:
             if not burn(A, A[theirs]):
                 return 0
             for q in range(1, A[theirs] + 1):
-                at = place(A[theirs + q])
+                at = location(A, A[theirs + q])
                 nearest = min(nearest, abs(row_of(at) - i) + abs(column_of(at) - j))
     return nearest
 

@@ -6,7 +6,6 @@ are turned, concatenated and cut as Python's slices, sums and `zip` do it.
 
 from interpreter.blocks import (
     area,
-    as_grid,
     as_solid_grid,
     bounds,
     finish_grid,
@@ -19,7 +18,8 @@ from interpreter.blocks import (
 )
 from interpreter.native import inline, outlined
 from interpreter.ordering import finish_set
-from interpreter.primitives.patches import EMPTY_TUPLE, NEGATE_COLUMN, NEGATE_ROW, SWAP, affine
+from interpreter.primitives.loose import stretched, thinned
+from interpreter.primitives.patches import EMPTY_TUPLE, NEGATE_COLUMN, NEGATE_ROW, SWAP, affine, as_leading_pair
 from interpreter.primitives.shapes import shape, ulcorner
 from interpreter.primitives.slices import (
     backward,
@@ -42,7 +42,6 @@ from interpreter.values import (
     TYPE_MISMATCH,
     ZERO_DIVISION,
     as_integer,
-    as_pair,
     cell_of,
     color_of,
     column_of,
@@ -187,16 +186,22 @@ def enlarged(A, grid, down, across):
     return finish_grid(A, result)
 
 
+@inline
+def scaled(A, x, down, across):
+    """Each cell of a grid, or entry of a table, `down` times in each column and `across` times in each row."""
+    return enlarged(A, offset(x), down, across) if is_grid(x) else stretched(A, x, down, across)
+
+
 @prim
 def hupscale(A, grid: Grid, factor: Integer) -> Grid:
     """`grid` with each cell `factor` times as wide."""
-    return enlarged(A, as_grid(A, grid), 1, as_integer(A, factor))
+    return scaled(A, grid, 1, as_integer(A, factor))
 
 
 @prim
 def vupscale(A, grid: Grid, factor: Integer) -> Grid:
     """`grid` with each cell `factor` times as high."""
-    return enlarged(A, as_grid(A, grid), as_integer(A, factor), 1)
+    return scaled(A, grid, as_integer(A, factor), 1)
 
 
 @outlined
@@ -230,14 +235,16 @@ def upscale(A, element: Element, factor: Integer) -> Element:
         return element
     if is_set(element):
         return enlarged_object(A, element, as_integer(A, factor))
-    return enlarged(A, as_grid(A, element), as_integer(A, factor), as_integer(A, factor))
+    return scaled(A, element, as_integer(A, factor), as_integer(A, factor))
 
 
 @prim
 def downscale(A, grid: Grid, factor: Integer) -> Grid:
     """Every `factor`th row and column of `grid`, from the first on."""
-    block = as_solid_grid(A, grid)
     step = abs(as_integer(A, factor))
+    if not is_grid(grid):
+        return thinned(A, grid, step)
+    block = offset(grid)
     if step == 0:
         return fail(A, ZERO_DIVISION)
     result = new_grid(A, (A[block] + step - 1) // step, (A[block + 1] + step - 1) // step)
@@ -289,8 +296,8 @@ def hconcat(A, a: Grid, b: Grid) -> Grid:
 @outlined
 def cropped(A, grid, start, size):
     """The slices of rows and columns that the pairs `start` and `size` tell, as Python takes them."""
-    start = as_pair(A, start)
-    size = as_pair(A, size)
+    start = as_leading_pair(A, start)
+    size = as_leading_pair(A, size)
     top = row_of(start)
     left = column_of(start)
     bottom = top + row_of(size)

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from interpreter.grammar import Grammar, Phase
+from bench.wild import walk
+from interpreter.grammar import Grammar
 from interpreter.grids import GridTable
 from interpreter.machine import Code, Machine
 from interpreter.mutation import mutants
 from interpreter.outcome import Outcome
 from interpreter.primitives import PRIMITIVES
 from interpreter.program import Line, Program, parse
-from interpreter.vocabulary import detokenize
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,15 +24,7 @@ def wild_programs(n, seed):
     """Walks through the grammar, without types and with them, and mutants of a real program."""
     generator = np.random.default_rng(seed)
     grammars = [Grammar(40), Grammar(60, typed=True)]
-    programs = []
-    while len(programs) < n:
-        grammar = grammars[len(programs) % 2]
-        state, tokens = grammar.start(), []
-        while state.phase is not Phase.DONE:
-            token = int(generator.choice(np.flatnonzero(grammar.allowed(state))))
-            tokens.append(token)
-            state = grammar.advance(state, token)
-        programs.append(detokenize(tokens))
+    programs = [walk(grammars[k % 2], generator) for k in range(n)]
     real = parse(
         "x1 = objects(I, T, F, T)\nx2 = compose(hmirror, vmirror)\nx3 = mapply(x2, x1)\n"
         "x4 = fork(equality, height, width)\nx5 = sfilter(x1, x4)\nx6 = merge(x5)\n"

@@ -1,0 +1,98 @@
+"""Wild programs for the fuzzers: mutants of real programs, typed and untyped, and walks through the grammar."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.errors import UsageError
+from interpreter import layout
+from interpreter.grammar import Grammar, Phase
+from interpreter.mutation import mutate
+from interpreter.primitives import CONSTANTS, PRIMITIVES
+from interpreter.program import Line, Program, ProgramError, is_variable, parse
+from interpreter.vocabulary import detokenize
+
+CHANGES = (1, 1, 2, 3)  # changes of a mutant, drawn from these
+TRIES = 100  # to find a mutant that differs from its program
+_BY_ARITY = {n: [p.name for p in PRIMITIVES.values() if p.arity == n] for n in range(1, layout.MAX_ARITY + 1)}
+
+
+@dataclass(frozen=True)
+class Real:
+    """A program that solves a task."""
+
+    task: str
+    program: Program
+
+
+def real_programs(file: Path) -> list[Real]:
+    """The programs of a JSONL file of `task` and `program`, but for those that it marks `solves: false`.
+
+    Raises `UsageError`, with the line, for a file that is none.
+    """
+    try:
+        rows = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read programs from {file}: {error}") from None
+    found = []
+    for number, row in enumerate(rows, 1):
+        try:
+            record = json.loads(row)
+            if record.get("solves", True):
+                found.append(Real(record["task"], parse(record["program"]).pruned()))
+        except (json.JSONDecodeError, AttributeError, KeyError, ProgramError) as error:
+            raise UsageError(f'{file}, line {number}: right is {{"task": "...", "program": "..."}}: {error}') from None
+    if not found:
+        raise UsageError(f"{file}: no program")
+    return found
+
+
+def mutant(program: Program, generator: np.random.Generator) -> Program:
+    """`program` with one to three changes: by `mutation` in one half, by `mutate_untyped` in the other."""
+    change = mutate if generator.integers(2) else mutate_untyped
+    for _ in range(TRIES):
+        changed = program
+        for _ in range(CHANGES[generator.integers(len(CHANGES))]):
+            changed = change(changed, generator)
+        if changed != program:
+            return changed
+    raise ValueError(f"no mutant found of {program.text!r}")
+
+
+def mutate_untyped(program: Program, generator: np.random.Generator) -> Program:
+    """`program` with one name replaced by any other, without lines that are no longer needed.
+
+    A function gives way to a primitive of the same arity or to a variable, an argument to a grid or variable, to a
+    constant or to a primitive, each kind as often as the others.
+    """
+    number = int(generator.integers(len(program.lines)))
+    names = list(program.lines[number].names())
+    place = int(generator.integers(len(names)))
+    variables = [f"x{k}" for k in range(1, number + 1)]
+    if place == 0:
+        kinds = [_BY_ARITY[len(names) - 1], variables] if is_variable(names[0]) else [_BY_ARITY[len(names) - 1]]
+    else:
+        kinds = [["I", *variables], list(CONSTANTS), list(PRIMITIVES)]
+    kinds = [kind for kind in kinds if kind]
+    names[place] = _pick(_pick(kinds, generator), generator)
+    changed = Line(names[0], tuple(names[1:]))
+    return Program((*program.lines[:number], changed, *program.lines[number + 1 :])).pruned()
+
+
+def walk(grammar: Grammar, generator: np.random.Generator) -> Program:
+    """A random program: a walk through the grammar, every token as likely as the others that may stand there."""
+    state, tokens = grammar.start(), []
+    while state.phase is not Phase.DONE:
+        token = int(_pick(np.flatnonzero(grammar.allowed(state)), generator))
+        tokens.append(token)
+        state = grammar.advance(state, token)
+    return detokenize(tokens)
+
+
+def _pick(choices: Sequence, generator: np.random.Generator) -> object:
+    return choices[int(generator.integers(len(choices)))]
