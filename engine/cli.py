@@ -96,6 +96,18 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument("--fuel", type=int, metavar="N", help="work a run may do (default: 4,000,000)")
     execute.set_defaults(run=_execute)
 
+    profile = verbs.add_parser(
+        "profile", help="where the interpreter's time, fuel and memory go",
+        description='Profile the programs of a JSONL file, lines {"program": "...", "inputs": [grid, ...]} or {"task": '
+        '"...", "program": "..."}: tables here, profile.json and flame graphs (profile.svg) in a folder.',
+    )  # fmt: skip
+    profile.add_argument("file", type=Path, metavar="FILE.jsonl")
+    profile.add_argument("--out", type=Path, metavar="DIR", help="default: <FILE>-profile")
+    profile.add_argument("--repeats", type=int, default=20, metavar="N", help="runs of each program (default: 20)")
+    profile.add_argument("--top", type=int, default=15, metavar="N", help="rows of the tables (default: 15)")
+    profile.add_argument("--fuel", type=int, metavar="N", help="work a run may do (default: 4,000,000)")
+    profile.set_defaults(run=_profile)
+
     replay = verbs.add_parser("replay", help="look into a replay store").add_subparsers(
         dest="action", metavar="ACTION", required=True
     )
@@ -175,8 +187,7 @@ def _execute(options: argparse.Namespace, _overrides: list[str]) -> int:
         raise UsageError(f"{options.out} exists already: choose another --out")
     if options.out is not None and not options.out.parent.is_dir():
         raise UsageError(f"{options.out.parent}: no such folder")
-    if (_positive(options.fuel, "--fuel") or 1) > MAX_FUEL:
-        raise UsageError(f"--fuel must be at most {MAX_FUEL:,}, not {options.fuel:,}")
+    _check_fuel(options.fuel)
     from engine.execute_file import execute_lines
     from engine.progress import compile_interpreter
     from interpreter.machine import DEFAULT_FUEL, Machine
@@ -192,6 +203,33 @@ def _execute(options: argparse.Namespace, _overrides: list[str]) -> int:
             with unfinished.open("w", encoding="utf-8") as out:
                 out.writelines(results)
             unfinished.replace(options.out)
+    return 0
+
+
+def _profile(options: argparse.Namespace, _overrides: list[str]) -> int:
+    if not options.file.is_file():
+        raise UsageError(f"{options.file}: no such file")
+    out = options.out or Path(f"{options.file.stem}-profile")
+    if (out / "profile.json").exists():
+        raise UsageError(f"{out} holds a profile already: choose another --out")
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is no folder: choose another --out")
+    _check_fuel(options.fuel)
+    for name in ("repeats", "top"):
+        _positive(getattr(options, name), f"--{name}")
+    from engine import profile_file
+    from engine.progress import compile_interpreter, console
+    from interpreter.machine import DEFAULT_FUEL
+    from interpreter.profile import ProfiledMachine
+
+    compile_interpreter()
+    result, tree = profile_file.profile(options.file, ProfiledMachine(options.fuel or DEFAULT_FUEL), options.repeats)
+    profile_file.write(result, tree, out)
+    for table in profile_file.tables(result, options.top):
+        console.print(table)
+    for error in result["errors"]:
+        console.print(f"left out: {error}", markup=False)
+    console.print(f"written: {out / 'profile.json'} and {out / 'profile.svg'}", markup=False)
     return 0
 
 
@@ -235,6 +273,11 @@ def _print_options() -> int:
         default = f"default {field.default}" if field.default not in (None, []) else ""
         sys.stdout.write(f"--{name} {kind}  {default}\n    {field.description or ''}\n")
     return 0
+
+
+def _check_fuel(fuel: int | None) -> None:
+    if (_positive(fuel, "--fuel") or 1) > MAX_FUEL:
+        raise UsageError(f"--fuel must be at most {MAX_FUEL:,}, not {fuel:,}")
 
 
 def _positive(value: int | None, name: str) -> int | None:

@@ -27,10 +27,10 @@ def execute_lines(lines: Iterable[bytes], machine: Machine) -> Iterator[dict[str
     """The results of the lines of a file, in order, one for each line that is not blank."""
     rows = (line for line in lines if line.strip())
     while block := list(islice(rows, BLOCK)):
-        yield from _execute_block([_read(line) for line in block], machine)
+        yield from _execute_block([read_line(line) for line in block], machine)
 
 
-def _read(line: bytes) -> tuple[Program, list[Grid]] | str:
+def read_line(line: bytes) -> tuple[Program, list[Grid]] | str:
     """A line's program and inputs, or what is wrong with it."""
     try:
         record = json.loads(line.decode())

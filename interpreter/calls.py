@@ -124,15 +124,15 @@ def call_closure(A, block, n, a, b, c):
 
 
 @specialized
-def call_value(A, f, n, a, b, c, d):
-    """Call any function value with `n` arguments; NOTHING after a failure."""
+def call_value(call, A, f, n, a, b, c, d):
+    """Call any function value with `n` arguments, primitives by way of `call`; NOTHING after a failure."""
     if not burn(A, CALL_COST):
         return NOTHING
     if A[DEPTH] >= MAX_DEPTH:
         return fail(A, TOO_DEEP)
     A[DEPTH] += 1
     if tag(f) == PRIMITIVE:
-        result = call_primitive(A, offset(f), n, a, b, c, d)
+        result = call(A, offset(f), n, a, b, c, d)
     elif tag(f) == CLOSURE:
         result = call_closure(A, offset(f), n, a, b, c)
     else:
@@ -142,15 +142,15 @@ def call_value(A, f, n, a, b, c, d):
 
 
 def invoke(A, f, n, a, b, c, d):
-    return call_value(A, f, n, a, b, c, d)
+    return call_value(call_primitive, A, f, n, a, b, c, d)
 
 
 def invoke_1(A, f, a):
-    return call_value(A, f, 1, a, 0, 0, 0)
+    return call_value(call_primitive, A, f, 1, a, 0, 0, 0)
 
 
 def invoke_2(A, f, a, b):
-    return call_value(A, f, 2, a, b, 0, 0)
+    return call_value(call_primitive, A, f, 2, a, b, 0, 0)
 
 
 # What the arena header needs: its word, the function to compile, its number of word arguments.

@@ -15,6 +15,7 @@ DEPTH = 3  # nested function calls
 ERROR = 4  # sticky outcome of the run: 0 while all is well
 TOP_ROW, LEFT_COLUMN, BOTTOM_ROW, RIGHT_COLUMN = 5, 6, 7, 8  # what `bounds` found last
 INVOKE, INVOKE_1, INVOKE_2 = 9, 10, 11  # addresses of what calls a function value: with any arguments, one, two
+PROFILE = 12  # address of the call tree, of a profiled arena alone
 
 # A permanent empty block (capacity 0, length 0, width 0): what an accessor returns after a failure,
 # so that code which goes on reads an empty container or an empty grid and writes nothing.

@@ -27,6 +27,7 @@ from interpreter.native import (
     cells_pointer,
     compile_function,
     inline,
+    specialized,
     use_cache_folder,
 )
 from interpreter.outcome import Outcome
@@ -137,12 +138,12 @@ def operand(A, word):
     return A[REGISTERS + word] if word < MAX_REGISTERS else word
 
 
-@inline
-def execute(A, rows, first, start, last, marks, share):
+@specialized
+def execute(call, A, rows, first, start, last, marks, share):
     """Run lines start..last - 1 of a program whose first line is `first`; the value of the last one.
 
     Returns also how many lines of the program have their value now. With `share`, `marks` gets the top of the heap and
-    the fuel before each line.
+    the fuel before each line. Primitives are called by way of `call`.
     """
     result = values.NOTHING
     for line in range(start, last):
@@ -156,7 +157,7 @@ def execute(A, rows, first, start, last, marks, share):
         d = operand(A, rows[line, 5])
         if values.tag(f) == values.PRIMITIVE:
             A[FUEL] -= CALL_COST
-            result = calls.call_primitive(A, values.offset(f), rows[line, 1], a, b, c, d)
+            result = call(A, values.offset(f), rows[line, 1], a, b, c, d)
         else:
             result = calls.indirect6(A[calls.INVOKE], A, f, rows[line, 1], a, b, c, d)
         if A[ERROR] != 0:
@@ -205,17 +206,18 @@ def store_output(A, result, cells):
 
 
 _ROW = int64[::1]
-_BATCH = types.void(
+BATCH = types.void(
     _ROW, int64[:, ::1], _ROW, int8[::1], _ROW, int32[:, ::1], int32[:, ::1],
     int8[::1], _ROW, int32[:, ::1], uint8[::1], _ROW, int64, boolean,
 )  # fmt: skip
 
 
-def run_batch(
-    arena, rows, starts, cells, cell_starts, shapes, jobs,
+@specialized
+def run_jobs(
+    call, arena, rows, starts, cells, cell_starts, shapes, jobs,
     out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel, share,
 ):  # fmt: skip
-    """Run each job (program, grid) in order; see `Runs` for what is written.
+    """Run each job (program, grid) in order, primitives by way of `call`; see `Runs` for what is written.
 
     With `share`, a run starts after the lines that its program has in common with the one before on the same grid:
     values never change, so their results are still there.
@@ -239,7 +241,7 @@ def run_batch(
         elif kept <= done:
             go_back(A, marks, kept)
         if kept <= done:  # else the run before failed in a line that is this one's too
-            result, done = execute(A, rows, first, first + kept, last, marks, share)
+            result, done = execute(call, A, rows, first, first + kept, last, marks, share)
         error = A[ERROR]
         end = out_starts[k]
         out_shapes[k, 0] = 0
@@ -255,6 +257,16 @@ def run_batch(
         out_starts[k + 1] = end
         outcomes[k] = error
         fuel_used[k] = min(fuel - A[FUEL], fuel)
+
+
+def run_batch(
+    arena, rows, starts, cells, cell_starts, shapes, jobs,
+    out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel, share,
+):  # fmt: skip
+    run_jobs(
+        calls.call_primitive, arena, rows, starts, cells, cell_starts, shapes, jobs,
+        out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel, share,
+    )  # fmt: skip
 
 
 @cache
@@ -275,7 +287,7 @@ def _compiled() -> tuple[object, npt.NDArray[np.int64]]:
         compiled = compile_function(function, arity)
         keep.append(compiled)
         header[word] = compiled.address
-    runner = njit(_BATCH, cache=True, nogil=True, error_model="numpy")(run_batch)
+    runner = njit(BATCH, cache=True, nogil=True, error_model="numpy")(run_batch)
     runner.keep = keep  # the addresses live as long as the runner
     (cache_folder() / _COMPLETE).touch()
     return runner, header

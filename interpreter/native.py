@@ -130,6 +130,24 @@ def arena_pointer(typing_context, address):
 
 
 @intrinsic
+def words_pointer(typing_context, address):
+    """A pointer to words outside of the arena at a machine address; never checked."""
+    return RAW(int64), lambda context, builder, signature, args: builder.inttoptr(args[0], _word.as_pointer())
+
+
+@intrinsic
+def ticks(typing_context):
+    """The processor's cycle counter."""
+
+    def generate(context, builder, signature, args):
+        name = "llvm.readcyclecounter"
+        function = builder.module.globals.get(name) or ir.Function(builder.module, ir.FunctionType(_word, []), name)
+        return builder.call(function, [])
+
+    return int64(), generate
+
+
+@intrinsic
 def cells_pointer(typing_context, address):
     """A pointer to int8 cells at a machine address; unlike an array's, its indices are never wrapped."""
 

@@ -1,0 +1,121 @@
+"""`codeit profile`: the account of a run is complete, and running with it changes nothing."""
+
+import json
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from engine.cli import main
+from engine.profile_file import module_of
+from engine.seeds import load_seeds
+from engine.tasks import load_tasks
+from interpreter.grids import GridTable
+from interpreter.machine import Code, Machine
+from interpreter.profile import ProfiledMachine
+from interpreter.program import parse
+
+NESTED = """
+x1 = interval(ZERO, FIVE, ONE)
+x2 = compose(increment, increment)
+x3 = apply(x2, x1)
+x4 = lbind(apply, double)
+x5 = initset(x3)
+x6 = mapply(x4, x5)
+x7 = size(x6)
+O = canvas(x7, TWO_BY_TWO)"""
+
+
+@pytest.fixture(scope="module")
+def machine():
+    return ProfiledMachine()
+
+
+def test_profiled_runs_give_what_other_runs_give(machine):
+    tasks = {task.id: task for task in load_tasks("arc1-train")}
+    seeds = load_seeds(None, tasks)
+    inputs = [grid for seed in seeds for grid in tasks[seed.task].inputs]
+    owners = [k for k, seed in enumerate(seeds) for _ in tasks[seed.task].inputs]
+    jobs = np.stack([np.array(owners), np.arange(len(inputs))], axis=1).astype(np.int32)
+    code, grids = Code.assemble([seed.program for seed in seeds]), GridTable.pack(inputs)
+    runs, tree = machine.profile(code, grids, jobs)
+    for ours, theirs in zip(runs.arrays(), Machine().run(code, grids, jobs).arrays(), strict=True):
+        assert np.array_equal(ours, theirs)
+    assert tree.calls == len(jobs)
+    assert tree.fuel == runs.fuel.sum()
+    for node, _ in tree.walk():
+        assert min(node.own("seconds"), node.own("fuel"), node.own("words")) >= -1e-12
+        assert node.calls > 0
+
+
+def test_calls_are_counted_where_they_are_made(machine):
+    _, tree = machine.profile(
+        Code.assemble([parse(NESTED)]), GridTable.pack([np.zeros((1, 1), np.int8)]), np.zeros((3, 2), np.int32)
+    )
+    calls = {(*above, node.name): node.calls for node, above in tree.walk()}
+    assert calls == {
+        ("interval",): 3, ("compose",): 3, ("apply",): 3, ("apply", "increment"): 30, ("lbind",): 3, ("initset",): 3,
+        ("mapply",): 3, ("mapply", "apply"): 3, ("mapply", "apply", "double"): 15, ("size",): 3, ("canvas",): 3,
+    }  # fmt: skip
+    assert tree.words == sum(node.own("words") for node, _ in tree.walk())
+
+
+def test_a_file_is_profiled_and_bad_lines_are_left_out(tmp_path, capsys):
+    grid = [[1, 2], [3, 4]]
+    rows = [
+        {"program": NESTED.strip(), "inputs": [grid, grid]},
+        {"program": "O = fil(I, I, I)", "inputs": [grid]},
+        {"task": "67a3c6ac", "program": "O = vmirror(I)"},
+        {"task": "nowhere", "program": "O = vmirror(I)"},
+        {"program": "O = divide(ONE, ZERO)", "inputs": [grid]},
+    ]
+    file = tmp_path / "programs.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)) + "\nno JSON\n")
+    out = tmp_path / "out"
+    assert main(["profile", str(file), "--out", str(out), "--repeats", "3"]) == 0
+    result = json.loads((out / "profile.json").read_text())
+
+    by_line = {row["line"]: row for row in result["programs"]}
+    assert by_line.keys() == {1, 3, 5}
+    assert by_line[3]["task"] == "67a3c6ac"
+    assert by_line[1]["outcomes"] == {"ok": 2}
+    assert by_line[5]["outcomes"] == {"zero_division": 1}
+    assert [error.split(":")[0] for error in result["errors"]] == ["line 2", "line 4", "line 6"]
+    assert result["runs"] == sum(row["runs"] for row in result["programs"])
+
+    primitives = {row["name"]: row for row in result["primitives"]}
+    assert primitives["increment"]["calls"] == 2 * 10 * 3
+    for measure in ("seconds", "fuel", "words"):
+        own = sum(row[f"own_{measure}"] for row in result["primitives"])
+        assert own == pytest.approx(sum(child[measure] for child in result["tree"]["children"]))
+    picture = ElementTree.fromstring((out / "profile.svg").read_text())
+    titles = {title.text.split(":")[0] for title in picture.iter("{http://www.w3.org/2000/svg}title")}
+    large = {row["name"] for row in result["primitives"] if row["own_fuel"] > 0.02 * result["tree"]["fuel"]}
+    assert large
+    assert large <= titles
+    assert "did you mean 'fill'" in capsys.readouterr().err
+
+    assert main(["profile", str(file), "--out", str(out)]) == 2
+    assert "holds a profile already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.jsonl"], "no such file"),
+        (["bad.jsonl"], "no line with a program to run; line 1: not JSON"),
+        (["bad.jsonl", "--repeats", "0"], "--repeats must be at least 1"),
+        (["bad.jsonl", "--fuel", "-1"], "--fuel must be at least 1"),
+    ],
+)
+def test_mistakes_are_told(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.jsonl").write_text("nothing\n")
+    assert main(["profile", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "bad-profile").exists()
+
+
+def test_every_primitive_has_a_module():
+    assert module_of("objects") == "objects"
+    assert module_of("fill") == "painting"
