@@ -31,6 +31,7 @@ from engine.seeds import load_seeds
 from engine.tasks import load_tasks
 from interpreter.grids import Grid, GridTable
 from interpreter.machine import Code, Machine, Runs
+from interpreter.mutation import mutants
 from interpreter.pool import Pool
 from interpreter.program import Line, Program, parse
 
@@ -39,6 +40,7 @@ INNER = 200  # runs of one pair, in a batch of their own
 SLOWEST = 5  # pairs of arc-dsl that the mean leaves out
 TRIVIAL = Program((Line("hmirror", ("I",)),))
 TRIVIAL_RUNS = 10_000
+MUTANTS = 24  # of each program, as many as a policy samples for a task
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def measure(
         "correct_pairs": int(correct.sum()),
         **_throughput(machine, work, grids, repeats),
         **_pairs(machine, work, grids, correct, arc_dsl, codeit, repeats),
+        **_sharing(machine, work, grids, repeats),
         "trivial_us": round(_trivial(machine, repeats), 3),
         **_assembly(work.programs, repeats),
     }
@@ -152,6 +155,24 @@ def _ratios(times: npt.NDArray[np.float64]) -> dict[str, Any]:
     return result
 
 
+def _sharing(machine: Machine, work: Work, grids: GridTable, repeats: int) -> dict[str, Any]:
+    """How much faster mutants of the programs run where lines that they start with in common run once an input."""
+    generator = np.random.default_rng(0)
+    programs: list[Program] = []
+    jobs: list[tuple[int, int]] = []
+    for number, program in enumerate(work.programs):
+        inputs = work.jobs[work.jobs[:, 0] == number, 1]
+        for mutant in mutants(program, generator, MUTANTS, 10 * MUTANTS):
+            jobs += [(len(programs), grid) for grid in inputs]
+            programs.append(mutant)
+    code, batch = Code.assemble(programs), np.array(jobs, np.int32)
+    ratios = []
+    for _ in range(repeats):
+        alone = _seconds(lambda: machine.run(code, grids, batch))
+        ratios.append(alone / _seconds(lambda: machine.run(code, grids, batch, share=True)))
+    return {"mutants": len(programs), "ratio_shared_lines": round(median(ratios), 2)}
+
+
 def _trivial(machine: Machine, repeats: int) -> float:
     """Microseconds of a run of `O = hmirror(I)` on a 10x10 grid, in a large batch."""
     code, grids = Code.assemble([TRIVIAL]), GridTable.pack([np.arange(100, dtype=np.int8).reshape(10, 10) % 10])
@@ -162,8 +183,8 @@ def _trivial(machine: Machine, repeats: int) -> float:
 def _assembly(programs: list[Program], repeats: int) -> dict[str, float]:
     """Microseconds a program, in the mean: text to program, and program to bytecode."""
     texts = [program.text for program in programs]
-    parsing = _median_seconds(lambda: [parse(text) for text in texts], repeats)
-    assembly = _median_seconds(lambda: Code.assemble(programs), repeats)
+    parsing = _median_seconds(lambda: [parse(text) for text in texts], 5 * repeats)
+    assembly = _median_seconds(lambda: Code.assemble(programs), 5 * repeats)
     return {
         "parse_us": round(1e6 * parsing / len(texts), 1),
         "assemble_us": round(1e6 * assembly / len(texts), 2),

@@ -10,6 +10,7 @@ from interpreter.values import (
     BOTTOM_ROW,
     CELL,
     COORDINATE_BIAS,
+    COORDINATE_MASK,
     EMPTY,
     EMPTY_CONTAINER,
     ERROR,
@@ -132,8 +133,12 @@ def items(A, x):
 @outlined
 def append(A, block, source):
     """Push all items of the block `source`; returns `block`."""
-    for k in range(1, A[source] + 1):
-        push(A, block, A[source + k])
+    n = A[block]
+    count = min(A[source], A[block - 1] - n)
+    for k in range(1, count + 1):
+        A[block + n + k] = A[source + k]
+    if count > 0:
+        A[block] = n + count
     return block
 
 
@@ -421,6 +426,18 @@ def patch_items(A, x):
     return block
 
 
+@inline
+def column_shift(A, x, block):
+    """How far left columns lie in the handles of a set's items: 8 if all are cells, 0 if all are pairs, else -1.
+
+    Rows lie 20 bits further left. Canonical order puts items of one kind together, so the first and the last tell.
+    """
+    n = A[block]
+    if tag(x) != SET or n == 0 or tag(A[block + 1]) != tag(A[block + n]):
+        return -1
+    return 8 if tag(A[block + 1]) == CELL else 0 if tag(A[block + 1]) == PAIR else -1
+
+
 @outlined
 def bounds(A, x):
     """Write the bounding box of a patch into TOP_ROW, LEFT_COLUMN, BOTTOM_ROW, RIGHT_COLUMN.
@@ -428,10 +445,24 @@ def bounds(A, x):
     Returns 1, or 0 where the patch is empty (the box is then 0, 0, 0, 0); fails on what is no patch.
     """
     block = patch_items(A, x)
-    burn(A, A[block])
+    n = A[block]
+    burn(A, n)
     top = left = COORDINATE_BIAS
     bottom = right = -COORDINATE_BIAS
-    for k in range(1, A[block] + 1):
+    shift = column_shift(A, x, block)
+    if shift >= 0:  # the rows are in order
+        top = ((A[block + 1] >> (shift + 20)) & COORDINATE_MASK) - COORDINATE_BIAS
+        bottom = ((A[block + n] >> (shift + 20)) & COORDINATE_MASK) - COORDINATE_BIAS
+        low = COORDINATE_MASK
+        high = 0
+        for k in range(1, n + 1):
+            j = (A[block + k] >> shift) & COORDINATE_MASK
+            low = min(low, j)
+            high = max(high, j)
+        left = low - COORDINATE_BIAS
+        right = high - COORDINATE_BIAS
+        n = 0
+    for k in range(1, n + 1):
         at = location(A, A[block + k])
         top = min(top, row_of(at))
         bottom = max(bottom, row_of(at))

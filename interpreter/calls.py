@@ -1,14 +1,15 @@
 """Calling function values: primitives and closures.
 
-`invoke` is one compiled function, reached through the arena header, so that primitives that call functions
-(`apply`, `compose`, ...) and closures that call primitives need no mutual recursion at compile time.
+`invoke` is compiled on its own (and once more for one argument and for two, as nearly all calls have), and reached
+through the arena header, so that primitives that call functions (`apply`, `compose`, ...) and closures that call
+primitives need no mutual recursion at compile time.
 """
 
 from __future__ import annotations
 
 from interpreter import layout
 from interpreter.blocks import allocate
-from interpreter.native import indirect1, indirect2, indirect3, indirect4, indirect6, inline
+from interpreter.native import indirect1, indirect2, indirect3, indirect4, indirect6, inline, specialized
 from interpreter.ordering import same
 from interpreter.values import (
     ARITY_MISMATCH,
@@ -29,20 +30,21 @@ from interpreter.values import (
 
 COMPOSE, CHAIN, FORK, MATCHER, RIGHT_BIND, LEFT_BIND, POWER = range(7)
 
-INVOKE, DEPTH, PRIMITIVE_TABLE = layout.INVOKE, layout.DEPTH, layout.PRIMITIVE_TABLE
+INVOKE, INVOKE_1, INVOKE_2 = layout.INVOKE, layout.INVOKE_1, layout.INVOKE_2
+DEPTH, PRIMITIVE_TABLE = layout.DEPTH, layout.PRIMITIVE_TABLE
 CALL_COST, MAX_DEPTH = layout.CALL_COST, layout.MAX_DEPTH
 
 
 @inline
 def call1(A, f, a):
     """Call function value `f` with one argument; NOTHING after a failure."""
-    return indirect6(A[INVOKE], A, f, 1, a, 0, 0, 0)
+    return indirect2(A[INVOKE_1], A, f, a)
 
 
 @inline
 def call2(A, f, a, b):
     """Call function value `f` with two arguments; NOTHING after a failure."""
-    return indirect6(A[INVOKE], A, f, 2, a, b, 0, 0)
+    return indirect3(A[INVOKE_2], A, f, a, b)
 
 
 @inline
@@ -68,7 +70,7 @@ def closure(A, kind, first, second, third):
     return handle(CLOSURE, block)
 
 
-@inline
+@specialized
 def call_primitive(A, opcode, n, a, b, c, d):
     """Call primitive `opcode` with its `n` arguments; fails if its arity is another."""
     entry = A[PRIMITIVE_TABLE + opcode]
@@ -84,7 +86,7 @@ def call_primitive(A, opcode, n, a, b, c, d):
     return indirect4(address, A, a, b, c, d)
 
 
-@inline
+@specialized
 def call_bound(A, f, fixed, left, n, a, b, c):
     """Call `f` with `n` arguments and `fixed` before them (`left`) or after them."""
     if n == 1:
@@ -96,7 +98,7 @@ def call_bound(A, f, fixed, left, n, a, b, c):
     return fail(A, ARITY_MISMATCH)
 
 
-@inline
+@specialized
 def call_closure(A, block, n, a, b, c):
     kind = A[block]
     f = A[block + 1]
@@ -121,8 +123,9 @@ def call_closure(A, block, n, a, b, c):
     return a
 
 
-def invoke(A, f, n, a, b, c, d):
-    """Call any function value with `n` arguments; NOTHING after a failure. Compiled once, see `machine`."""
+@specialized
+def call_value(A, f, n, a, b, c, d):
+    """Call any function value with `n` arguments; NOTHING after a failure."""
     if not burn(A, CALL_COST):
         return NOTHING
     if A[DEPTH] >= MAX_DEPTH:
@@ -136,3 +139,19 @@ def invoke(A, f, n, a, b, c, d):
         result = fail(A, TYPE_MISMATCH)
     A[DEPTH] -= 1
     return result if A[ERROR] == 0 else NOTHING
+
+
+def invoke(A, f, n, a, b, c, d):
+    return call_value(A, f, n, a, b, c, d)
+
+
+def invoke_1(A, f, a):
+    return call_value(A, f, 1, a, 0, 0, 0)
+
+
+def invoke_2(A, f, a, b):
+    return call_value(A, f, 2, a, b, 0, 0)
+
+
+# What the arena header needs: its word, the function to compile, its number of word arguments.
+INVOKERS = ((INVOKE, invoke, 6), (INVOKE_1, invoke_1, 2), (INVOKE_2, invoke_2, 3))

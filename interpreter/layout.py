@@ -14,13 +14,13 @@ FUEL = 2  # fuel left
 DEPTH = 3  # nested function calls
 ERROR = 4  # sticky outcome of the run: 0 while all is well
 TOP_ROW, LEFT_COLUMN, BOTTOM_ROW, RIGHT_COLUMN = 5, 6, 7, 8  # what `bounds` found last
-INVOKE = 9  # address of the function that calls a function value
+INVOKE, INVOKE_1, INVOKE_2 = 9, 10, 11  # addresses of what calls a function value: with any arguments, one, two
 
 # A permanent empty block (capacity 0, length 0, width 0): what an accessor returns after a failure,
 # so that code which goes on reads an empty container or an empty grid and writes nothing.
-EMPTY = 12
+EMPTY = 14
 
-REGISTERS = 16  # register 0 is unused, register 1 is I, register 1 + k is xk
+REGISTERS = 18  # register 0 is unused, register 1 is I, register 1 + k is xk
 MAX_REGISTERS = 80
 MAX_VARIABLES = 63  # x1 .. x63; `O` takes one register more
 

@@ -11,17 +11,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain, pairwise
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
-from numba import int8, int32, int64, njit, types, uint8
+from numba import boolean, int8, int32, int64, njit, types, uint8
 
 from interpreter import blocks, calls, layout, values
 from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable
-from interpreter.native import OUTLINED, arena_pointer, cache_folder, compile_function, inline, use_cache_folder
+from interpreter.native import (
+    OUTLINED,
+    arena_pointer,
+    cache_folder,
+    cells_pointer,
+    compile_function,
+    inline,
+    use_cache_folder,
+)
 from interpreter.outcome import Outcome
 from interpreter.primitives import CONSTANTS, PRIMITIVES
-from interpreter.program import Line, Program, is_variable, variable_index
+from interpreter.program import Program
 
 _COMPLETE = "complete"  # a file in the cache folder once all is compiled
 
@@ -49,10 +59,20 @@ class Code:
     @classmethod
     def assemble(cls, programs: Sequence[Program]) -> Code:
         """Bytecode of programs. Raises `ValueError` for one that is too long or uses what is not yet defined."""
-        rows = [_assemble_line(line) for program in programs for line in program.lines]
+        lines = list(chain.from_iterable(map(_LINES, programs)))
+        arguments = list(map(_ARGUMENTS, lines))
+        counts = np.fromiter(map(len, arguments), np.int64, len(lines))
+        rows = np.zeros((len(lines), 2 + OPERANDS), np.int64)
+        try:
+            rows[:, 0] = np.fromiter(map(_WORDS.__getitem__, map(_FUNCTION, lines)), np.int64, len(lines))
+            words = np.fromiter(map(_WORDS.__getitem__, chain.from_iterable(arguments)), np.int64, counts.sum())
+        except KeyError as error:
+            raise ValueError(f"{error.args[0]!r} is no name of the language") from None
+        rows[:, 1] = counts
+        rows[:, 2:][np.arange(OPERANDS) < counts[:, None]] = words
         starts = np.zeros(len(programs) + 1, np.int64)
         np.cumsum([len(program.lines) for program in programs], out=starts[1:])
-        code = cls(np.array(rows, np.int64).reshape(-1, 2 + OPERANDS), starts)
+        code = cls(rows, starts)
         code._check()
         return code
 
@@ -76,38 +96,38 @@ class Code:
         return Code(self.rows[starts[0] : starts[-1]], starts - starts[0])
 
 
-def _assemble_line(line: Line) -> list[int]:
-    operands = [_operand(name) for name in line.arguments]
-    return [_operand(line.function), len(operands), *operands, *[0] * (OPERANDS - len(operands))]
+_LINES, _FUNCTION, _ARGUMENTS = attrgetter("lines"), attrgetter("function"), attrgetter("arguments")
 
 
-@cache
-def _operand(name: str) -> int:
-    if name == "I":
-        return 1
-    if is_variable(name):
-        return 2 + variable_index(name)
-    if name in PRIMITIVES:
-        return (values.PRIMITIVE << values.SHIFT) | PRIMITIVES[name].opcode
-    constant = CONSTANTS[name]
-    if isinstance(constant, tuple):
-        i, j = (c + values.COORDINATE_BIAS for c in constant)
+def _constant(value: int | tuple[int, int]) -> int:
+    """The handle of a constant."""
+    if isinstance(value, tuple):
+        i, j = (c + values.COORDINATE_BIAS for c in value)
         return (values.PAIR << values.SHIFT) | (i << 20) | j
-    return (values.INTEGER << values.SHIFT) | (constant + values.INTEGER_BIAS)
+    return (values.INTEGER << values.SHIFT) | (value + values.INTEGER_BIAS)
+
+
+# The word of each name that a line can hold.
+_WORDS: dict[str, int] = {
+    "I": 1,
+    **{f"x{k}": 1 + k for k in range(1, layout.MAX_VARIABLES + 1)},
+    **{name: _constant(value) for name, value in CONSTANTS.items()},
+    **{name: (values.PRIMITIVE << values.SHIFT) | primitive.opcode for name, primitive in PRIMITIVES.items()},
+}
 
 
 # ------------------------------------------------------------------------------------- compiled code
 
 
 @inline
-def load_input(A, cells, start, height, width):
+def load_input(A, cells, height, width):
     """Reset the arena and put the input grid into register 1."""
     A[TOP] = HEAP
     A[DEPTH] = 0
     A[ERROR] = 0
     grid = blocks.new_grid(A, height, width)
     for k in range(blocks.area(A, grid)):
-        blocks.put(A, grid, k, cells[start + k])
+        blocks.put(A, grid, k, cells[k])
     A[REGISTERS] = values.NOTHING
     A[REGISTERS + 1] = blocks.finish_grid(A, grid)
 
@@ -118,10 +138,17 @@ def operand(A, word):
 
 
 @inline
-def execute(A, rows, first, last):
-    """Run lines first..last - 1; the value of the last one."""
+def execute(A, rows, first, start, last, marks, share):
+    """Run lines start..last - 1 of a program whose first line is `first`; the value of the last one.
+
+    Returns also how many lines of the program have their value now. With `share`, `marks` gets the top of the heap and
+    the fuel before each line.
+    """
     result = values.NOTHING
-    for line in range(first, last):
+    for line in range(start, last):
+        if share:
+            marks[line - first, 0] = A[TOP]
+            marks[line - first, 1] = A[FUEL]
         f = operand(A, rows[line, 0])
         a = operand(A, rows[line, 2])
         b = operand(A, rows[line, 3])
@@ -133,53 +160,92 @@ def execute(A, rows, first, last):
         else:
             result = calls.indirect6(A[calls.INVOKE], A, f, rows[line, 1], a, b, c, d)
         if A[ERROR] != 0:
-            return values.NOTHING
+            return values.NOTHING, line - first
         A[REGISTERS + 2 + line - first] = result
-    return result
+    if share:
+        marks[last - first, 0] = A[TOP]
+        marks[last - first, 1] = A[FUEL]
+    return result, last - first
 
 
 @inline
-def store_output(A, result, cells, start):
-    """Copy a result that is a valid grid to `cells[start:]`; returns its block, or 0 if it is none."""
+def common_lines(rows, a, a_end, b, b_end):
+    """How many lines two programs start with in common, without the second one's last."""
+    n = min(a_end - a, b_end - b - 1)
+    for k in range(n):
+        for word in range(2 + OPERANDS):
+            if rows[a + k, word] != rows[b + k, word]:
+                return k
+    return n
+
+
+@inline
+def go_back(A, marks, line):
+    """The arena as it was before a line of the program that ran last."""
+    A[TOP] = marks[line, 0]
+    A[FUEL] = marks[line, 1]
+    A[DEPTH] = 0
+    A[ERROR] = 0
+
+
+@inline
+def store_output(A, result, cells):
+    """Copy a result that is a valid grid to `cells`; returns its block, or 0 if it is none."""
     if values.tag(result) != values.GRID:
         return 0
     grid = values.offset(result)
     if A[grid] > MAX_SIDE or A[grid + 1] > MAX_SIDE:
         return 0
+    wrong = 0  # no branch in the loop, which lets it run many cells at once
     for k in range(blocks.area(A, grid)):
         color = blocks.get(A, grid, k)
-        if color < 0 or color > MAX_COLOR:
-            return 0
-        cells[start + k] = color
-    return grid
+        wrong |= (color < 0) | (color > MAX_COLOR)
+        cells[k] = color
+    return 0 if wrong else grid
 
 
 _ROW = int64[::1]
 _BATCH = types.void(
     _ROW, int64[:, ::1], _ROW, int8[::1], _ROW, int32[:, ::1], int32[:, ::1],
-    int8[::1], _ROW, int32[:, ::1], uint8[::1], _ROW, int64,
+    int8[::1], _ROW, int32[:, ::1], uint8[::1], _ROW, int64, boolean,
 )  # fmt: skip
 
 
 def run_batch(
     arena, rows, starts, cells, cell_starts, shapes, jobs,
-    out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel,
+    out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel, share,
 ):  # fmt: skip
-    """Run each job (program, grid) in order; see `Runs` for what is written."""
+    """Run each job (program, grid) in order; see `Runs` for what is written.
+
+    With `share`, a run starts after the lines that its program has in common with the one before on the same grid:
+    values never change, so their results are still there.
+    """
     A = arena_pointer(arena.ctypes.data)
+    marks = np.empty((layout.MAX_VARIABLES + 2, 2), np.int64)
     out_starts[0] = 0
+    result = values.NOTHING
+    done = 0
     for k in range(jobs.shape[0]):
         program = jobs[k, 0]
         source = jobs[k, 1]
-        A[FUEL] = fuel
-        load_input(A, cells, cell_starts[source], shapes[source, 0], shapes[source, 1])
-        result = execute(A, rows, starts[program], starts[program + 1])
+        first, last = starts[program], starts[program + 1]
+        kept = 0
+        if share and k > 0 and jobs[k - 1, 1] == source:
+            before = jobs[k - 1, 0]
+            kept = common_lines(rows, starts[before], starts[before + 1], first, last)
+        if kept == 0:
+            A[FUEL] = fuel
+            load_input(A, cells_pointer(cells.ctypes.data + cell_starts[source]), shapes[source, 0], shapes[source, 1])
+        elif kept <= done:
+            go_back(A, marks, kept)
+        if kept <= done:  # else the run before failed in a line that is this one's too
+            result, done = execute(A, rows, first, first + kept, last, marks, share)
         error = A[ERROR]
         end = out_starts[k]
         out_shapes[k, 0] = 0
         out_shapes[k, 1] = 0
         if error == 0:
-            grid = store_output(A, result, out_cells, end)
+            grid = store_output(A, result, cells_pointer(out_cells.ctypes.data + end))
             if grid == 0:
                 error = NOT_A_GRID
             else:
@@ -205,13 +271,23 @@ def _compiled() -> tuple[object, npt.NDArray[np.int64]]:
         compiled = compile_function(function, arity)
         keep.append(compiled)
         header[layout.HELPERS + slot] = compiled.address
-    invoke = compile_function(calls.invoke, 6)
-    keep.append(invoke)
-    header[layout.INVOKE] = invoke.address
+    for word, function, arity in calls.INVOKERS:
+        compiled = compile_function(function, arity)
+        keep.append(compiled)
+        header[word] = compiled.address
     runner = njit(_BATCH, cache=True, nogil=True, error_model="numpy")(run_batch)
     runner.keep = keep  # the addresses live as long as the runner
     (cache_folder() / _COMPLETE).touch()
     return runner, header
+
+
+def new_arena(words: int) -> npt.NDArray[np.int64]:
+    """A fresh arena of `words` words, its header filled. Compiles whatever the cache lacks."""
+    _run_batch, header = _compiled()
+    arena = np.zeros(words, np.int64)
+    arena[: layout.HEAP] = header
+    arena[layout.SIZE] = words
+    return arena
 
 
 def is_compiled() -> bool:
@@ -285,15 +361,22 @@ class Machine:
         if words < layout.HEAP + (1 << 12):
             raise ValueError(f"an arena needs at least {layout.HEAP + (1 << 12)} words, not {words}")
         self.fuel = fuel
-        self._run_batch, header = _compiled()
-        self._arena = np.zeros(words, np.int64)
-        self._arena[: layout.HEAP] = header
-        self._arena[layout.SIZE] = words
+        self._run_batch, _header = _compiled()
+        self._arena = new_arena(words)
 
-    def run(self, code: Code, grids: GridTable, jobs: npt.NDArray[np.int32]) -> Runs:
-        """Run `jobs`, int32 of (n, 2): index of a program in `code`, index of its input in `grids`."""
-        n = len(jobs)
+    def run(self, code: Code, grids: GridTable, jobs: npt.NDArray[np.int32], share: bool = False) -> Runs:
+        """Run `jobs`, int32 of (n, 2): index of a program in `code`, index of its input in `grids`.
+
+        With `share`, lines that programs start with in common run once for each input. The results are the same.
+        """
         check_jobs(jobs, len(code), len(grids))
+        if share:
+            order = np.lexsort((_ranks(code)[jobs[:, 0]], jobs[:, 1]))
+            return self._run(code, grids, jobs[order], share).take(np.argsort(order))
+        return self._run(code, grids, jobs, share)
+
+    def _run(self, code: Code, grids: GridTable, jobs: npt.NDArray[np.int32], share: bool) -> Runs:
+        n = len(jobs)
         cells = np.empty(n * MAX_CELLS, np.int8)
         starts = np.empty(n + 1, np.int64)
         shapes = np.empty((n, 2), np.int32)
@@ -301,6 +384,16 @@ class Machine:
         fuel = np.empty(n, np.int64)
         self._run_batch(
             self._arena, code.rows, code.starts, grids.cells, grids.starts, grids.shapes,
-            np.ascontiguousarray(jobs, np.int32), cells, starts, shapes, outcomes, fuel, self.fuel,
+            np.ascontiguousarray(jobs, np.int32), cells, starts, shapes, outcomes, fuel, self.fuel, share,
         )  # fmt: skip
         return Runs(GridTable(cells[: starts[n]].copy(), starts, shapes), outcomes, fuel)
+
+
+def _ranks(code: Code) -> npt.NDArray[np.int64]:
+    """The place of each program in an order in which programs with common first lines are neighbours."""
+    size = code.rows.itemsize * code.rows.shape[1]
+    rows, ends = code.rows.tobytes(), (code.starts * size).tolist()
+    keys = [rows[start:end] for start, end in pairwise(ends)]
+    ranks = np.empty(len(code), np.int64)
+    ranks[sorted(range(len(code)), key=keys.__getitem__)] = np.arange(len(code))
+    return ranks

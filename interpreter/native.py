@@ -1,7 +1,7 @@
 """Compilation: the one place that talks to Numba and LLVM.
 
-Every primitive and every outlined helper is compiled as a cached C function and reached through an
-address table in the arena header. Calls that stay inside one C function are `@inline` helpers.
+Every primitive and every outlined helper is compiled as a cached function and reached through an
+address table in the arena header. Calls that stay inside one function are `@inline` helpers.
 
 The cache folder is keyed by a hash of all of the interpreter's sources and of the versions that
 produce machine code, because Numba's own cache does not see edits in other files. Set `CODEIT_CACHE`
@@ -18,13 +18,15 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import llvmlite
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import int64, njit, types
+from numba import int8, int64, njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
 from interpreter import layout
@@ -127,12 +129,30 @@ def arena_pointer(typing_context, address):
     return ARENA(int64), generate
 
 
-def _call(arity: int) -> Callable:
-    """Code generation of a call to a machine address, with the arena and `arity` words."""
+@intrinsic
+def cells_pointer(typing_context, address):
+    """A pointer to int8 cells at a machine address; unlike an array's, its indices are never wrapped."""
 
     def generate(context, builder, signature, args):
-        function_type = ir.FunctionType(_word, [_word.as_pointer()] + [_word] * arity)
-        return builder.call(builder.inttoptr(args[0], function_type.as_pointer()), list(args[1:]))
+        return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+
+    return types.CPointer(int8)(int64), generate
+
+
+def _call(arity: int) -> Callable:
+    """Code generation of a call to a machine address, with the arena and `arity` words, as `compile_function` has it.
+
+    Numba's own convention is `int32 f(int64 *result, void *exception, int64 *arena, int64 ...)`. The status and the
+    exception stay unused, since compiled code raises none. Numba's C wrapper around it would cost as much as a call.
+    """
+
+    def generate(context, builder, signature, args):
+        pointer, words = _word.as_pointer(), [_word] * arity
+        function_type = ir.FunctionType(ir.IntType(32), [pointer, pointer, pointer, *words])
+        result = cgutils.alloca_once(builder, _word)
+        function = builder.inttoptr(args[0], function_type.as_pointer())
+        builder.call(function, [result, pointer(None), *args[1:]])
+        return builder.load(result)
 
     return generate
 
@@ -164,8 +184,13 @@ def indirect6(typing_context, address, A, f, n, a, b, c, d):
 
 
 def inline(function: Callable) -> Callable:
-    """A helper that is compiled into each of its callers."""
+    """A helper that is compiled together with each of its callers, and into them where LLVM sees fit."""
     return njit(**_OPTIONS)(function)
+
+
+def specialized(function: Callable) -> Callable:
+    """A helper that is compiled into each of its callers in any case, for the constants that it gets there."""
+    return njit(forceinline=True, **_OPTIONS)(function)
 
 
 # Outlined helpers by slot: name, source, number of word arguments.
@@ -191,7 +216,17 @@ def outlined(function: Callable) -> Callable:
     return inline(stubs[arity])
 
 
-def compile_function(function: Callable, arity: int) -> object:
-    """Compile to a cached C function `int64 f(arena, word * arity)`; has an `address`. Keep a reference."""
+@dataclass(frozen=True)
+class Compiled:
+    """Machine code at `address`, which is there as long as this object is."""
+
+    address: int
+    library: object
+
+
+def compile_function(function: Callable, arity: int) -> Compiled:
+    """Compile `int64 f(arena, word * arity)`, or load it from the cache, for calls by `indirect1` to `indirect6`."""
     signature = int64(ARENA, *[int64] * arity)
-    return numba.cfunc(signature, cache=True, error_model="numpy")(function)
+    compiled = numba.cfunc(signature, cache=True, error_model="numpy")(function)
+    name = compiled.native_name.removeprefix("cfunc.")  # of the function within the C wrapper
+    return Compiled(compiled._library.get_pointer_to_function(name), compiled._library)

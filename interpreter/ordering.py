@@ -5,10 +5,13 @@ from __future__ import annotations
 from interpreter.blocks import allocate, area, finish_tuple
 from interpreter.native import inline, outlined
 from interpreter.values import (
+    CELL,
     CLOSURE,
+    COORDINATE_MASK,
     DEPTH,
     GRID,
     MAX_DEPTH,
+    PAIR,
     SCAN_SHIFT,
     SET,
     TOO_DEEP,
@@ -81,53 +84,109 @@ def same(A, a, b):
 
 # ----------------------------------------------------------------------------- sorting and searching
 
+SHORT = 20  # so many items or fewer are sorted by insertion
+SPARSE = 8  # a box with more places than this for each item is not worth laying out
+
 
 @outlined
 def sort(A, block):
-    """Sort a block's items canonically, in place, by merging runs of a scratch copy; returns 0."""
+    """Sort a block's items canonically, in place; returns 0."""
     n = A[block]
-    inline_only = True
-    ascending = True
+    simple = True  # all inline, in order by handle
+    descents = 0
     for k in range(1, n + 1):
-        if not is_inline(A[block + k]):
-            inline_only = False
-        if k > 1 and A[block + k - 1] > A[block + k]:
-            ascending = False
-    if inline_only and (ascending or n <= 20):
-        if not ascending:
+        simple &= is_inline(A[block + k])
+    for k in range(1, n):
+        descents += A[block + k] > A[block + k + 1]
+    if simple and 2 * descents > n:
+        descents = reverse_descents(A, block, n)
+    if simple and (descents == 0 or n <= SHORT):
+        if descents > 0:
             insertion_sort(A, block, n)
         return 0
     mark = A[TOP]
-    source = block + 1
-    target = allocate(A, n)
-    if target == 0:
-        return 0
-    width = 1
-    while width < n:
-        for low in range(0, n, 2 * width):
-            middle = min(low + width, n)
-            high = min(low + 2 * width, n)
-            left = low
-            right = middle
-            for k in range(low, high):
-                take_left = left < middle
-                if take_left and right < high:
-                    x = A[source + left]
-                    y = A[source + right]
-                    take_left = x == y or (x < y if inline_only else compare_nested(A, x, y) <= 0)
-                if take_left:
-                    A[target + k] = A[source + left]
-                    left += 1
-                else:
-                    A[target + k] = A[source + right]
-                    right += 1
-        source, target = target, source
-        width *= 2
-    if source != block + 1:
-        for k in range(n):
-            A[block + 1 + k] = A[source + k]
-    A[TOP] = mark
+    scratch = allocate(A, n)
+    if scratch != 0:
+        if simple:
+            merge_sort(A, block + 1, scratch, n, True)
+        else:
+            merge_sort(A, block + 1, scratch, n, False)
+        A[TOP] = mark
     return 0
+
+
+@inline
+def reverse_descents(A, block, n):
+    """Turn each descending run of inline items round, as rows of a mirrored patch are; the number of descents left."""
+    descents = 0
+    low = 1
+    while low <= n:
+        high = low
+        while high < n and A[block + high] > A[block + high + 1]:
+            high += 1
+        following = high + 1
+        while low < high:
+            A[block + low], A[block + high] = A[block + high], A[block + low]
+            low += 1
+            high -= 1
+        low = following
+    for k in range(1, n):
+        descents += A[block + k] > A[block + k + 1]
+    return descents
+
+
+@inline
+def merge_sort(A, items, scratch, n, simple):
+    """Merge neighbouring ascending runs of `n` words, from `items` to `scratch` and back, until one is left."""
+    source = items
+    target = scratch
+    runs = 2
+    while runs > 1:
+        runs = 0
+        low = 0
+        while low < n:
+            middle = run_end(A, source, low, n, simple)
+            high = run_end(A, source, middle, n, simple)
+            merge_runs(A, source, target, low, middle, high, simple)
+            low = high
+            runs += 1
+        source, target = target, source
+    if source != items:
+        for k in range(n):
+            A[items + k] = A[source + k]
+
+
+@inline
+def run_end(A, source, low, n, simple):
+    """Where the ascending run that starts at `low` ends."""
+    end = min(low + 1, n)
+    while end < n and ascends(A, A[source + end - 1], A[source + end], simple):
+        end += 1
+    return end
+
+
+@inline
+def merge_runs(A, source, target, low, middle, high, simple):
+    """Merge the runs low..middle - 1 and middle..high - 1; no branch depends on which item is the smaller."""
+    left = low
+    right = middle
+    while left < middle and right < high:
+        x = A[source + left]
+        y = A[source + right]
+        first = ascends(A, x, y, simple)
+        A[target + left + right - middle] = x if first else y
+        left += first
+        right += not first
+    for k in range(left, middle):
+        A[target + k + high - middle] = A[source + k]
+    for k in range(right, high):
+        A[target + k] = A[source + k]
+
+
+@inline
+def ascends(A, x, y, simple):
+    """Whether `x` may stand before `y`."""
+    return x <= y if simple else x == y or compare_nested(A, x, y) <= 0
 
 
 @inline
@@ -145,9 +204,15 @@ def insertion_sort(A, block, n):
 @outlined
 def find(A, block, x):
     """Index of an item equal to `x` in a block, or -1."""
-    if not burn(A, A[block] >> SCAN_SHIFT):
+    n = A[block]
+    if not burn(A, n >> SCAN_SHIFT):
         return -1
-    for k in range(A[block]):
+    if is_inline(x):
+        for k in range(n):
+            if A[block + 1 + k] == x:
+                return k
+        return -1
+    for k in range(n):
         if same(A, A[block + 1 + k], x):
             return k
     return -1
@@ -159,9 +224,12 @@ def find(A, block, x):
 @outlined
 def finish_set(A, block):
     """The value of a block as a SET: sorts the items canonically, in place, and drops repeated ones."""
+    n = A[block]
+    if ascends_strictly(A, block, n) or (n > SHORT and gather(A, block, n)):
+        return handle(SET, block)
     sort(A, block)
     kept = 0
-    for k in range(A[block]):
+    for k in range(n):
         x = A[block + 1 + k]
         if kept > 0 and same(A, A[block + kept], x):
             continue
@@ -170,6 +238,73 @@ def finish_set(A, block):
     if kept > 0:
         A[block] = kept
     return handle(SET, block)
+
+
+@inline
+def ascends_strictly(A, block, n):
+    """Whether the items of a block are inline, in canonical order and without repetition."""
+    wrong = 0
+    for k in range(1, n + 1):
+        wrong += not is_inline(A[block + k])
+    for k in range(1, n):
+        wrong += A[block + k] >= A[block + k + 1]
+    return wrong == 0
+
+
+@inline
+def gather(A, block, n):
+    """Order `n` cells, or locations, of a small box and drop repeated ones, by putting each into its place in a grid.
+
+    False, with the block as it was, for other items, for a large box and for two colours at one location.
+    """
+    kind = tag(A[block + 1])
+    if kind != CELL and kind != PAIR:
+        return False
+    shift = 8 if kind == CELL else 0
+    mixed = 0
+    top = left = COORDINATE_MASK
+    bottom = right = 0
+    for k in range(1, n + 1):
+        x = A[block + k]
+        mixed += tag(x) != kind
+        i = (x >> (shift + 20)) & COORDINATE_MASK
+        j = (x >> shift) & COORDINATE_MASK
+        top = min(top, i)
+        bottom = max(bottom, i)
+        left = min(left, j)
+        right = max(right, j)
+    width = right - left + 1
+    places = (bottom - top + 1) * width
+    if mixed > 0 or places > SPARSE * n:
+        return False
+    mark = A[TOP]
+    grid = allocate(A, places)
+    if grid == 0:
+        return False
+    for k in range(places):
+        A[grid + k] = 0
+    clash = 0
+    for k in range(1, n + 1):
+        x = A[block + k]
+        at = grid + (((x >> (shift + 20)) & COORDINATE_MASK) - top) * width + ((x >> shift) & COORDINATE_MASK) - left
+        clash += A[at] != 0 and A[at] != x
+        A[at] = x
+    if clash == 0:
+        A[block] = compacted(A, grid, places, block + 1)
+    A[TOP] = mark
+    return clash == 0
+
+
+@inline
+def compacted(A, source, n, target):
+    """Copy those of the `n` words at `source` that are not 0 to `target`; their number."""
+    count = 0
+    for k in range(n):
+        x = A[source + k]
+        if x != 0:
+            A[target + count] = x
+            count += 1
+    return count
 
 
 @inline

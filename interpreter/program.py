@@ -13,6 +13,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from interpreter import layout
 from interpreter.primitives import CONSTANTS, PRIMITIVES
@@ -89,17 +90,29 @@ def parse(text: str) -> Program:
     rows = [(number, row) for number, row in enumerate(text.split("\n"), 1) if row.strip()]
     if not rows:
         raise ProgramError(1, "an empty program (the last line must be `O = ...`)")
+    in_order = True  # the variables so far are x1, x2, ...
     for number, row in rows:
-        match = _LINE.fullmatch(row)
-        if match is None:
+        call = _split(row)
+        if call is None:
             raise ProgramError(number, f"expected `name = function(argument, ...)`, not {row.strip()!r}")
-        target, function, inside = match.groups()
-        arguments = tuple(argument.strip() for argument in inside.split(",")) if inside.strip() else ()
-        _check_call(number, function, arguments, names)
-        lines.append(_renamed(Line(function, arguments), names))
+        target, line = call
+        _check_call(number, line.function, line.arguments, names)
+        lines.append(line if in_order else _renamed(line, names))
         _check_target(number, target, names, is_last=number == rows[-1][0])
         names[target] = f"x{len(lines)}"
+        in_order = in_order and target == names[target]
     return Program(tuple(lines))
+
+
+@lru_cache(maxsize=1 << 16)
+def _split(row: str) -> tuple[str, Line] | None:
+    """Target and call of a row, whatever their names; None if it is none. Programs of one task share many rows."""
+    match = _LINE.fullmatch(row)
+    if match is None:
+        return None
+    target, function, inside = match.groups()
+    arguments = tuple(argument.strip() for argument in inside.split(",")) if inside.strip() else ()
+    return target, Line(function, arguments)
 
 
 def canonical(text: str) -> str:

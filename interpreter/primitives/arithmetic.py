@@ -142,10 +142,21 @@ def rank(A, a, b):
     return 0 if a == b else compare_nested(A, a, b)
 
 
-@outlined
+@inline
 def less(A, a, b):
     """Python's `a < b` as 0 or 1: numbers, tuples item by item, sets by inclusion; fails on mixed kinds."""
-    if (is_integer(a) and is_integer(b)) or (is_pair(a) and is_pair(b)):
+    return (1 if a < b else 0) if ordered_by_handle(a, b) else less_nested(A, a, b)
+
+
+@inline
+def ordered_by_handle(a, b):
+    return (is_integer(a) and is_integer(b)) or (is_pair(a) and is_pair(b))
+
+
+@outlined
+def less_nested(A, a, b):
+    """`less`, outlined: it is needed within itself."""
+    if ordered_by_handle(a, b):
         return 1 if a < b else 0
     if is_set(a) and is_set(b):
         return is_proper_subset(A, offset(a), offset(b))
@@ -168,7 +179,7 @@ def tuple_less(A, p, q):
     burn(A, min(A[p], A[q]) >> SCAN_SHIFT)
     for k in range(1, min(A[p], A[q]) + 1):
         if not same(A, A[p + k], A[q + k]):
-            return less(A, A[p + k], A[q + k])
+            return less_nested(A, A[p + k], A[q + k])
     return 1 if A[p] < A[q] else 0
 
 

@@ -14,13 +14,16 @@ from interpreter.values import (
     as_integer,
     boolean,
     burn,
+    column_of,
     fail,
     failed,
     int_of,
     integer,
     is_integer,
+    is_pair,
     is_set,
     offset,
+    row_of,
     small,
     tag,
 )
@@ -41,14 +44,15 @@ def select(A, x, other, wanted):
     rest = items(A, other) if A[source] > 0 else source
     kept = new_items(A, A[source])
     in_order = is_set(x) and is_set(other)
-    burn(A, A[rest] >> SCAN_SHIFT)
+    end = A[rest]
+    burn(A, end >> SCAN_SHIFT)
     at = 1
     for k in range(1, A[source] + 1):
         item = A[source + k]
         if in_order:
-            while at <= A[rest] and rank(A, A[rest + at], item) < 0:
+            while at <= end and rank(A, A[rest + at], item) < 0:
                 at += 1
-            found = at <= A[rest] and same(A, A[rest + at], item)
+            found = at <= end and same(A, A[rest + at], item)
         else:
             found = find(A, rest, item) >= 0
         if found == (wanted == 1):
@@ -251,12 +255,16 @@ def sizefilter(A, container: Container, n: Integer) -> Set:
 @prim
 def first(A, container: Container) -> Any:
     """The first item."""
+    if is_pair(container):
+        return small(row_of(container))
     return item_at(A, items(A, container), 0)
 
 
 @prim
 def last(A, container: Container) -> Any:
     """The last item."""
+    if is_pair(container):
+        return small(column_of(container))
     block = items(A, container)
     return item_at(A, block, A[block] - 1)
 

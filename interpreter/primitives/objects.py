@@ -20,7 +20,7 @@ from interpreter.blocks import (
     push,
     truth,
 )
-from interpreter.native import inline, outlined
+from interpreter.native import inline, outlined, specialized
 from interpreter.ordering import finish_set, ordered_set
 from interpreter.primitives.colors import mostcolor
 from interpreter.primitives.loose import all_entries, entries_by_color, places
@@ -28,13 +28,16 @@ from interpreter.primitives.shapes import tall, wide
 from interpreter.table import prim
 from interpreter.types import Boolean, Grid, Indices, Integer, Object, Objects, Patch
 from interpreter.values import (
+    CELL,
     COLOR_BIAS,
     COLOR_LIMIT,
+    COORDINATE_BIAS,
     EMPTY,
     ERROR,
     LEFT_COLUMN,
     NOTHING,
     OUT_OF_RANGE,
+    PAIR,
     SET,
     TOP_ROW,
     TYPE_MISMATCH,
@@ -43,6 +46,7 @@ from interpreter.values import (
     color_of,
     column_of,
     fail,
+    failed,
     handle,
     int_of,
     is_cell,
@@ -64,6 +68,18 @@ def color_sought(x):
     return int_of(x) if is_integer(x) else NO_COLOR
 
 
+@inline
+def location_at(i, j):
+    """The PAIR of a place in a grid, whose coordinates are known to fit."""
+    return handle(PAIR, ((i + COORDINATE_BIAS) << 20) | (j + COORDINATE_BIAS))
+
+
+@inline
+def cell_at(color, i, j):
+    """The CELL of a place in a grid; nonsense where the colour does not fit, which is for the caller to see."""
+    return handle(CELL, ((i + COORDINATE_BIAS) << 28) | ((j + COORDINATE_BIAS) << 8) | ((color + COLOR_BIAS) & 255))
+
+
 # ------------------------------------------------------------------------------------------- cells
 
 
@@ -71,10 +87,16 @@ def color_sought(x):
 def asindices(A, grid: Grid) -> Indices:
     """The locations of all cells of `grid`."""
     block = as_grid(A, grid)
-    found = new_items(A, area(A, block))
-    for i in range(A[block]):
-        for j in range(A[block + 1]):
-            push(A, found, pair_of(A, i, j))
+    height, width = A[block], A[block + 1]
+    found = new_items(A, height * width)
+    if failed(A):
+        return NOTHING
+    at = found + 1
+    for i in range(height):
+        for j in range(width):
+            A[at + j] = location_at(i, j)
+        at += width
+    A[found] = height * width
     return ordered_set(found)
 
 
@@ -84,27 +106,43 @@ def ofcolor(A, grid: Grid, color: Integer) -> Indices:
     if not is_grid(grid):
         return places(A, grid, color)
     block = offset(grid)
+    height, width = A[block], A[block + 1]
     sought = color_sought(color)
-    burn(A, area(A, block))
+    burn(A, height * width)
     count = 0
-    for k in range(area(A, block)):
+    for k in range(height * width):
         count += get(A, block, k) == sought
-    found = new_items(A, count)
-    for i in range(A[block]):
-        for j in range(A[block + 1]):
-            if get_at(A, block, i, j) == sought:
-                push(A, found, pair_of(A, i, j))
+    found = new_items(A, count + 1)  # one more than needed: each cell is written, and stays if it is sought
+    if failed(A):
+        return NOTHING
+    at = found + 1
+    for i in range(height):
+        row = block + 2 + i * width
+        for j in range(width):
+            A[at] = location_at(i, j)
+            at += A[row + j] == sought
+    A[found] = count
     return ordered_set(found)
 
 
 @inline
 def cells_within(A, grid, top, bottom, left, right):
     """The cells of a grid block in rows top..bottom - 1 of columns left..right - 1, as an object."""
+    width = A[grid + 1]
     found = new_items(A, (bottom - top) * (right - left))
+    if failed(A):
+        return NOTHING
+    at = found + 1
+    wrong = 0
     for i in range(top, bottom):
+        row = grid + 2 + i * width
         for j in range(left, right):
-            push(A, found, cell_of(A, get_at(A, grid, i, j), i, j))
-    return ordered_set(found)
+            color = A[row + j]
+            wrong |= (color < -COLOR_BIAS) | (color > COLOR_LIMIT)
+            A[at] = cell_at(color, i, j)
+            at += 1
+    A[found] = at - found - 1
+    return fail(A, OUT_OF_RANGE) if wrong else ordered_set(found)
 
 
 @prim
@@ -154,65 +192,81 @@ def unite(A, parents, a, b):
     return min(a, b)
 
 
-@inline
-def label_cells(A, grid, keys, labels, parents, sizes, background, univalued, diagonal):
-    """Give each cell that is no background a label, united with its neighbours of the same key before it.
+# A run is four words: its row, its first column, the column after its last, its label.
+START, STOP, LABEL, RUN = 1, 2, 3, 4
 
-    Rows of `keys` and `labels` are one word longer than the grid's, and start one row down: a column
-    and a row of keys that equal none stand for the border. Returns the number of labels.
+
+@specialized
+def label_runs(A, grid, runs, parents, sizes, background, univalued, reach):
+    """Cut the rows of a grid block into runs of cells that are no background, and label them.
+
+    A run ends where the colour does, or with `univalued` off only at the background. It gets the label of the runs
+    of the row above that it touches, which become one region; `reach` is 1 where touching at corners counts, else 0.
+    Returns the number of labels and the end of the runs.
     """
-    stride = A[grid + 1] + 1
-    for p in range(stride + 1):
-        A[keys + p] = NO_COLOR
+    width = A[grid + 1]
     count = 0
-    at = grid + 2
+    end = above = runs
     for i in range(A[grid]):
-        first = (i + 1) * stride + 1
-        for p in range(first, first + stride - 1):
-            color = A[at]
-            at += 1
+        row = grid + 2 + i * width
+        first = end
+        j = 0
+        while j < width:
+            color = A[row + j]
+            start = j
+            j += 1
             if color == background:
-                A[keys + p] = NO_COLOR
                 continue
-            key = color if univalued else 0
+            while j < width and (A[row + j] == color if univalued else A[row + j] != background):
+                j += 1
+            while above < first and A[above + STOP] + reach <= start:
+                above += RUN
             label = 0
-            if A[keys + p - stride] == key:
-                label = A[labels + p - stride]
-            elif diagonal:
-                if A[keys + p - stride + 1] == key:
-                    label = A[labels + p - stride + 1]
-                if A[keys + p - stride - 1] == key:
-                    label = unite(A, parents, label, A[labels + p - stride - 1])
-            if A[keys + p - 1] == key:
-                label = unite(A, parents, label, A[labels + p - 1])
+            other = above
+            while other < first and A[other + START] < j + reach:
+                if not univalued or A[row - width + A[other + START]] == color:
+                    label = unite(A, parents, label, A[other + LABEL])
+                other += RUN
             if label == 0:
                 count += 1
                 label = count
                 A[parents + label] = label
                 A[sizes + label] = 0
-            A[keys + p] = key
-            A[labels + p] = label
-            A[sizes + label] += 1
-        A[keys + first + stride - 1] = NO_COLOR
-    return count
+            A[sizes + label] += j - start
+            A[end] = i
+            A[end + START] = start
+            A[end + STOP] = j
+            A[end + LABEL] = label
+            end += RUN
+        above = first
+    return count, end
 
 
 @inline
 def new_regions(A, parents, sizes, count):
     """An unfilled object for each region, in order; replaces each label's size by its object's block."""
     regions = 0
+    words = 0
     for label in range(1, count + 1):
         first = A[parents + A[parents + label]]
         A[parents + label] = first
+        words += A[sizes + label]
         if first == label:
             regions += 1
         else:
             A[sizes + first] += A[sizes + label]
     found = new_items(A, regions)
+    block = allocate(A, words + 2 * regions) + 1  # of the next object: its capacity, its length, its cells
+    if failed(A):
+        return found
     for label in range(1, count + 1):
         if A[parents + label] == label:
-            A[sizes + label] = new_items(A, A[sizes + label])
-            push(A, found, handle(SET, A[sizes + label]))
+            cells = A[sizes + label]
+            A[block - 1] = cells
+            A[block] = 0
+            A[sizes + label] = block
+            push(A, found, handle(SET, block))
+            block += cells + 2
         else:
             A[sizes + label] = A[sizes + A[parents + label]]
     return found
@@ -226,23 +280,38 @@ def objects(A, grid: Grid, univalued: Boolean, diagonal: Boolean, without_backgr
     """
     block = as_rectangle(A, grid)
     background = int_of(mostcolor(A, grid)) if truth(A, without_background) else NO_COLOR
-    stride = A[block + 1] + 1
-    padded = (A[block] + 1) * stride + 1
-    cells = area(A, block) + 1
-    keys = allocate(A, 2 * (padded + cells))
-    if keys == 0:
+    cells = area(A, block)
+    runs = allocate(A, (RUN + 2) * (cells + 1))
+    if runs == 0:
         return NOTHING
-    labels = keys + padded
-    parents = labels + padded
-    sizes = parents + cells
-    count = label_cells(A, block, keys, labels, parents, sizes, background, truth(A, univalued), truth(A, diagonal))
+    parents = runs + RUN * (cells + 1)
+    sizes = parents + cells + 1
+    reach = 1 if truth(A, diagonal) else 0
+    if truth(A, univalued):
+        count, end = label_runs(A, block, runs, parents, sizes, background, True, reach)
+    else:
+        count, end = label_runs(A, block, runs, parents, sizes, background, False, reach)
     found = new_regions(A, parents, sizes, count)
-    for i in range(A[block]):
-        for j in range(A[block + 1]):
-            p = (i + 1) * stride + 1 + j
-            if A[keys + p] != NO_COLOR:
-                push(A, A[sizes + A[labels + p]], cell_of(A, get_at(A, block, i, j), i, j))
+    if failed(A):
+        return NOTHING
+    for run in range(runs, end, RUN):
+        paint_run(A, block, A[run], A[run + START], A[run + STOP], A[sizes + A[run + LABEL]])
     return ordered_set(found)
+
+
+@inline
+def paint_run(A, grid, i, start, stop, found):
+    """Append the cells start..stop - 1 of row `i` of a grid block to an object's block, which has room for them."""
+    row = grid + 2 + i * A[grid + 1]
+    at = found + 1 + A[found] - start
+    wrong = 0
+    for j in range(start, stop):
+        color = A[row + j]
+        wrong |= (color < -COLOR_BIAS) | (color > COLOR_LIMIT)
+        A[at + j] = cell_at(color, i, j)
+    A[found] += stop - start
+    if wrong:
+        fail(A, OUT_OF_RANGE)
 
 
 @outlined

@@ -56,17 +56,21 @@ def brush(A, grid, patch, color, under):
     `color` and `under` are INTEGER handles, or OWN and ANYWHERE. A cell outside the grid is left out.
     """
     cells = patch_items(A, patch)
-    burn(A, A[cells])
-    for k in range(A[cells]):
-        item = A[cells + 1 + k]
+    n = A[cells]
+    height, width = A[grid], A[grid + 1]  # words that the compiler would read again after each cell that is put
+    burn(A, n)
+    for k in range(1, n + 1):
+        item = A[cells + k]
         if color == OWN and not is_cell(item):
             fail(A, TYPE_MISMATCH)
             break
         at = location(A, item)
         i = row_of(at)
         j = column_of(at)
-        if in_grid(A, grid, i, j) and (under == ANYWHERE or get_at(A, grid, i, j) == as_integer(A, under)):
-            put(A, grid, i * A[grid + 1] + j, color_of(item) if color == OWN else as_integer(A, color))
+        if 0 <= i < height and 0 <= j < width:
+            place = i * width + j
+            if under == ANYWHERE or get(A, grid, place) == as_integer(A, under):
+                put(A, grid, place, color_of(item) if color == OWN else as_integer(A, color))
     return finish_grid(A, grid)
 
 

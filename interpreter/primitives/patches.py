@@ -3,7 +3,17 @@
 A patch's locations may lie anywhere, outside of every grid too. Patches made here are in canonical order.
 """
 
-from interpreter.blocks import bounds, items, length, location, new_items, patch_items, push
+from interpreter.blocks import (
+    bounds,
+    capacity,
+    column_shift,
+    items,
+    length,
+    location,
+    new_items,
+    patch_items,
+    push,
+)
 from interpreter.native import inline, outlined
 from interpreter.ordering import finish_set, ordered_set
 from interpreter.primitives.arithmetic import tuple_of
@@ -12,6 +22,8 @@ from interpreter.table import prim
 from interpreter.types import Indices, Integer, Object, Pair, Patch
 from interpreter.values import (
     BOTTOM_ROW,
+    COORDINATE_BIAS,
+    COORDINATE_MASK,
     EMPTY,
     EMPTY_CONTAINER,
     GRID,
@@ -29,6 +41,7 @@ from interpreter.values import (
     cell_of,
     color_of,
     column_of,
+    coordinates_fit,
     fail,
     failed,
     int_of,
@@ -89,10 +102,30 @@ def affine(A, patch, turn, di, dj):
     NEGATE_COLUMN dj - .... Mirroring the columns of a box is `affine(A, patch, NEGATE_COLUMN, 0, left + right)`.
     """
     block = patch_items(A, patch)
-    result = new_items(A, A[block])
-    for k in range(1, A[block] + 1):
+    n = A[block]
+    result = new_items(A, n)
+    shift = column_shift(A, patch, block)
+    if turn == KEEP and shift >= 0 and capacity(A, result) == n:
+        return shifted(A, block, result, n, shift, di, dj)
+    for k in range(1, n + 1):
         push(A, result, moved(A, A[block + k], turn, di, dj))
     return ordered_set(result) if turn == KEEP and is_set(patch) else finish_set(A, result)
+
+
+@inline
+def shifted(A, block, result, n, shift, di, dj):
+    """Write the items of a set of cells, or of locations, to the block `result`, moved; the set."""
+    step = (di << (shift + 20)) + (dj << shift)
+    wrong = not coordinates_fit(
+        ((A[block + 1] >> (shift + 20)) & COORDINATE_MASK) - COORDINATE_BIAS + di,
+        ((A[block + n] >> (shift + 20)) & COORDINATE_MASK) - COORDINATE_BIAS + di,
+    )
+    for k in range(1, n + 1):
+        j = ((A[block + k] >> shift) & COORDINATE_MASK) + dj
+        wrong |= (j < 0) | (j > COORDINATE_MASK)
+        A[result + k] = A[block + k] + step
+    A[result] = n
+    return fail(A, OUT_OF_RANGE) if wrong else ordered_set(result)
 
 
 @prim
