@@ -397,18 +397,6 @@ def finish_tuple(A, block):
 
 
 @inline
-def column_shift(A, x, block):
-    """How far left columns lie in the handles of a set's items: 8 if all are cells, 0 if all are pairs, else -1.
-
-    Rows lie 20 bits further left. Canonical order puts items of one kind together, so the first and the last tell.
-    """
-    n = A[block]
-    if tag(x) != SET or n == 0 or tag(A[block + 1]) != tag(A[block + n]):
-        return -1
-    return 8 if tag(A[block + 1]) == CELL else 0 if tag(A[block + 1]) == PAIR else -1
-
-
-@inline
 def location(A, x):
     """The PAIR of a patch's item, which is a CELL, a PAIR or a tuple of anything and a PAIR; fails if it is none."""
     if is_cell(x):
@@ -436,6 +424,18 @@ def patch_items(A, x):
     if A[block] > 0 and is_pair(A[block + 1]) != is_pair(A[block + A[block]]):
         fail(A, TYPE_MISMATCH)
     return block
+
+
+@inline
+def column_shift(A, x, block):
+    """How far left columns lie in the handles of a set's items: 8 if all are cells, 0 if all are pairs, else -1.
+
+    Rows lie 20 bits further left. Canonical order puts items of one kind together, so the first and the last tell.
+    """
+    n = A[block]
+    if tag(x) != SET or n == 0 or tag(A[block + 1]) != tag(A[block + n]):
+        return -1
+    return 8 if tag(A[block + 1]) == CELL else 0 if tag(A[block + 1]) == PAIR else -1
 
 
 @outlined

@@ -3,7 +3,17 @@
 A patch's locations may lie anywhere, outside of every grid too. Patches made here are in canonical order.
 """
 
-from interpreter.blocks import bounds, capacity, column_shift, items, length, location, new_items, patch_items, push
+from interpreter.blocks import (
+    bounds,
+    capacity,
+    column_shift,
+    items,
+    length,
+    location,
+    new_items,
+    patch_items,
+    push,
+)
 from interpreter.native import inline, outlined
 from interpreter.ordering import finish_set, ordered_set
 from interpreter.primitives.arithmetic import tuple_of
