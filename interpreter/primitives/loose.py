@@ -4,7 +4,8 @@ Python indexes and iterates whatever it is given, so that ragged rows, cells tha
 sets of objects go a long way. A table is a block of the blocks of its rows. None of this runs on a grid.
 """
 
-from interpreter.blocks import finish_tuple, items, location, new_items, patch_items, push
+from interpreter.blocks import finish_tuple, items, new_items, push
+from interpreter.locations import location, patch_items
 from interpreter.native import inline, outlined
 from interpreter.ordering import finish_set, ordered_set, same
 from interpreter.primitives.arithmetic import component, tuple_of

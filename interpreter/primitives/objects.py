@@ -9,17 +9,15 @@ from interpreter.blocks import (
     as_grid,
     as_rectangle,
     as_solid_grid,
-    bounds,
     get,
     get_at,
     in_grid,
     items,
-    location,
     new_items,
-    patch_items,
     push,
     truth,
 )
+from interpreter.locations import bounds, location, patch_items
 from interpreter.native import inline, outlined, specialized
 from interpreter.ordering import finish_set, ordered_set
 from interpreter.primitives.colors import mostcolor

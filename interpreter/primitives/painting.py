@@ -9,13 +9,12 @@ from interpreter.blocks import (
     get,
     get_at,
     in_grid,
-    location,
     new_grid,
     new_items,
-    patch_items,
     push,
     put,
 )
+from interpreter.locations import location, patch_items
 from interpreter.native import inline, outlined
 from interpreter.primitives.colors import mostcolor
 from interpreter.primitives.containers import repeat

@@ -3,17 +3,8 @@
 A patch's locations may lie anywhere, outside of every grid too. Patches made here are in canonical order.
 """
 
-from interpreter.blocks import (
-    bounds,
-    capacity,
-    column_shift,
-    items,
-    length,
-    location,
-    new_items,
-    patch_items,
-    push,
-)
+from interpreter.blocks import capacity, items, length, new_items, push
+from interpreter.locations import bounds, column_shift, location, patch_items
 from interpreter.native import inline, outlined
 from interpreter.ordering import finish_set, ordered_set
 from interpreter.primitives.arithmetic import tuple_of

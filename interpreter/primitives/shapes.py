@@ -1,6 +1,7 @@
 """What a piece (a grid or a patch) measures, and how patches lie to each other."""
 
-from interpreter.blocks import bounds, finish_tuple, get_at, items, length, location, new_items, patch_items, push
+from interpreter.blocks import finish_tuple, get_at, items, length, new_items, push
+from interpreter.locations import bounds, location, patch_items
 from interpreter.native import inline, outlined
 from interpreter.ordering import finish_set
 from interpreter.primitives.patches import EMPTY_TUPLE, REACH, locations, normalize

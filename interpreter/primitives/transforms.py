@@ -4,18 +4,8 @@ A turned, mirrored or cut grid is a strided walk over the cells of the old one. 
 are turned, concatenated and cut as Python's slices, sums and `zip` do it.
 """
 
-from interpreter.blocks import (
-    area,
-    as_solid_grid,
-    bounds,
-    finish_grid,
-    finish_tuple,
-    items,
-    length,
-    new_grid,
-    new_items,
-    push,
-)
+from interpreter.blocks import area, as_solid_grid, finish_grid, finish_tuple, items, length, new_grid, new_items, push
+from interpreter.locations import bounds
 from interpreter.native import inline, outlined
 from interpreter.ordering import finish_set
 from interpreter.primitives.loose import stretched, thinned
