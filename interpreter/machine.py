@@ -91,10 +91,12 @@ class Code:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def slice(self, first: int, last: int) -> Code:
-        """Programs first..last - 1."""
-        starts = self.starts[first : last + 1]
-        return Code(self.rows[starts[0] : starts[-1]], starts - starts[0])
+    def take(self, programs: npt.NDArray[np.int64]) -> Code:
+        """The programs at the indices `programs`."""
+        lengths = np.diff(self.starts)[programs]
+        starts = np.zeros(len(programs) + 1, np.int64)
+        np.cumsum(lengths, out=starts[1:])
+        return Code(self.rows[np.arange(starts[-1]) + np.repeat(self.starts[programs] - starts[:-1], lengths)], starts)
 
 
 _LINES, _FUNCTION, _ARGUMENTS = attrgetter("lines"), attrgetter("function"), attrgetter("arguments")

@@ -63,9 +63,11 @@ class _Pending:
         assert self.done == self.n
         if self.n == 0:
             return Runs.failed(0, Outcome.CRASHED)
+        self.parts.sort(key=lambda part: part[0][0])
         rows = np.concatenate([rows for rows, _ in self.parts])
         runs = Runs.concatenate([runs for _, runs in self.parts])
-        return runs.take(np.argsort(rows, kind="stable"))
+        in_order = bool((rows[1:] > rows[:-1]).all())  # always, unless a chunk was split
+        return runs if in_order else runs.take(np.argsort(rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +83,13 @@ class _Chunk:
 
     def split(self) -> Iterator[_Chunk]:
         """One chunk a program."""
-        ends = np.flatnonzero(np.diff(self.jobs[:, 0])) + 1
-        return (self.part(low, high) for low, high in zip([0, *ends], [*ends, len(self.jobs)], strict=True))
+        return (self.part(np.flatnonzero(self.jobs[:, 0] == program)) for program in range(len(self.code)))
 
-    def part(self, low: int, high: int) -> _Chunk:
-        """Jobs low..high - 1, which are sorted by program, with the programs that they need."""
-        first, last = self.jobs[low, 0], self.jobs[high - 1, 0] + 1
-        jobs = self.jobs[low:high] - np.array([first, 0], np.int32)
-        return replace(self, code=self.code.slice(first, last), jobs=jobs, rows=self.rows[low:high])
+    def part(self, which: slice | npt.NDArray[np.int64]) -> _Chunk:
+        """Some of the jobs, with the programs that they need."""
+        programs, renumbered = np.unique(self.jobs[which, 0], return_inverse=True)
+        jobs = np.stack([renumbered, self.jobs[which, 1]], axis=1).astype(np.int32)
+        return replace(self, code=self.code.take(programs), jobs=jobs, rows=self.rows[which])
 
 
 @dataclass(eq=False)
@@ -207,10 +208,9 @@ class Pool:
         code, jobs = batch
         check_jobs(jobs, len(code), self._grids.sizes[0])
         pending = _Pending(len(jobs))
-        order = np.argsort(jobs[:, 0], kind="stable")
-        whole = _Chunk(pending, code, jobs[order], order, share)
+        whole = _Chunk(pending, code, jobs, np.arange(len(jobs)), share)
         size = max(1, min(CHUNK, math.ceil(len(jobs) / (2 * SLOTS * len(self._workers)))))
-        self._todo.extend(whole.part(low, min(low + size, len(jobs))) for low in range(0, len(jobs), size))
+        self._todo.extend(whole.part(slice(low, low + size)) for low in range(0, len(jobs), size))
         return pending
 
     def _finish(self, batch: _Pending) -> None:
