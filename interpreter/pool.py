@@ -41,9 +41,10 @@ SLOTS = 2
 # A chunk is given up after this many seconds, and this many for each unit of fuel that its runs may use: about three
 # hundred times what a unit takes.
 PATIENCE, PATIENCE_PER_FUEL = 60.0, 1e-6
-# Workers that a program may lose, alone, before it is thought guilty, and that may die one after the other before
-# they are ready: a worker can be killed from outside, too.
+# Workers that a program may lose, alone, before it is thought guilty: a worker can be killed from outside, too.
 TRIES = 3
+# Workers that may be killed, one after the other, before they are ready.
+STARTS = 20
 
 
 @dataclass(eq=False)
@@ -130,7 +131,7 @@ class Pool:
         self._todo: deque[_Chunk] = deque()
         self._streaming = False
         self._closed = False
-        self._failed_starts = 0  # one after the other
+        self._killed_starts = 0  # one after the other
         warm_up()  # compile in the parent: a worker that compiles must not be killed
         self._grids = SharedGrids(grids)
         try:
@@ -280,7 +281,7 @@ class Pool:
             return
         if not worker.ready:
             worker.ready = True
-            self._failed_starts = 0
+            self._killed_starts = 0
             return
         slot, chunk = worker.busy.popleft()
         chunk.batch.add(chunk.rows, slot.take())
@@ -290,12 +291,12 @@ class Pool:
     def _recover(self, worker: _Worker) -> None:
         """Put another process in place of a dead one, and its chunks back; the one it was running program by program.
 
-        Raises `RuntimeError` if worker after worker dies before it is ready.
+        Raises `RuntimeError` if a worker fails before it is ready, or if one after the other is killed there.
         """
         worker.connection.close()
         worker.process.join()
-        self._failed_starts += not worker.ready
-        if self._failed_starts == TRIES:
+        self._killed_starts += not worker.ready
+        if not worker.ready and (worker.process.exitcode >= 0 or self._killed_starts == STARTS):
             raise RuntimeError(f"workers cannot start (exit code {worker.process.exitcode})")
         worker.free.extend(slot for slot, _ in worker.busy)
         self._workers[self._workers.index(worker)] = self._start(deque(worker.free))
