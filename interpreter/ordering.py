@@ -1,4 +1,4 @@
-"""The canonical order of values: comparing, sorting, searching, and sets, which depend on it."""
+"""The canonical order of values: comparing, fingerprints, sorting, searching, and sets, which depend on it."""
 
 from __future__ import annotations
 
@@ -80,6 +80,58 @@ def compare_nested(A, a, b):
 def same(A, a, b):
     """Python's `==`."""
     return a == b or (not is_inline(a) and not is_inline(b) and compare(A, a, b) == 0)
+
+
+# ------------------------------------------------------------------------------------- fingerprints
+
+# Odd constants with well-spread bits: the golden ratio, and the multipliers of splitmix64 (Steele et al. 2014).
+GOLDEN, FIRST, SECOND = -0x61C8864680B583EB, -0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15
+CLOSURE_WORDS = 4  # kind, first, second, third
+
+
+@inline
+def mix(word):
+    """A well-spread word for each word, one to one."""
+    word = (word ^ ((word >> 30) & 0x3FFFFFFFF)) * FIRST
+    word = (word ^ ((word >> 27) & 0x1FFFFFFFFF)) * SECOND
+    return word ^ ((word >> 31) & 0x1FFFFFFFF)
+
+
+@inline
+def mix_at(word, place):
+    """A well-spread word for a word and its place among others."""
+    return mix(word + place * GOLDEN)
+
+
+@outlined
+def fingerprint(A, x):
+    """A 64-bit hash of a value's structure, the same for equal values wherever they lie; 0 after a failure.
+
+    Unequal values differ but for chance. Words are mixed and summed, so that a processor takes many at once.
+    """
+    if is_inline(x):
+        return mix(x)
+    block = offset(x)
+    if tag(x) == GRID:
+        words = 2 + area(A, block)
+    else:
+        words = CLOSURE_WORDS if tag(x) == CLOSURE else 1 + A[block]
+    if not burn(A, 1 + (words >> SCAN_SHIFT)):
+        return 0
+    if A[DEPTH] >= MAX_DEPTH:
+        fail(A, TOO_DEEP)
+        return 0
+    total = tag(x)
+    A[DEPTH] += 1
+    if tag(x) == GRID:
+        for k in range(words):
+            total += mix_at(A[block + k], k)
+    else:
+        for k in range(words):  # the first is a length or a kind, which looks like an inline value
+            word = A[block + k]
+            total += mix_at(word if is_inline(word) else fingerprint(A, word), k)
+    A[DEPTH] -= 1
+    return mix(total)
 
 
 # ----------------------------------------------------------------------------- sorting and searching
