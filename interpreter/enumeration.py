@@ -59,7 +59,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an enumeration is: calls tried, those that failed, terms kept, the cost that is being built."""
+    """How far an enumeration is: calls tried, those that failed or gave too much, terms kept, the cost that is being built."""
 
     tried: int
     failed: int

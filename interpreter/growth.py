@@ -46,6 +46,7 @@ from interpreter.terms import (
     enter,
     enter_leaves,
     fits,
+    is_wanted,
     note,
     slot_of,
     unique,
@@ -104,7 +105,7 @@ def try_term(A, terms, form, a, b, c, d):
     for pair in range(terms.targets.shape[0]):
         mark = A[TOP]
         x = call_form(A, terms, form, a, b, c, d, pair)
-        if A[ERROR] != 0:
+        if A[ERROR] != 0 or not is_wanted(A, x):
             recover(A, mark)
             state[FAILED] += 1
             return

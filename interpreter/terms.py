@@ -62,7 +62,8 @@ SKIPS = 5  # 2^5 combinations that do not fit count as one that is tried
 STATE_WORDS = 21
 GROWING, BANK_FULL, ARENA_FULL, ENDED = range(4)  # stages
 
-# Traits of a term: its kind, the kinds of its items; of a function: kinds returned and taken, and whether a power.
+# Traits of a term: its kind, the kinds of its items; of a function: kinds returned and taken, and, where that is one
+# kind at most, whether it is a power.
 KIND, ITEMS, GIVES, TAKES = range(4)
 POWERED = TAKES + 2
 TRAITS = 6
@@ -141,7 +142,10 @@ def unique(A, terms, x, mark):
 def moved_down(A, x, mark):
     """A fresh value without blocks of its own, moved to `mark`, over what was allocated on the way to it."""
     block = offset(x)
-    if block <= mark or tag(x) == values.CLOSURE:
+    if block <= mark:  # a part of an older value
+        A[TOP] = mark
+        return x
+    if tag(x) == values.CLOSURE:
         return x
     items = area(A, block) if tag(x) == values.GRID else A[block]
     words = 2 + items if tag(x) == values.GRID else 1 + items
@@ -209,11 +213,11 @@ def item_kinds(A, x, kind):
 
 
 @inline
-def is_wanted(A, x, kind):
+def is_wanted(A, x):
     """Whether a value is worth keeping: grids and numbers that are too large are not."""
-    if kind == GRID:
+    if tag(x) == values.GRID:
         return A[offset(x)] <= MAX_SIDE and A[offset(x) + 1] <= MAX_SIDE
-    return kind != INTEGER or -LARGEST <= int_of(x) <= LARGEST
+    return tag(x) != values.INTEGER or -LARGEST <= int_of(x) <= LARGEST
 
 
 # -------------------------------------------------------------------------------------------- traits
@@ -291,7 +295,7 @@ def describe_function(rule, traits, n, a, b, c):
 
 @inline
 def describe(A, terms, n):
-    """Fill the traits of term `n`, data, from its values; False if they are of several kinds or not worth keeping."""
+    """Fill the traits of term `n`, data, from its values; False if they are of no kind, or of several."""
     kind = -1
     items = 0
     for d in range(terms.bank.shape[1]):
@@ -300,7 +304,7 @@ def describe(A, terms, n):
         if seen == -1:
             continue
         numbers = seen <= INTEGER and 0 <= kind <= INTEGER
-        if seen < 0 or not is_wanted(A, x, seen) or (kind >= 0 and seen != kind and not numbers):
+        if seen < 0 or (kind >= 0 and seen != kind and not numbers):
             return False
         kind = max(kind, seen)
         if items == 0:
