@@ -65,8 +65,8 @@ class Code:
         counts = np.fromiter(map(len, arguments), np.int64, len(lines))
         rows = np.zeros((len(lines), 2 + OPERANDS), np.int64)
         try:
-            rows[:, 0] = np.fromiter(map(_WORDS.__getitem__, map(_FUNCTION, lines)), np.int64, len(lines))
-            words = np.fromiter(map(_WORDS.__getitem__, chain.from_iterable(arguments)), np.int64, counts.sum())
+            rows[:, 0] = np.fromiter(map(WORDS.__getitem__, map(_FUNCTION, lines)), np.int64, len(lines))
+            words = np.fromiter(map(WORDS.__getitem__, chain.from_iterable(arguments)), np.int64, counts.sum())
         except KeyError as error:
             raise ValueError(f"{error.args[0]!r} is no name of the language") from None
         rows[:, 1] = counts
@@ -111,7 +111,7 @@ def _constant(value: int | tuple[int, int]) -> int:
 
 
 # The word of each name that a line can hold.
-_WORDS: dict[str, int] = {
+WORDS: dict[str, int] = {
     "I": 1,
     **{f"x{k}": 1 + k for k in range(1, layout.MAX_VARIABLES + 1)},
     **{name: _constant(value) for name, value in CONSTANTS.items()},
