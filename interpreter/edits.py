@@ -1,6 +1,6 @@
 """Compiled edits of a program that lies in a buffer: what mutation is made of.
 
-A buffer holds `rows` (as in `interpreter.symbols`) and the `kinds` of its lines. Edits keep it a program: every line uses
+A buffer holds `rows` (as in `interpreter.symbols`) and the `kinds` of its lines. Edits keep it a program: a line uses
 only what stands before it. An edit that finds nothing to do, or no room, says so with a False.
 """
 
@@ -78,9 +78,7 @@ def tables() -> Tables:
         RETURNS,
         KIND_OF_TOKEN,
         FITS,
-        constants=_lists(
-            [[t for n in CONSTANTS if FITS[KIND_OF_TOKEN[t := TOKEN_IDS[n]], w]] for w in range(len(TYPES))]
-        ),
+        constants=_lists([[t for t in constant_ids if FITS[KIND_OF_TOKEN[t], type_]] for type_ in range(len(TYPES))]),
         makers=_lists([[t for t in primitive_ids if FITS[kind, RETURNS[t]]] for kind in range(len(KINDS))]),
         peers=_lists([_peers(token) for token in PROGRAM_TOKENS]),
     )

@@ -20,8 +20,8 @@ from interpreter.machine import DEFAULT_FUEL, DEFAULT_WORDS, Code, execute, load
 from interpreter.native import arena_pointer, cells_pointer, inline, use_cache_folder
 from interpreter.symbols import Symbols
 from interpreter.table import PRIMITIVES, constant_type
-from interpreter.types import Container, Set, Tuple, Type, may_be
 from interpreter.types import Any as Anything
+from interpreter.types import Container, Set, Tuple, Type, may_be
 from interpreter.vocabulary import PROGRAM_TOKENS
 
 # Kinds by number: the types, then sets of integers and sets of indices, sets and tuples of something else.
@@ -104,7 +104,7 @@ def kind_of(A, x, declared):
 
 
 def observe(arena, rows, starts, functions, returns, cells, cell_starts, shapes, inputs, fuel, kinds):
-    """Run each program on its input and write the kind of each line; Any for lines that a failure left without value."""
+    """Run each program on its input and write the kind of each line that got a value."""
     A = arena_pointer(arena.ctypes.data)
     marks = np.empty((layout.MAX_VARIABLES + 2, 2), np.int64)
     for p in range(len(starts) - 1):
