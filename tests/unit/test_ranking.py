@@ -4,11 +4,12 @@ import dataclasses
 import inspect
 
 import numpy as np
+import pytest
 
 from engine import ranking
 from engine.evaluation import Scoreboard
 from engine.execution import Execution
-from engine.ranking import Entry, Method, rank
+from engine.ranking import Entry, Leaders, Method, rank
 from engine.tasks import Task
 
 
@@ -41,6 +42,27 @@ def test_votes_go_before_shortness_but_after_performance():
         entry("eeeeee", 1.0, "y", 4),
     ]
     assert [c.entry.program for c in rank(entries, Method.DISTINCT)] == ["ddddd", "cccc", "a"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_leaders_rank_as_all_programs_do(seed):
+    generator = np.random.default_rng(seed)
+    entries = [
+        entry("x" * int(generator.integers(1, 9)), float(generator.choice([0.5, 1.0])), str(generator.integers(6)), k)
+        for k in range(200)
+    ]
+    leaders = Leaders(3)
+    for each in entries:
+        leaders.add(each)
+    assert leaders.programs == len(entries)
+    assert len(leaders.entries()) <= 3 * 6
+    for method in Method:
+        for ours, all_ in zip(rank(leaders.entries(), method)[:3], rank(entries, method)[:3], strict=True):
+            assert (ours.entry.program, ours.entry.found, ours.votes) == (
+                all_.entry.program,
+                all_.entry.found,
+                all_.votes,
+            )
 
 
 GRIDS = [np.full((2, 2), k, np.int8) for k in range(4)]
