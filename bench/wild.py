@@ -12,12 +12,12 @@ import numpy as np
 from engine.errors import UsageError
 from interpreter import layout
 from interpreter.grammar import Grammar, Phase
-from interpreter.mutation import mutate
+from interpreter.mutation import mutants
 from interpreter.primitives import CONSTANTS, PRIMITIVES
 from interpreter.program import Line, Program, ProgramError, is_variable, parse
 from interpreter.vocabulary import detokenize
 
-CHANGES = (1, 1, 2, 3)  # changes of a mutant, drawn from these
+CHANGES = (1, 1, 2, 3)  # changes of an untyped mutant, drawn from these
 TRIES = 100  # to find a mutant that differs from its program
 _BY_ARITY = {n: [p.name for p in PRIMITIVES.values() if p.arity == n] for n in range(1, layout.MAX_ARITY + 1)}
 
@@ -53,12 +53,14 @@ def real_programs(file: Path) -> list[Real]:
 
 
 def mutant(program: Program, generator: np.random.Generator) -> Program:
-    """`program` with one to three changes: by `mutation` in one half, by `mutate_untyped` in the other."""
-    change = mutate if generator.integers(2) else mutate_untyped
+    """`program` with one change or a few: by `mutation` in one half, by `mutate_untyped` in the other."""
+    if generator.integers(2):
+        for changed in mutants(program, generator, 1, TRIES):
+            return changed
     for _ in range(TRIES):
         changed = program
         for _ in range(CHANGES[generator.integers(len(CHANGES))]):
-            changed = change(changed, generator)
+            changed = mutate_untyped(changed, generator)
         if changed != program:
             return changed
     raise ValueError(f"no mutant found of {program.text!r}")

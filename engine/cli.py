@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     run.add_argument("--preset", help="smoke, cpu (default) or paper")
     run.add_argument("--config", type=Path, metavar="FILE", help="TOML file whose values go before the preset's")
-    run.add_argument("--seeds", metavar="FILE", help="JSONL with `task` and `program` (default: the embedded seeds)")
+    run.add_argument("--seeds", metavar="PATH", help="what `seeds import` reads (default: the embedded seeds)")
     run.add_argument("--run-dir", type=Path, metavar="DIR", help="the run's folder (default: runs/<preset>-<time>)")
     run.add_argument("--resume", action="store_true", help="continue the run in --run-dir after its last "
                      "complete meta-iteration")  # fmt: skip
@@ -107,6 +107,29 @@ def _parser() -> argparse.ArgumentParser:
     profile.add_argument("--top", type=int, default=15, metavar="N", help="rows of the tables (default: 15)")
     profile.add_argument("--fuel", type=int, metavar="N", help="work a run may do (default: 4,000,000)")
     profile.set_defaults(run=_profile)
+
+    seeds = verbs.add_parser("seeds", help="seed programs: import, check").add_subparsers(
+        dest="action", metavar="ACTION", required=True
+    )
+    import_ = seeds.add_parser(
+        "import", help="programs from elsewhere", description="Read programs, never running them as Python; try each "
+        "on all pairs of its task, say which fail and how, and write the others as seeds. PATH: a checkout of arc-dsl "
+        "or its solvers.py, CodeIt's data/training or one of its JSON files, or JSONL with `task` and `program`.",
+    )  # fmt: skip
+    import_.add_argument("path", type=Path, metavar="PATH")
+    import_.add_argument("--out", type=Path, metavar="SEEDS.jsonl", help="default: only check")
+    import_.add_argument("--keep-failing", action="store_true", help="write programs that do not solve their task, too")
+    import_.add_argument("--tasks", default="arc1-train", metavar="SET", help="default: arc1-train")
+    import_.add_argument("--fuel", type=int, metavar="N", help="work a run may do (default: 4,000,000)")
+    import_.set_defaults(run=_seeds_import)
+    check = seeds.add_parser(
+        "check", help="what seeds cover, and whether they solve their tasks", description="Run every seed on its task; "
+        "coverage, lengths, primitives used. Exit status 1 where an embedded seed fails.",
+    )  # fmt: skip
+    check.add_argument("--seeds", metavar="PATH", help="what `seeds import` reads (default: the embedded seeds)")
+    check.add_argument("--tasks", default="arc1-train", metavar="SET", help="default: arc1-train")
+    check.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    check.set_defaults(run=_seeds_check)
 
     replay = verbs.add_parser("replay", help="look into a replay store").add_subparsers(
         dest="action", metavar="ACTION", required=True
@@ -183,10 +206,7 @@ def _execute(options: argparse.Namespace, _overrides: list[str]) -> int:
 
     if not options.file.is_file():
         raise UsageError(f"{options.file}: no such file")
-    if options.out is not None and options.out.exists():
-        raise UsageError(f"{options.out} exists already: choose another --out")
-    if options.out is not None and not options.out.parent.is_dir():
-        raise UsageError(f"{options.out.parent}: no such folder")
+    _check_new_file(options.out)
     _check_fuel(options.fuel)
     from engine.execute_file import execute_lines
     from engine.progress import compile_interpreter
@@ -233,6 +253,41 @@ def _profile(options: argparse.Namespace, _overrides: list[str]) -> int:
     return 0
 
 
+def _seeds_import(options: argparse.Namespace, _overrides: list[str]) -> int:
+    _check_new_file(options.out)
+    if options.keep_failing and options.out is None:
+        raise UsageError("--keep-failing says what is written: it needs --out")
+    _check_fuel(options.fuel)
+    from engine import seed_import
+    from engine.progress import compile_interpreter
+    from engine.tasks import load_tasks
+    from interpreter.machine import DEFAULT_FUEL, Machine
+
+    tasks = {task.id: task for task in load_tasks(options.tasks)}
+    compile_interpreter()
+    findings = seed_import.examine(options.path, tasks, Machine(options.fuel or DEFAULT_FUEL))
+    sys.stdout.write(seed_import.report(findings))
+    if options.out is not None:
+        written = seed_import.write_seeds(findings, options.out, options.keep_failing)
+        sys.stdout.write(f"written: {options.out}, {written} seeds\n")
+    return 0
+
+
+def _seeds_check(options: argparse.Namespace, _overrides: list[str]) -> int:
+    from engine.progress import compile_interpreter
+    from engine.seed_check import check_seeds
+    from engine.seeds import load_seeds
+    from engine.tasks import load_tasks
+    from interpreter.machine import Machine
+
+    tasks = {task.id: task for task in load_tasks(options.tasks)}
+    seeds = load_seeds(options.seeds, tasks)
+    compile_interpreter()
+    result = check_seeds(seeds, tasks, Machine())
+    sys.stdout.write(result.as_json() if options.json else result.as_text())
+    return 1 if result.failing and options.seeds is None else 0
+
+
 def _replay_stats(options: argparse.Namespace, _overrides: list[str]) -> int:
     from engine import inspect_replay
 
@@ -273,6 +328,13 @@ def _print_options() -> int:
         default = f"default {field.default}" if field.default not in (None, []) else ""
         sys.stdout.write(f"--{name} {kind}  {default}\n    {field.description or ''}\n")
     return 0
+
+
+def _check_new_file(out: Path | None) -> None:
+    if out is not None and out.exists():
+        raise UsageError(f"{out} exists already: choose another --out")
+    if out is not None and not out.parent.is_dir():
+        raise UsageError(f"{out.parent}: no such folder")
 
 
 def _check_fuel(fuel: int | None) -> None:

@@ -38,6 +38,11 @@ class TasksConfig(_Section):
     """Only the first tasks of the search set."""
 
 
+class SeedsConfig(_Section):
+    limit: int | None = Field(None, ge=1)
+    """Only the first seed programs, in order of task (and of the file, where a task has several)."""
+
+
 class FillConfig(_Section):
     mutants_per_seed: int = Field(100, ge=0)
     """Distinct mutants tried for each seed program; those with a valid output become experiences."""
@@ -130,6 +135,7 @@ class Config(BaseSettings):
 
     loop: LoopConfig = LoopConfig()
     tasks: TasksConfig = TasksConfig()
+    seeds: SeedsConfig = SeedsConfig()
     fill: FillConfig = FillConfig()
     replay: ReplayConfig = ReplayConfig()
     trainer: TrainerConfig = TrainerConfig()

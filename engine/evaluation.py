@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.execution import Execution, digest
-from engine.ranking import Candidate, Entry, Method, rank
+from engine.ranking import Candidate, Entry, Leaders, Method, rank
 from engine.run_folder import write_json
 from engine.tasks import Task
 from replay.experience import demonstration_performance
@@ -24,37 +24,43 @@ class Scoreboard:
     def __init__(self, tasks: Sequence[Task]) -> None:
         self._tasks = {task.id: task for task in tasks}
         self._right = {task.id: digest(task.test_outputs) for task in tasks}
-        self._entries: dict[str, dict[str, Entry]] = {task.id: {} for task in tasks}
+        self._known: dict[str, set[str]] = {task.id: set() for task in tasks}
+        self._leaders = {task.id: Leaders(max(ATTEMPTS)) for task in tasks}
 
     def add(self, execution: Execution) -> Entry | None:
         """Take in a program with at least one valid demonstration output.
 
         Returns its entry if it is new, None if it is known or has no valid output.
         """
-        entries = self._entries[execution.task]
-        if execution.program in entries or not execution.is_valid:
+        known = self._known[execution.task]
+        if execution.program in known or not execution.is_valid:
             return None
         entry = Entry(
             program=execution.program,
             performance=demonstration_performance(execution.outputs, self._tasks[execution.task].outputs),
             prediction=digest(execution.predictions),
-            found=len(entries),
+            found=len(known),
         )
-        entries[execution.program] = entry
+        known.add(execution.program)
+        self.take(execution.task, entry)
         return entry
+
+    def take(self, task: str, entry: Entry) -> None:
+        """Take in a program that is known to be new, and is not remembered: for searches among very many."""
+        self._leaders[task].add(entry)
 
     @property
     def programs(self) -> int:
         """Distinct (task, program) taken in."""
-        return sum(len(entries) for entries in self._entries.values())
+        return sum(leaders.programs for leaders in self._leaders.values())
 
     def attempts(self, task: str, method: Method) -> list[Candidate]:
-        """The ranked attempts at a task."""
-        return rank(self._entries[task].values(), method)
+        """The ranked attempts at a task: the first ones are those of all its programs."""
+        return rank(self._leaders[task].entries(), method)
 
-    def is_right(self, task: str, candidate: Candidate) -> bool:
-        """Whether a candidate's predictions are the task's test outputs, all of them."""
-        return candidate.entry.prediction == self._right[task]
+    def is_right(self, task: str, entry: Entry) -> bool:
+        """Whether a program's predictions are the task's test outputs, all of them."""
+        return entry.prediction == self._right[task]
 
     def summary(self) -> dict[str, dict[str, int]]:
         """Number of tasks solved: `{"paper": {"pass@1": n, ...}, "distinct": {...}}`."""
@@ -65,21 +71,21 @@ class Scoreboard:
         return counts
 
     def _attempts_needed(self, task: str, method: Method) -> int | None:
-        """The number of attempts until the first right one; None if there is none."""
-        attempts = enumerate(self.attempts(task, method), 1)
-        return next((k for k, candidate in attempts if self.is_right(task, candidate)), None)
+        """The number of attempts until the first right one; None if the first ones are wrong."""
+        attempts = enumerate(self.attempts(task, method)[: max(ATTEMPTS)], 1)
+        return next((k for k, candidate in attempts if self.is_right(task, candidate.entry)), None)
 
     def task_report(self, task: str) -> dict[str, Any]:
         """What is known of one task: its first attempts by each ranking, and whether they are right."""
         return {
-            "programs": len(self._entries[task]),
+            "programs": self._leaders[task].programs,
             "attempts": {
                 str(method): [
                     {
                         "program": candidate.entry.program,
                         "demonstration_performance": candidate.entry.performance,
                         "votes": candidate.votes,
-                        "right": self.is_right(task, candidate),
+                        "right": self.is_right(task, candidate.entry),
                     }
                     for candidate in self.attempts(task, method)[: max(ATTEMPTS)]
                 ]

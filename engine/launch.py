@@ -55,7 +55,7 @@ def run(
         config = load_config(preset or "cpu", file, overrides)
     _check_installed(config)
     training_tasks = {task.id: task for task in load_tasks(config.tasks.train)}
-    seed_programs = load_seeds(seeds, training_tasks)
+    seed_programs = load_seeds(seeds, training_tasks, config.seeds.limit)
     search_tasks = load_tasks(config.tasks.search, config.tasks.task_ids, config.tasks.limit)
     if not resume:
         rows = [seed.row for seed in seed_programs]

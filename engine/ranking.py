@@ -12,7 +12,7 @@ outputs. Two methods, both always reported:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -31,6 +31,7 @@ class Entry:
     performance: float  # share of demonstrations whose output matches exactly
     prediction: bytes  # digest of its outputs on the test inputs; equal digests are equal predictions
     found: int  # order of discovery
+    votes: int = 1  # programs that it stands for: itself, and others with the same prediction
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,48 @@ class Candidate:
 
 def rank(entries: Iterable[Entry], method: Method) -> list[Candidate]:
     """The attempts at a task, best first."""
-    ordered = sorted(entries, key=lambda e: (-e.performance, len(e.program), e.found))
+    ordered = sorted(entries, key=_paper_key)
     groups: dict[bytes, list[Entry]] = {}
     for entry in ordered:
         groups.setdefault(entry.prediction, []).append(entry)
     if method is Method.PAPER:
-        return [Candidate(entry, len(groups[entry.prediction])) for entry in ordered]
-    candidates = [Candidate(group[0], len(group)) for group in groups.values()]
+        votes = {prediction: _votes(group) for prediction, group in groups.items()}
+        return [Candidate(entry, votes[entry.prediction]) for entry in ordered]
+    candidates = [Candidate(group[0], _votes(group)) for group in groups.values()]
     return sorted(candidates, key=_distinct_key)
+
+
+class Leaders:
+    """What the first `attempts` of both rankings need of a task's programs, however many there are.
+
+    It keeps the best programs of each prediction, and how many others there were: memory goes with the number of
+    different predictions, not with that of programs.
+    """
+
+    def __init__(self, attempts: int) -> None:
+        self._attempts = attempts
+        self._groups: dict[bytes, list[Entry]] = {}
+        self.programs = 0
+
+    def add(self, entry: Entry) -> None:
+        """Take in one more program; the last of its group that is kept stands for those that are not."""
+        self.programs += entry.votes
+        group = sorted([*self._groups.get(entry.prediction, []), entry], key=_paper_key)
+        kept, dropped = group[: self._attempts], group[self._attempts :]
+        kept[-1] = replace(kept[-1], votes=kept[-1].votes + _votes(dropped))
+        self._groups[entry.prediction] = kept
+
+    def entries(self) -> list[Entry]:
+        """Entries whose ranking begins as that of all programs does."""
+        return [entry for group in self._groups.values() for entry in group]
+
+
+def _votes(entries: Iterable[Entry]) -> int:
+    return sum(entry.votes for entry in entries)
+
+
+def _paper_key(entry: Entry) -> tuple[float, int, int]:
+    return (-entry.performance, len(entry.program), entry.found)
 
 
 def _distinct_key(candidate: Candidate) -> tuple[float, int, int, int]:

@@ -1,16 +1,16 @@
-"""Seed programs: the project's own, or a JSONL file with `task` and `program` on each line."""
+"""Seed programs: the project's own, or those of a file or folder in any form that `seed_files` reads."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from engine.errors import UsageError
+from engine.seed_files import Entry, read_entries, read_rows
 from engine.tasks import Task
-from interpreter.program import Program, ProgramError, parse
+from interpreter.program import Program
 
 
 @dataclass(frozen=True)
@@ -27,38 +27,26 @@ class Seed:
         return {"task": self.task, "program": self.program.text, "origin": self.origin}
 
 
-def load_seeds(source: str | None, tasks: Mapping[str, Task]) -> list[Seed]:
-    """The embedded seeds (`source` None) or those of a JSONL file.
+def load_seeds(source: str | None, tasks: Mapping[str, Task], limit: int | None = None) -> list[Seed]:
+    """The embedded seeds (`source` None) or those of a file or folder; with `limit`, the first in order of task.
 
-    Raises `UsageError` with the line for a file that cannot be read, a broken program, or a task that is not
-    among `tasks`.
+    Raises `UsageError` with the place for what cannot be read, a broken program, or a task that is not among
+    `tasks`.
     """
     if source is None:
         text = files("engine").joinpath("data/seeds.jsonl").read_text(encoding="utf-8")
+        entries = list(read_rows(text, "embedded seeds"))
     else:
-        try:
-            text = Path(source).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"cannot read seeds from {source}: {error}") from None
-    where = source or "embedded seeds"
-    seeds = [
-        _seed(row, f"{where}, line {number}", tasks) for number, row in enumerate(text.splitlines(), 1) if row.strip()
-    ]
-    if not seeds:
-        raise UsageError(f"{where}: no seed program")
-    return seeds
+        entries = read_entries(Path(source))
+    if not entries:
+        raise UsageError(f"{source}: no seed program")
+    seeds = [_seed(entry, tasks) for entry in entries]
+    return seeds if limit is None else sorted(seeds, key=lambda seed: seed.task)[:limit]
 
 
-def _seed(row: str, where: str, tasks: Mapping[str, Task]) -> Seed:
-    try:
-        record = json.loads(row)
-        task, text = record["task"], record["program"]
-    except (json.JSONDecodeError, KeyError, TypeError):
-        raise UsageError(f'{where}: right is {{"task": "...", "program": "..."}}') from None
-    if task not in tasks:
-        raise UsageError(f"{where}: task {task!r} is not among the {len(tasks)} training tasks")
-    try:
-        program = parse(text).pruned()
-    except ProgramError as error:
-        raise UsageError(f"{where}: in the program, {error}") from None
-    return Seed(task, program, record.get("origin", "import"))
+def _seed(entry: Entry, tasks: Mapping[str, Task]) -> Seed:
+    if isinstance(entry.program, str):
+        raise UsageError(f"{entry.where}: {entry.program}")
+    if entry.task not in tasks:
+        raise UsageError(f"{entry.where}: task {entry.task!r} is not among the {len(tasks)} training tasks")
+    return Seed(entry.task, entry.program, entry.origin)

@@ -385,7 +385,8 @@ class Machine:
         """
         check_jobs(jobs, len(code), len(grids))
         if share:
-            order = np.lexsort((_ranks(code)[jobs[:, 0]], jobs[:, 1]))
+            ranks = np.argsort(order_by_lines(code))
+            order = np.lexsort((ranks[jobs[:, 0]], jobs[:, 1]))
             return self._run(code, grids, jobs[order], share).take(np.argsort(order))
         return self._run(code, grids, jobs, share)
 
@@ -403,11 +404,9 @@ class Machine:
         return Runs(GridTable(cells[: starts[n]].copy(), starts, shapes), outcomes, fuel)
 
 
-def _ranks(code: Code) -> npt.NDArray[np.int64]:
-    """The place of each program in an order in which programs with common first lines are neighbours."""
+def order_by_lines(code: Code) -> npt.NDArray[np.int64]:
+    """The programs in an order in which those with common first lines are neighbours."""
     size = code.rows.itemsize * code.rows.shape[1]
     rows, ends = code.rows.tobytes(), (code.starts * size).tolist()
     keys = [rows[start:end] for start, end in pairwise(ends)]
-    ranks = np.empty(len(code), np.int64)
-    ranks[sorted(range(len(code)), key=keys.__getitem__)] = np.arange(len(code))
-    return ranks
+    return np.array(sorted(range(len(code)), key=keys.__getitem__), np.int64)

@@ -1,94 +1,169 @@
-"""Mutants of programs: one name replaced by another of the same arity and a type that may fit.
+"""Typed mutation: programs that differ from others in an argument, a function or a definition (CodeIt, section 3.1).
 
-Types are the table's declarations: a replacement is a candidate where the declared types overlap. Whether a
-mutant does anything useful is for running it to tell.
+An argument is replaced by what fits its place: a name that is known there, or a new line; a function by another that
+takes the same arguments; a definition by a new call. What fits is told by declared types and by the kinds that the
+values of lines had when the program ran. Beyond the paper, a line can be cut out, a fragment of another program spliced
+in, and a constant changed. What a mutant does is for running it to tell.
+
+All of it is compiled. The same parents, rates and seed give the same mutants on any machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from numba import njit
 
-from interpreter.primitives import CONSTANTS, PRIMITIVES, constant_type
-from interpreter.program import Line, Program, is_variable
-from interpreter.type_check import name_type
-from interpreter.types import Any, Function, Type, may_be
+from interpreter import edits, generation
+from interpreter.edits import MAX_LINES, Buffer, Tables
+from interpreter.kinds import declared_kinds
+from interpreter.native import use_cache_folder
+from interpreter.program import Program
+from interpreter.symbols import COLUMNS, Symbols
+
+OPERATIONS = ("argument", "function", "definition", "cut", "splice", "constant")
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How often each operation is tried, relative to the others, and how many make a mutant.
+
+    The first three are the paper's (phi_arg, phi_func, the rest), and `new_line` its phi_var.
+    """
+
+    argument: float = 0.25
+    function: float = 0.25
+    definition: float = 0.5
+    cut: float = 0.0
+    splice: float = 0.0
+    constant: float = 0.0
+    new_line: float = 0.5
+    """Share of replaced arguments that become a new line."""
+    again: float = 0.0
+    """Chance of one more operation after each."""
+
+    def weights(self) -> npt.NDArray[np.float64]:
+        """The operations' shares, added up. Raises `ValueError` where there are none."""
+        shares = np.array([getattr(self, name) for name in OPERATIONS])
+        if shares.min() < 0 or shares.sum() <= 0:
+            raise ValueError(f"rates of operations must be at least 0, one of them more, not {shares.tolist()}")
+        return np.cumsum(shares / shares.sum())
+
+
+@cache
+def _compiled(function: Any) -> Any:
+    use_cache_folder()
+    return njit(cache=True, nogil=True, error_model="numpy")(function)
+
+
+@cache
+def _tables() -> Tables:
+    return edits.tables()
+
+
+class Seen:
+    """The programs that were made so far, by 64-bit hashes: 16 bytes of memory for each, or a little more."""
+
+    def __init__(self) -> None:
+        self.table = np.zeros(1 << 10, np.int64)
+        self.count = 0
+
+    def reserve(self, more: int) -> None:
+        """Make room for `more` programs: at most half of the table is ever used."""
+        size = len(self.table)
+        while 2 * (self.count + more) > size:
+            size *= 2
+        if size > len(self.table):
+            old, self.table = self.table, np.zeros(size, np.int64)
+            _compiled(generation.enter)(self.table, old[old != 0])
+
+    def add(self, keys: npt.NDArray[np.int64]) -> None:
+        """Enter keys that may be there already."""
+        self.reserve(len(keys))
+        _compiled(generation.enter)(self.table, keys)
+        self.count += len(keys)
+
+
+@dataclass(frozen=True)
+class Mutants:
+    """Programs, the index of the parent of each, its first operation, and its hash."""
+
+    programs: Symbols
+    parents: npt.NDArray[np.int32]
+    operations: npt.NDArray[np.int8]
+    keys: npt.NDArray[np.int64]
+    attempts: int
+
+
+class Mutator:
+    """Makes mutants of programs, each only once.
+
+    `kinds` are those of all lines of `programs` (see `interpreter.kinds`); by default what is declared.
+    """
+
+    def __init__(
+        self,
+        programs: Symbols,
+        kinds: npt.NDArray[np.int8] | None = None,
+        rates: Rates | None = None,
+        max_lines: int = MAX_LINES,
+        seen: Seen | None = None,
+    ) -> None:
+        self.programs = programs
+        self._kinds = declared_kinds(programs) if kinds is None else kinds
+        self._rates = rates or Rates()
+        self._weights = self._rates.weights()
+        self._max_lines = max_lines
+        self._buffer = Buffer.new()
+        self.seen = seen or Seen()
+        self.seen.add(program_keys(programs))
+
+    def mutants(
+        self, n: int, seed: int, attempts: int | None = None, parents: npt.NDArray[np.int64] | None = None
+    ) -> Mutants:
+        """Up to `n` new mutants of parents drawn evenly from `parents` (default: all), in at most `attempts` tries."""
+        self.seen.reserve(n)
+        rows = np.zeros((n * 16 + MAX_LINES, COLUMNS), np.int16)
+        starts = np.zeros(n + 1, np.int64)
+        from_, operations, keys = np.zeros(n, np.int32), np.zeros(n, np.int8), np.zeros(n, np.int64)
+        found, tried = _compiled(generation.generate)(
+            _tables(), self._buffer, _state(seed), self.programs.rows, self._kinds, self.programs.starts,
+            np.arange(len(self.programs)) if parents is None else np.asarray(parents, np.int64), self._weights,
+            self._rates.new_line, self._rates.again, attempts or 20 * n, self._max_lines, self.seen.table,
+            rows, starts, from_, operations, keys,
+        )  # fmt: skip
+        self.seen.count += found
+        starts = starts[: found + 1]
+        return Mutants(
+            Symbols(rows[: starts[-1]].copy(), starts), from_[:found], operations[:found], keys[:found], tried
+        )
+
+
+def _state(seed: int) -> npt.NDArray[np.int64]:
+    """The first state of a generator: neighbouring seeds are far apart."""
+    return np.random.SeedSequence(seed).generate_state(1, np.uint64).astype(np.int64) | 1
+
+
+def program_keys(programs: Symbols) -> npt.NDArray[np.int64]:
+    """The hash of each program, by which mutants are told apart."""
+    keys = np.zeros(len(programs), np.int64)
+    _compiled(generation.hash_programs)(programs.rows, programs.starts, keys)
+    return keys
+
+
+# One change, in about every third mutant a second one, and so on; all operations.
+VARIED = Rates(cut=0.1, splice=0.1, constant=0.1, again=0.35)
 
 
 def mutants(program: Program, generator: np.random.Generator, limit: int, attempts: int) -> Iterator[Program]:
-    """Up to `limit` text-distinct mutants of `program`, itself excluded, found in at most `attempts` tries.
-
-    Half are one change away, the others two or three.
-    """
-    program = program.pruned()
-    seen = {program.text}
-    for _ in range(attempts):
-        if limit == 0:
-            return
-        mutant = program
-        for _ in range(generator.choice([1, 1, 2, 3])):
-            mutant = mutate(mutant, generator)
-        if mutant.text not in seen:
-            seen.add(mutant.text)
-            limit -= 1
-            yield mutant
-
-
-def mutate(program: Program, generator: np.random.Generator) -> Program:
-    """`program` with one argument or one function replaced, without lines that are no longer needed.
-
-    Returns it unchanged where the place drawn has no replacement.
-    """
-    number = int(generator.integers(len(program.lines)))
-    line = program.lines[number]
-    place = int(generator.integers(-1, len(line.arguments)))
-    old = line.function if place < 0 else line.arguments[place]
-    candidates = [
-        name for name in (_functions(program, line) if place < 0 else _arguments(program, number, place)) if name != old
-    ]
-    if not candidates:
-        return program
-    new = candidates[int(generator.integers(len(candidates)))]
-    if place < 0:
-        changed = Line(new, line.arguments)
-    else:
-        changed = Line(line.function, (*line.arguments[:place], new, *line.arguments[place + 1 :]))
-    return Program((*program.lines[:number], changed, *program.lines[number + 1 :])).pruned()
-
-
-def _functions(program: Program, line: Line) -> list[str]:
-    """Primitives that take this line's arguments, and may return what its function returns."""
-    if is_variable(line.function):
-        return []
-    types = tuple(name_type(program, argument) for argument in line.arguments)
-    return _takers(types, PRIMITIVES[line.function].returns)
-
-
-@cache
-def _takers(types: tuple[Type, ...], returns: Type) -> list[str]:
-    return [
-        primitive.name
-        for primitive in PRIMITIVES.values()
-        if primitive.arity == len(types)
-        and may_be(primitive.returns, returns)
-        and all(may_be(given, wanted) for given, wanted in zip(types, primitive.parameters, strict=True))
-    ]
-
-
-def _arguments(program: Program, number: int, place: int) -> list[str]:
-    """Names that may stand at `place` of line `number`."""
-    line = program.lines[number]
-    wanted = Any if is_variable(line.function) else PRIMITIVES[line.function].parameters[place]
-    variables = [f"x{k}" for k in range(1, number + 1)]
-    fitting = [name for name in ("I", *variables) if may_be(name_type(program, name), wanted)]
-    return fitting + _immediates(wanted, line.arguments[place] in PRIMITIVES)
-
-
-@cache
-def _immediates(wanted: Type, is_function: bool) -> list[str]:
-    """Constants, and primitives where a function is wanted or (in an argument of any type) stood before."""
-    constants = [name for name in CONSTANTS if may_be(constant_type(name), wanted)]
-    functions = list(PRIMITIVES) if wanted is Function or (wanted is Any and is_function) else []
-    return constants + functions
+    """Up to `limit` text-distinct mutants of one program, itself excluded, found in at most `attempts` tries."""
+    if limit == 0:
+        return iter(())
+    mutator = Mutator(Symbols.pack([program.pruned()]), rates=VARIED)
+    found = mutator.mutants(limit, int(generator.integers(1 << 62)), attempts).programs
+    return (found.program(k) for k in range(len(found)))

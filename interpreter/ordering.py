@@ -112,10 +112,11 @@ def fingerprint(A, x):
     if is_inline(x):
         return mix(x)
     block = offset(x)
+    words = 1 + A[block]
     if tag(x) == GRID:
         words = 2 + area(A, block)
-    else:
-        words = CLOSURE_WORDS if tag(x) == CLOSURE else 1 + A[block]
+    elif tag(x) == CLOSURE:
+        words = CLOSURE_WORDS
     if not burn(A, 1 + (words >> SCAN_SHIFT)):
         return 0
     if A[DEPTH] >= MAX_DEPTH:

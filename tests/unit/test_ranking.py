@@ -4,11 +4,12 @@ import dataclasses
 import inspect
 
 import numpy as np
+import pytest
 
 from engine import ranking
 from engine.evaluation import Scoreboard
 from engine.execution import Execution
-from engine.ranking import Entry, Method, rank
+from engine.ranking import Entry, Leaders, Method, rank
 from engine.tasks import Task
 
 
@@ -43,6 +44,25 @@ def test_votes_go_before_shortness_but_after_performance():
     assert [c.entry.program for c in rank(entries, Method.DISTINCT)] == ["ddddd", "cccc", "a"]
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_leaders_rank_as_all_programs_do(seed):
+    generator = np.random.default_rng(seed)
+    entries = [
+        entry("x" * int(generator.integers(1, 9)), float(generator.choice([0.5, 1.0])), str(generator.integers(6)), k)
+        for k in range(200)
+    ]
+    leaders = Leaders(3)
+    for each in entries:
+        leaders.add(each)
+    assert leaders.programs == len(entries)
+    assert len(leaders.entries()) <= 3 * 6
+    for method in Method:
+        first, wanted = (
+            [(c.entry.found, c.votes) for c in rank(these, method)[:3]] for these in (leaders.entries(), entries)
+        )
+        assert first == wanted
+
+
 GRIDS = [np.full((2, 2), k, np.int8) for k in range(4)]
 
 
@@ -60,7 +80,8 @@ def scored(test_output):
 
 def test_test_outputs_cannot_reach_the_ranking():
     """The ranking's inputs have no room for them, and its result is the same whatever they are."""
-    assert {field.name for field in dataclasses.fields(Entry)} == {"program", "performance", "prediction", "found"}
+    fields = {field.name for field in dataclasses.fields(Entry)}
+    assert fields == {"program", "performance", "prediction", "found", "votes"}
     assert list(inspect.signature(rank).parameters) == ["entries", "method"]
     assert not hasattr(ranking, "Task")
     for method in Method:

@@ -1,0 +1,133 @@
+"""Files of programs in every form that is read, and what is said about those that are none."""
+
+import json
+
+import pytest
+
+from engine.errors import UsageError
+from engine.seed_files import read_entries
+from engine.seeds import load_seeds
+from engine.tasks import load_tasks
+
+SOLVER = "def solve_abc(I):\n    x1 = hmirror(I)\n    x2 = rot180(I)\n    O = vmirror(x2)\n    return O\n"
+TEXT = "x1 = rot180(I)\nO = vmirror(x1)"
+TASK = {"program": SOLVER, "training_examples": [], "test_examples": [], "task_key": "abc", "extra_info": ""}
+
+
+def read(path):
+    return [(entry.task, entry.program if isinstance(entry.program, str) else entry.program.text)
+            for entry in read_entries(path)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("solvers.py", SOLVER),
+        ("anything", SOLVER),
+        ("abc.json", json.dumps(TASK)),
+        ("other.json", json.dumps(TASK, indent=2)),
+        ("abc.json", json.dumps({"program": SOLVER})),
+        ("mutated.json", json.dumps({"abc_7": TASK | {"task_key": "abc_7", "parent_key": "abc"}})),
+        ("tasks.json", json.dumps({"abc": {"program": TEXT}, "none": TASK | {"program": None}})),
+        ("tasks.txt", json.dumps({"abc": TASK})),
+        ("seeds.jsonl", "\n" + json.dumps({"task": "abc", "program": TEXT}) + "\n\n"),
+        ("seeds.txt", json.dumps({"task": "abc", "program": TEXT})),
+        ("seeds.jsonl", "\ufeff" + json.dumps({"task": "abc", "program": SOLVER})),
+    ],
+)
+def test_every_form_gives_the_pruned_program(tmp_path, name, content):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert read(tmp_path / name) == [("abc", TEXT)]
+
+
+def test_several_lines_without_an_extension_are_jsonl(tmp_path):
+    rows = [{"task": "abc", "program": TEXT, "origin": "search"}, {"task": "b", "program": "O = hmirror(I)"}]
+    (tmp_path / "seeds").write_text("\n".join(map(json.dumps, rows)))
+    assert [(entry.task, entry.origin) for entry in read_entries(tmp_path / "seeds")] == [
+        ("abc", "search"),
+        ("b", "import"),
+    ]
+
+
+def test_a_folder_of_tasks_and_a_checkout(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(TASK | {"task_key": "a"}))
+    (tmp_path / "b.json").write_text(json.dumps(TASK | {"task_key": "b", "program": None}))
+    (tmp_path / "c.json").write_text("[1]")
+    assert [entry.task for entry in read_entries(tmp_path)] == ["a", ""]
+    assert read_entries(tmp_path)[1].program.startswith("no JSON object")
+    (tmp_path / "solvers.py").write_text(
+        "def solve_abc(I):\n    O = replace(I, replacer=ONE, replacee=TWO)\n    return O\n"
+    )
+    (tmp_path / "dsl.py").write_text("def replace(grid, replacee, replacer):\n    return grid\n")
+    assert read(tmp_path) == [("abc", "O = replace(I, TWO, ONE)")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("solvers.py", b"", "solvers.py: an empty file"),
+        ("seeds.jsonl", b" \n", "seeds.jsonl: an empty file"),
+        ("solvers.py", b"def solve_a(I):\n  '\xff'", "no UTF-8: invalid start byte at byte 19"),
+        ("solvers.py", b"def solve_a(I:", "solvers.py, line 1: not Python"),
+        ("solvers.py", b"x = 1\n", "solvers.py: no function solve_<task>(I)"),
+    ],
+)
+def test_what_cannot_be_read_at_all_is_refused(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError) as error:
+        read_entries(tmp_path / name)
+    assert message in str(error.value)
+
+
+def test_missing_files_and_empty_folders_are_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"cannot read seeds from .*none.jsonl: No such file"):
+        read_entries(tmp_path / "none.jsonl")
+    with pytest.raises(UsageError, match=r"no solvers.py and no \.json file"):
+        read_entries(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("a.json", '{"train": [], "test": []}', 'right is {"task": "...", "program": "..."}'),
+        ("a.json", "{", "no JSON object"),
+        ("a.json", '{"program": 5}', "right is"),
+        ("a.json", '{"program": ""}', "in the program, line 1: an empty program"),
+        ("a.json", json.dumps({"program": SOLVER + SOLVER}), "in the program, right is one function"),
+        ("a.json", '{"program": "def f(I): pass"}', "in the program, right is one function solve_<task>(I), not 0"),
+        ("a.json", '{"program": "def solve_a(I:"}', "in the program, line 1: not Python"),
+        ("a.jsonl", '{"program": "O = hmirror(I)"}', "right is"),
+        ("a.jsonl", '{"task": "a", "program": null}', "right is"),
+        ("a.jsonl", '{"task": "a", "program": "O = hmirror(I)", "origin": 1}', "right is"),
+        ("a.jsonl", "x", "right is"),
+    ],
+)
+def test_what_is_no_program_is_an_entry_with_its_problem(tmp_path, name, content, problem):
+    (tmp_path / name).write_text(content)
+    entries = read_entries(tmp_path / name)
+    assert entries
+    assert all(isinstance(entry.program, str) and entry.program.startswith(problem) for entry in entries)
+
+
+def test_seeds_are_read_from_every_form(tmp_path):
+    tasks = {task.id: task for task in load_tasks("arc1-train", limit=3)}
+    (tmp_path / "solvers.py").write_text("def solve_007bbfb7(I):\n    O = hmirror(vmirror(I))\n    return O\n")
+    [seed] = load_seeds(str(tmp_path), tasks)
+    assert (seed.program.text, seed.origin) == ("x1 = vmirror(I)\nO = hmirror(x1)", "import")
+    (tmp_path / "solvers.py").write_text("def solve_zzz(I):\n    O = hmirror(I)\n    return O\n")
+    with pytest.raises(UsageError, match=r"solvers.py, line 1: task 'zzz' is not among the 3 training tasks"):
+        load_seeds(str(tmp_path), tasks)
+    (tmp_path / "none.json").write_text('{"program": null}')
+    with pytest.raises(UsageError, match=r"none.json: no seed program"):
+        load_seeds(str(tmp_path / "none.json"), tasks)
+
+
+def test_a_limit_takes_the_first_seeds_by_task_and_is_the_same_again(tmp_path):
+    tasks = {task.id: task for task in load_tasks("arc1-train")}
+    everything = load_seeds(None, tasks)
+    some = load_seeds(None, tasks, limit=7)
+    assert [seed.task for seed in some] == sorted(seed.task for seed in everything)[:7]
+    assert load_seeds(None, tasks, limit=10_000) == sorted(everything, key=lambda seed: seed.task)
+    written = tmp_path / "seeds.jsonl"
+    written.write_text("".join(json.dumps(seed.row) + "\n" for seed in some))
+    assert load_seeds(str(written), tasks, limit=7) == some
