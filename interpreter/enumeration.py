@@ -59,7 +59,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an enumeration is: calls tried, those that failed or gave too much, terms kept, the cost that is being built."""
+    """How far an enumeration is.
+
+    Calls tried, those of them that failed or gave too much, terms kept, and the cost of what is being tried.
+    """
 
     tried: int
     failed: int
@@ -81,6 +84,12 @@ def _compiled() -> tuple[Any, Any]:
     use_cache_folder()
     options = {"cache": True, "nogil": True, "error_model": "numpy"}
     return njit(**options)(growth.begin), njit(**options)(growth.advance)
+
+
+def warm_up() -> None:
+    """Compile or load all native code now. Call it once before threads start."""
+    grid = np.zeros((1, 1), np.int8)
+    Enumerator([grid], [grid], limits=Limits(bank=1 << 10, words=1 << 20)).advance(1)
 
 
 class Enumerator:
