@@ -57,6 +57,8 @@ class Search:
 
 def search(task: Task, calls: int, clock: Clock) -> Search:
     """Enumerate one task until a program solves it, `calls` were tried, or the time is over."""
+    if clock.is_over():
+        return Search(None, 0, Stage.GROWING, [], False)
     enumerator = Enumerator(task.inputs, task.outputs)
     machine = Machine()
     progress = enumerator.progress
@@ -80,6 +82,7 @@ def discover(
     Raises `UsageError` for files that cannot be written or resumed.
     """
     warm_up()
+    recombine.warm_up()
     start = time.monotonic()
     stopped = Event()
     with Journal(out, {"tasks": source, "seed": seed}, resume) as journal, Display() as display:

@@ -25,7 +25,7 @@ from interpreter.grids import GridTable
 from interpreter.kinds import observed_kinds
 from interpreter.machine import Code, Machine, order_by_lines
 from interpreter.mutation import Mutator, Rates, Seen
-from interpreter.program import Program
+from interpreter.program import Program, parse
 from interpreter.screening import Screen
 from interpreter.symbols import Symbols
 
@@ -110,6 +110,14 @@ def rounds(
         journal.mutated(number)
         problems = [problem for problem in problems if problem.task.id not in found.programs]
         yield f"{runs:,} runs of mutants"
+
+
+def warm_up() -> None:
+    """Compile or load all native code now."""
+    grid = np.zeros((1, 1), np.int8)
+    task = Task("none", (grid,), (grid,), (grid,), (grid,))
+    problem = _Problem(task, [(parse("O = identity(I)"), 1)])
+    _apart([problem], [], 0, 0)[0](_Worker(Screen(FUEL), Machine(FUEL)))
 
 
 _Job = Callable[[_Worker], _Result]

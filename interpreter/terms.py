@@ -139,24 +139,66 @@ def unique(A, terms, x, mark):
 
 
 @inline
+def payload(A, x):
+    """How many words after the first a block has that is no closure."""
+    return 1 + area(A, offset(x)) if tag(x) == values.GRID else A[offset(x)]
+
+
+@inline
+def is_flat(A, x):
+    """Whether a value, inline or not, refers to no blocks but its own."""
+    if is_inline(x) or tag(x) == values.GRID:
+        return True
+    if tag(x) == values.CLOSURE:
+        return False
+    nested = 0
+    for k in range(1, A[offset(x)] + 1):
+        nested += not is_inline(A[offset(x) + k])
+    return nested == 0
+
+
+@inline
+def copied(A, x, at):
+    """Copy the block of a value to `at`, with room for no more; the number of words."""
+    words = payload(A, x)
+    A[at] = words - (tag(x) == values.GRID)  # the capacity
+    for k in range(words + 1):
+        A[at + 1 + k] = A[offset(x) + k]
+    return words + 2
+
+
+@inline
 def moved_down(A, x, mark):
-    """A fresh value without blocks of its own, moved to `mark`, over what was allocated on the way to it."""
+    """A fresh value moved to `mark`, over what was allocated on the way to it; as it is if its items have items."""
     block = offset(x)
-    if block <= mark:  # a part of an older value
+    if block < mark:  # a part of an older value
         A[TOP] = mark
         return x
     if tag(x) == values.CLOSURE:
         return x
-    items = area(A, block) if tag(x) == values.GRID else A[block]
-    words = 2 + items if tag(x) == values.GRID else 1 + items
-    if tag(x) != values.GRID:
-        for k in range(1, words):
-            if not is_inline(A[block + k]):
-                return x
-    A[mark] = items
+    words = 2 + payload(A, x)
+    nested = not is_flat(A, x)
+    if nested:
+        for k in range(1, A[block] + 1):
+            item = A[block + k]
+            if offset(item) > mark and not is_inline(item):
+                if not is_flat(A, item):
+                    return x
+                words += 2 + payload(A, item)
+    top = A[TOP]
+    if words >= top - mark or top + words > A[SIZE]:
+        return x
+    A[TOP] = top + words
+    end = top + copied(A, x, top)
+    if nested:
+        for k in range(1, A[block] + 1):
+            item = A[block + k]
+            if offset(item) > mark and not is_inline(item):
+                A[top + 1 + k] = handle(tag(item), mark + end + 1 - top)
+                end += copied(A, item, end)
     for k in range(words):
-        A[mark + 1 + k] = A[block + k]
-    A[TOP] = mark + 1 + words
+        A[mark + k] = A[top + k]
+    A[TOP] = mark + words
     return handle(tag(x), mark + 1)
 
 
