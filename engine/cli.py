@@ -86,6 +86,31 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--out", type=Path, metavar="DIR", help="default: <run or model>/eval/<set>")
     evaluate.set_defaults(run=_evaluate)
 
+    search = verbs.add_parser(
+        "search", help="program search without a model",
+        description="Mutate seed programs, run those that give a grid on their own task on every search task, and rank "
+        "what matches. Writes search.jsonl as it goes; goes on where it stopped.",
+    )  # fmt: skip
+    search.add_argument(
+        "--seeds", metavar="P", help="JSONL, or what `seeds import` reads (default: the embedded seeds)"
+    )
+    search.add_argument("--tasks", metavar="SET", help="task set (default: arc1-eval)")
+    search.add_argument("--task-ids", metavar="ID,ID", help="only these tasks")
+    search.add_argument("--limit", type=int, metavar="N", help="only the first N tasks")
+    search.add_argument("--programs", type=int, metavar="N", help="distinct executed programs (default: 150,000)")
+    search.add_argument("--budget", type=float, metavar="MIN", help="minutes; it ends with whatever comes first")
+    search.add_argument("--seed", type=int, metavar="S", help="everything random follows from it (default: 0)")
+    search.add_argument("--method", metavar="NAME", help="mutate (default); with --resume also remutate, recombine")
+    search.add_argument("--exhaustive", action="store_true", help="run all demonstrations of every task, not only "
+                        "those after a first one that matches")  # fmt: skip
+    search.add_argument("--drop", action="store_true", help="leave out programs that do nothing new on their own task")
+    search.add_argument("--rates", metavar="R", help="how often to mutate what, e.g. argument=0.3,function=0.3,cut=0.1")
+    search.add_argument("--fuel", type=int, metavar="N", help="work a run may do (default: 200,000)")
+    search.add_argument("--workers", type=int, metavar="N", help="threads (default: one a processor)")
+    search.add_argument("--out", type=Path, metavar="DIR", help="the search's folder (default: runs/search-<time>)")
+    search.add_argument("--resume", action="store_true", help="continue the search in --out")
+    search.set_defaults(run=_search)
+
     execute = verbs.add_parser(
         "exec", help="run programs on grids",
         description='Run each line {"program": "...", "inputs": [grid, ...]} of a JSONL file; write {"outputs": '
@@ -198,6 +223,18 @@ def _evaluate(options: argparse.Namespace, overrides: list[str]) -> int:
         out=options.out,
         overrides=overrides,
     )
+    return 0
+
+
+def _search(options: argparse.Namespace, _overrides: list[str]) -> int:
+    from engine.search.command import search
+
+    settings = {name: value for name, value in vars(options).items() if name not in ("verb", "run")}
+    for name in ("limit", "programs", "workers", "fuel"):
+        _positive(settings[name], f"--{name}")
+    if options.budget is not None and not options.budget > 0:
+        raise UsageError(f"--budget must be more than 0 minutes, not {options.budget}")
+    search(**settings | {"task_ids": options.task_ids.split(",") if options.task_ids else None})
     return 0
 
 

@@ -13,10 +13,11 @@ with the same fuel gives the wanted grid. Compiled, without the GIL: threads wor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -304,18 +305,30 @@ class ScreenPool:
         self._inputs, self._targets = inputs, targets
         self._threads = ThreadPoolExecutor(workers)
 
-    def run(self, code: Code, pairs: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Like `Screen.run` on this pool's grids."""
+    def run(
+        self, code: Code, pairs: npt.NDArray[np.int32], progress: Callable[[int], None] | None = None
+    ) -> npt.NDArray[np.bool_]:
+        """Like `Screen.run` on this pool's grids. `progress` is called with the number of pairs that are done."""
         order = order_by_lines(code)
-        todo = iter(range(len(pairs)))  # next() of a range's iterator is atomic
-
-        def work(screen: Screen) -> Sequence[tuple[int, npt.NDArray[np.bool_]]]:
-            return [(k, screen.run(code, self._inputs, self._targets, pairs[k : k + 1], order)[0]) for k in todo]
-
         matches = np.zeros((len(pairs), len(code)), np.bool_)
-        for part in self._threads.map(work, self._screens):
-            for k, row in part:
-                matches[k] = row
+        idle: SimpleQueue[Screen] = SimpleQueue()
+        for screen in self._screens:
+            idle.put(screen)
+
+        def work(k: int) -> None:
+            screen = idle.get()
+            matches[k] = screen.run(code, self._inputs, self._targets, pairs[k : k + 1], order)[0]
+            idle.put(screen)
+
+        todo = [self._threads.submit(work, k) for k in range(len(pairs))]
+        try:
+            for done, one in enumerate(as_completed(todo), 1):
+                one.result()
+                if progress is not None:
+                    progress(done)
+        finally:  # after Ctrl-C, what has not begun does not begin
+            for one in todo:
+                one.cancel()
         return matches
 
     @property

@@ -1,0 +1,210 @@
+"""The loop of a search: propose, screen, score, commit, batch after batch."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.evaluation import summary_record
+from engine.progress import Display
+from engine.ranking import Method
+from engine.search.folder import SearchFolder
+from engine.search.scoring import Scorer
+from engine.search.sources import METHODS, Proposal, Settings, Source
+from engine.seeds import Seed
+from engine.tasks import Task
+from interpreter.grids import GridTable
+from interpreter.machine import Machine
+from interpreter.mutation import Rates, Seen
+from interpreter.pool import default_workers
+from interpreter.screening import ScreenPool
+
+# Numbers of programs at which the curve has a point: the paper's, and some between.
+MILESTONES = (9_600, 19_200, 51_200, 150_000, 400_000, 700_000, 1_000_000, 1_430_000)
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """What decides the outcome of a search; kept in its folder."""
+
+    tasks: str
+    task_ids: Sequence[str]
+    limit: int | None
+    seed: int
+    exhaustive: bool
+    fuel: int
+    drop: bool
+    rates: Mapping[str, float]
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "task_ids": list(self.task_ids)}
+
+
+class Search:
+    """A search in its folder, from wherever its progress says it is. A context manager."""
+
+    def __init__(
+        self,
+        settings: SearchSettings,
+        folder: SearchFolder,
+        tasks: Sequence[Task],
+        training_tasks: Mapping[str, Task],
+        seeds: Sequence[Seed],
+        display: Display,
+        workers: int | None = None,
+    ) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.tasks = tasks
+        self.display = display
+        self._training_tasks, self._seeds = training_tasks, seeds
+        self._machine = Machine(settings.fuel)
+        self.scorer = Scorer(tasks, self._machine)
+        self._memory = Seen(), Seen()
+        self._counts: Counter[str] = Counter()
+        self._batches: Counter[str] = Counter()
+        self.programs = 0
+        self._seconds = 0.0
+        self._pairs = _demonstrations(tasks, settings.exhaustive)
+        demonstrations = [pair for task in tasks for pair in task.demonstrations]
+        with ExitStack() as stack:
+            inputs, outputs = (GridTable.pack(list(grids)) for grids in zip(*demonstrations, strict=True))
+            self._pool = ScreenPool(workers or default_workers(), settings.fuel, inputs, outputs)
+            stack.callback(self._pool.close)
+            self._restore()
+            self._open = stack.pop_all()
+
+    def __enter__(self) -> Search:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._open.close()
+
+    def run(self, method: str, programs: int | None, seconds: float | None) -> dict[str, Any]:
+        """Run up to `programs` more programs, for up to `seconds`, by one method; the content of `summary.json`."""
+        source = self._source(method)
+        start, begun = time.perf_counter(), self._seconds
+        goal = None if programs is None else self.programs + programs
+        while (goal is None or self.programs < goal) and (seconds is None or time.perf_counter() - start < seconds):
+            before = self.programs
+            proposal = source.propose(self._batches[method])
+            rows = self._batch(proposal, method, None if goal is None else goal - self.programs)
+            source.learn(rows)
+            self._batches[method] += 1
+            self._counts.update(proposal.counts)
+            self._seconds = begun + time.perf_counter() - start
+            self._points(rows, before, final=self.programs == goal)
+            self.folder.append(rows, proposal.keys)
+            self.folder.commit(self._progress(), self.summary())
+            self.display.overall(method, self.programs, goal, self._note())
+            if self.programs == before and not len(proposal.keys):
+                self.display.say(f"{method}: nothing is left to try")
+                break
+        return self.summary()
+
+    def summary(self) -> dict[str, Any]:
+        """The content of `summary.json` for what was found so far."""
+        record = summary_record(self.settings.tasks, None, self.scorer.board, len(self.tasks), self._seconds)
+        return {**record, "programs": self.programs, "matching": self.scorer.board.programs}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What became of candidates: made, valid on their own task, and of these what does nothing new there."""
+        return dict(self._counts)
+
+    # ---------------------------------------------------------------------------------------- one batch
+
+    def _batch(self, proposal: Proposal, method: str, left: int | None) -> list[dict[str, Any]]:
+        programs = proposal.programs
+        if left is not None and len(programs) > left:
+            programs = programs.take(np.arange(left))
+        if not len(programs):
+            return []
+        chosen = np.arange(len(self.tasks)) if proposal.tasks is None else proposal.tasks
+        pairs = self._pairs[np.isin(self._pairs[:, 0], chosen)]
+        with self.display.phase(f"{method}, batch {self._batches[method]}", len(pairs)) as update:
+            matches = self._pool.run(programs.code(), pairs[:, 1:], update)
+        where, which = np.nonzero(matches)
+        hits = sorted(set(zip(which.tolist(), pairs[where, 0].tolist(), strict=True)))
+        rows = self.scorer.score(programs, hits, self.programs, method)
+        self.programs += len(programs)
+        return rows
+
+    def _points(self, rows: Sequence[Mapping[str, Any]], before: int, final: bool) -> None:
+        """Enter rows into the scores, with a point of the curve wherever one is due."""
+        due = [n for n in MILESTONES if before < n <= self.programs]
+        if final and self.programs not in due:
+            due.append(self.programs)
+        waiting = iter(rows)
+        row = next(waiting, None)
+        for number in due:
+            while row is not None and row["number"] < number:
+                self.scorer.take(row)
+                row = next(waiting, None)
+            self._point(number)
+        while row is not None:
+            self.scorer.take(row)
+            row = next(waiting, None)
+
+    def _point(self, programs: int) -> None:
+        solved = self.scorer.board.summary()
+        point = {"programs": programs, "seconds": round(self._seconds, 1), "solved": solved, **self._counts}
+        self.folder.append_point(point)
+        figures = ", ".join(f"{method} {solved[method]['pass@3']}" for method in map(str, Method))
+        self.display.say(f"{programs:,} programs: solved of {len(self.tasks)} (pass@3) {figures}")
+
+    # ------------------------------------------------------------------------------------ going on later
+
+    def _progress(self) -> dict[str, Any]:
+        return {
+            "programs": self.programs,
+            "seconds": self._seconds,
+            "batches": dict(self._batches),
+            "counts": dict(self._counts),
+        }
+
+    def _restore(self) -> None:
+        progress = self.folder.progress()
+        self.programs = progress.get("programs", 0)
+        self._seconds = progress.get("seconds", 0.0)
+        self._batches.update(progress.get("batches", {}))
+        self._counts.update(progress.get("counts", {}))
+        for row in self.folder.rows():
+            self.scorer.take(row)
+        for seen, keys in zip(self._memory, self.folder.keys().T, strict=True):
+            seen.add(keys)
+
+    def _source(self, method: str) -> Source:
+        options = self.settings
+        settings = Settings(self._machine, Rates(**options.rates), options.seed, options.drop, *self._memory)
+        if method == "mutate":
+            return METHODS[method](self._seeds, self._training_tasks, settings)
+        source = METHODS[method](self.tasks, settings)
+        source.learn(list(self.folder.rows()))
+        return source
+
+    def _note(self) -> str:
+        rate = self.programs * len(self.tasks) / max(self._seconds, 1e-9)
+        solved = self.scorer.board.summary()[str(Method.PAPER)]["pass@3"]
+        return f"{rate:,.0f} runs/s, {solved}/{len(self.tasks)} solved"
+
+
+def _demonstrations(tasks: Sequence[Task], exhaustive: bool) -> npt.NDArray[np.int32]:
+    """Rows (task, input, target) of the demonstrations that are screened: the first of each task, or all."""
+
+    def rows() -> Iterator[tuple[int, int, int]]:
+        first = 0
+        for number, task in enumerate(tasks):
+            for k in range(len(task.inputs) if exhaustive else 1):
+                yield number, first + k, first + k
+            first += len(task.inputs)
+
+    return np.array(list(rows()), np.int32)
