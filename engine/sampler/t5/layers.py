@@ -109,6 +109,10 @@ class EncoderStates:
             return cls(states, None)
         return cls(states, torch.cat([first[id(output)] for output in outputs]))
 
+    def of_requests(self, x: torch.Tensor) -> torch.Tensor:
+        """For each token of each request, the row of `x`, which has one for each of `states`."""
+        return x.contiguous() if self.rows is None else x.index_select(0, self.rows)
+
 
 class CrossAttention(nn.Module):
     """Attention to the encoder's output, whose keys and values are cached in a request's first step."""
@@ -126,8 +130,5 @@ class CrossAttention(nn.Module):
     def forward(self, x: torch.Tensor, encoded: EncoderStates | None) -> torch.Tensor:
         k = v = None
         if encoded is not None:
-            keys_values, _ = self.kv(encoded.states)
-            if encoded.rows is not None:
-                keys_values = keys_values[encoded.rows]
-            k, v = (part.contiguous() for part in keys_values.chunk(2, dim=-1))
+            k, v = (encoded.of_requests(part) for part in self.kv(encoded.states)[0].chunk(2, dim=-1))
         return self.o(self.attention(self.q(x)[0], k, v))[0]
