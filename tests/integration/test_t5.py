@@ -256,6 +256,7 @@ class TestServed:
             ([5, -1], "from 0 to 96"),
             ([5, 0.5], "whole numbers"),
             ("words", "is a list of token ids"),
+            ([[5, 6]], "this has 2 dimensions"),
         ],
     )
     def test_bad_encoder_prompts_are_refused_and_the_engine_goes_on(

@@ -57,23 +57,21 @@ class EncoderIdsParser(MultiModalDataParser):
     def _get_subparsers(self) -> Mapping[str, ModalityDataParser]:
         return {MODALITY: self._parse}
 
-    def _parse(self, data: Any) -> EncoderIds:
-        prompts = data if isinstance(data, list) and data and isinstance(data[0], torch.Tensor) else [data]
-        return EncoderIds([self._check(prompt) for prompt in prompts])
-
-    def _check(self, prompt: Any) -> torch.Tensor:
+    def _parse(self, prompt: Any) -> EncoderIds:
         try:
             ids = torch.as_tensor(prompt)
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"an encoder prompt is a list of token ids: {error}") from error
-        if not 1 <= ids.numel() <= self._max_tokens or ids.ndim != 1:
+        if ids.ndim != 1:
+            raise ValueError(f"an encoder prompt is a list of token ids, but this has {ids.ndim} dimensions")
+        if not 1 <= len(ids) <= self._max_tokens:
             raise ValueError(
-                f"an encoder prompt has 1 to {self._max_tokens} tokens, not {ids.numel()}: "
+                f"an encoder prompt has 1 to {self._max_tokens} tokens, not {len(ids)}: "
                 "for longer ones set hf_overrides={'max_source_positions': ...}"
             )
         if ids.is_floating_point() or ids.min() < 0 or ids.max() >= self._vocabulary:
             raise ValueError(f"encoder token ids are whole numbers from 0 to {self._vocabulary - 1}")
-        return ids.long()
+        return EncoderIds([ids.long()])
 
 
 class T5ProcessingInfo(BaseProcessingInfo):

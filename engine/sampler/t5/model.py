@@ -37,7 +37,7 @@ from engine.sampler.t5.layers import (
     Projections,
     norm,
 )
-from engine.sampler.t5.limits import check_model, decoder_bias
+from engine.sampler.t5.limits import check_model, decoder_bias, max_source_positions
 from engine.sampler.t5.ordering import guard_encoder_order
 
 _HEAD = "lm_head.weight"
@@ -173,6 +173,7 @@ class T5ForConditionalGeneration(nn.Module, SupportsMultiModal):
             raise ValueError("T5 runs on one device: set tensor_parallel_size=1")
         guard_encoder_order()
         self.config: T5Config = vllm_config.model_config.hf_config
+        self.config.max_source_positions = max_source_positions(self.config)  # read when CUDA graphs are captured
         self._tied: bool | None = None  # known when weights have been loaded
         self.shared = nn.Embedding(self.config.vocab_size, self.config.d_model)
         with self._mark_composite_model(vllm_config, language_targets=Decoder, tower_targets={"text": Encoder}):
