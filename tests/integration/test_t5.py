@@ -409,6 +409,38 @@ def test_configurations_that_are_not_served_are_refused(
         check_model(SimpleNamespace(**fields | model))
 
 
+def test_the_first_load_tells_whether_the_head_is_tied() -> None:
+    """Some checkpoints of tied models have the matrix twice; what a trainer sends later may have it once."""
+    from engine.sampler.t5.model import T5ForConditionalGeneration as Served
+
+    def load(*weights: tuple[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return dict(Served._with_head(model, weights))
+
+    old, new = torch.zeros(2, 2), torch.ones(2, 2)
+    model = SimpleNamespace(_tied=None)
+    load(("decoder.embed_tokens.weight", old), ("lm_head.weight", old.clone()))
+    assert load(("shared.weight", new)) == {"shared.weight": new, "lm_head.weight": new}
+    with pytest.raises(ValueError, match="has one matrix for both"):
+        load(("shared.weight", new), ("lm_head.weight", old))
+    model = SimpleNamespace(_tied=None)
+    load(("shared.weight", old), ("lm_head.weight", new))
+    assert load(("shared.weight", new)) == {"shared.weight": new}
+
+
+@pytest.mark.parametrize(
+    ("tensor_parallel_size", "cache_dtype", "message"),
+    [(2, "auto", "set tensor_parallel_size=1"), (1, "fp8", "kv_cache_dtype 'fp8' is not exact")],
+)
+def test_engines_that_are_not_exact_are_refused(tensor_parallel_size: int, cache_dtype: str, message: str) -> None:
+    from engine.sampler.t5.limits import check_engine
+
+    model = SimpleNamespace(hf_config=T5Config(), dtype=torch.float32, quantization=None, max_model_len=64)
+    parallel = SimpleNamespace(tensor_parallel_size=tensor_parallel_size)
+    cache = SimpleNamespace(cache_dtype=cache_dtype)
+    with pytest.raises(ValueError, match=message):
+        check_engine(SimpleNamespace(model_config=model, parallel_config=parallel, cache_config=cache))
+
+
 @pytest.mark.parametrize(("length", "size"), [(64, 128), (65, 256), (192, 256), (193, 512), (448, 512)])
 def test_the_head_has_room_for_every_position(length: int, size: int) -> None:
     from engine.sampler.t5.limits import one_hot_head_size

@@ -175,8 +175,6 @@ class GatherImpl(AttentionImpl[StepMetadata]):
         *,
         bias: RelativeBias,
     ) -> None:
-        if kv_cache_dtype != "auto":
-            raise ValueError(f"kv_cache_dtype {kv_cache_dtype!r} is not supported for T5 on a CPU: leave it at 'auto'")
         self.num_heads, self.num_kv_heads, self.head_size, self.scale = num_heads, num_heads, head_size, scale
         self.kv_cache_dtype = kv_cache_dtype
         self._bias = bias

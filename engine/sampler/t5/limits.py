@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from transformers import T5Config
-from vllm.config import ModelConfig
+from vllm.config import ModelConfig, VllmConfig
 from vllm.platforms import current_platform
 
 DecoderBias = Literal["gather", "one_hot"]
@@ -43,6 +43,15 @@ def check_model(model: ModelConfig) -> None:
         raise ValueError(f"quantization {model.quantization!r} is not supported for T5: leave it out")
     if decoder_bias(config) == "one_hot":
         one_hot_head_size(config.d_kv, model.max_model_len)
+
+
+def check_engine(engine: VllmConfig) -> None:
+    """Raise ValueError for engine options that T5 is not served with."""
+    check_model(engine.model_config)
+    if engine.parallel_config.tensor_parallel_size > 1:
+        raise ValueError("T5 runs on one device: set tensor_parallel_size=1")
+    if engine.cache_config.cache_dtype != "auto":
+        raise ValueError(f"kv_cache_dtype {engine.cache_config.cache_dtype!r} is not exact for T5: leave it at 'auto'")
 
 
 def max_source_positions(config: T5Config) -> int:

@@ -37,7 +37,7 @@ from engine.sampler.t5.layers import (
     Projections,
     norm,
 )
-from engine.sampler.t5.limits import check_model, decoder_bias, max_source_positions
+from engine.sampler.t5.limits import check_engine, decoder_bias, max_source_positions
 from engine.sampler.t5.ordering import guard_encoder_order
 
 _HEAD = "lm_head.weight"
@@ -168,9 +168,7 @@ class T5ForConditionalGeneration(nn.Module, SupportsMultiModal):
 
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
         super().__init__()
-        check_model(vllm_config.model_config)
-        if vllm_config.parallel_config.tensor_parallel_size > 1:
-            raise ValueError("T5 runs on one device: set tensor_parallel_size=1")
+        check_engine(vllm_config)
         guard_encoder_order()
         self.config: T5Config = vllm_config.model_config.hf_config
         self.config.max_source_positions = max_source_positions(self.config)  # read when CUDA graphs are captured
