@@ -34,8 +34,7 @@ VOCABULARY = 97
 START = 3  # not 0, which a forgotten start token would look like
 TOLERANCE = 1e-4
 BLOCK = 32
-BLOCK_BYTES = BLOCK * 3 * 128 * 4  # of 3 heads, each with 64 floats for a key and a value
-LAYERS = 4  # self- and cross-attention of two blocks; a block of the cache serves one of each
+BLOCK_BYTES = 2 * BLOCK * 3 * 128 * 4  # of two layers with 3 heads, each with 64 floats for a key and a value
 
 
 def make_model(folder: Path, feed_forward: str, tied: bool, seed: int) -> T5ForConditionalGeneration:
@@ -92,7 +91,7 @@ def serving(folder: Path, **options: Any) -> Iterator[Any]:
             "dtype": "float32",
             "max_model_len": 512,
             "max_num_batched_tokens": 4096,
-            "kv_cache_memory_bytes": 512 * LAYERS // 2 * BLOCK_BYTES,
+            "kv_cache_memory_bytes": 512 * BLOCK_BYTES,
             "block_size": BLOCK,
             "max_num_seqs": 64,
             "max_logprobs": VOCABULARY,
@@ -360,7 +359,7 @@ def test_preempted_requests_keep_their_encoder_output(
     monkeypatch.setattr(Scheduler, "_preempt_request", count)
     asked = [Asked(make_ids(seed, 20 + seed), [], 33 + 11 * (seed % 8)) for seed in range(24)]
     cache = {"max_model_len": 128, "max_num_batched_tokens": 128, "hf_overrides": {"max_source_positions": 64}}
-    with serving(served.folders[0], kv_cache_memory_bytes=17 * LAYERS // 2 * BLOCK_BYTES, **cache) as served.llm:
+    with serving(served.folders[0], kv_cache_memory_bytes=17 * BLOCK_BYTES, **cache) as served.llm:
         if not guarded:
             unguarded = GPUModelRunner._batch_mm_inputs_from_scheduler.__wrapped__
             monkeypatch.setattr(GPUModelRunner, "_batch_mm_inputs_from_scheduler", unguarded)
