@@ -24,8 +24,9 @@ from interpreter.mutation import Mutator, Rates, Seen, program_keys
 from interpreter.program import Program, parse
 from interpreter.symbols import Symbols
 
-# Candidates of a batch. Large batches share more work; a search that is stopped loses at most one.
-CANDIDATES = 50_000
+# Candidates of the first batch of mutants; each batch after it has twice as many, up to a limit. Large batches share more
+# work, small searches need none, and a search that is stopped loses at most one.
+FIRST_BATCH, LARGEST_BATCH = 25_000, 200_000
 # Programs that are mutated again at most: the latest.
 PARENTS = 20_000
 # Programs of one task that are recombined at most: the best.
@@ -80,8 +81,9 @@ class Nursery:
         return self._proved(self.programs, self._owners, program_keys(self.programs))
 
     def mutants(self, batch: int) -> Proposal:
-        """New mutants, those that their own task proves."""
-        made = self._mutator.mutants(CANDIDATES, (self._settings.seed, batch))
+        """New mutants, those that their own task proves; none where there are none left."""
+        n = min(FIRST_BATCH << min(batch, 10), LARGEST_BATCH)
+        made = self._mutator.mutants(n, (self._settings.seed, batch))
         return self._proved(made.programs, self._owners[made.parents], made.keys)
 
     def _proved(self, programs: Symbols, owners: npt.NDArray[np.int64], keys: npt.NDArray[np.int64]) -> Proposal:
