@@ -24,8 +24,8 @@ from interpreter.mutation import Mutator, Rates, Seen, program_keys
 from interpreter.program import Program, parse
 from interpreter.symbols import Symbols
 
-# Candidates of the first batch of mutants; each batch after it has twice as many, up to a limit. Large batches share more
-# work, small searches need none, and a search that is stopped loses at most one.
+# Candidates of the first batch of mutants, and at most: each batch has twice as many as the one before. Large batches
+# share more work, small searches need none, and a search that is stopped loses at most one.
 FIRST_BATCH, LARGEST_BATCH = 25_000, 200_000
 # Programs that are mutated again at most: the latest.
 PARENTS = 20_000
