@@ -77,8 +77,10 @@ class Nursery:
         self._mutator = Mutator(self.programs, kinds, settings.rates, seen=settings.programs)
 
     def parents(self) -> Proposal:
-        """The programs themselves, proved like candidates."""
-        return self._proved(self.programs, self._owners, program_keys(self.programs))
+        """The programs themselves, proved like candidates; those of several tasks once."""
+        keys, first = np.unique(program_keys(self.programs), return_index=True)
+        order = np.argsort(first)
+        return self._proved(self.programs.take(first[order]), self._owners[first[order]], keys[order])
 
     def mutants(self, batch: int) -> Proposal:
         """New mutants, those that their own task proves; none where there are none left."""
