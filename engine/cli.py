@@ -172,6 +172,10 @@ def _parser() -> argparse.ArgumentParser:
     interpreter.add_argument("--arc-dsl", type=Path, metavar="CHECKOUT", help="compare with plain Python arc-dsl")
     interpreter.add_argument("--codeit", type=Path, metavar="CHECKOUT", help="compare with the official CodeIt harness")
     interpreter.add_argument("--repeats", type=int, default=5, metavar="N", help="medians of N (default: 5)")
+    search = bench.add_parser("search", help="mutation, and what programs share when they are screened")
+    search.add_argument("--solvers", type=Path, metavar="FILE", help="JSONL to make mutants of (default: the seeds)")
+    search.add_argument("--tasks", type=int, default=20, metavar="N", help="evaluation tasks (default: 20)")
+    search.add_argument("--repeats", type=int, default=3, metavar="N", help="medians of N (default: 3)")
     samples = bench.add_parser("samples", help="samples a second of vLLM and transformers, and weight swaps")
     samples.add_argument("--policy", default="compact-3m", metavar="NAME", help="default: compact-3m")
     samples.add_argument("--tasks", type=int, default=16, metavar="N", help="prompts (default: 16)")
@@ -188,7 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     fuzz.add_argument("--programs", type=int, default=100_000, metavar="N", help="default: 100,000")
     fuzz.add_argument("--seed", type=int, default=0, metavar="S", help="of the programs (default: 0)")
     fuzz.add_argument("--solvers", type=Path, metavar="FILE", help="JSONL to make mutants of (default: the seeds)")
-    for parser_ in (interpreter, samples, differential, fuzz):
+    for parser_ in (interpreter, search, samples, differential, fuzz):
         parser_.set_defaults(run=_bench)
     return parser
 

@@ -18,7 +18,8 @@ from interpreter.grids import GridTable
 from interpreter.machine import Code, Machine
 from interpreter.program import canonical, parse
 
-# A task whose own seed is no mutant of another, among tasks that mutants of the embedded seeds solve in part.
+# Training tasks that embedded seeds solve, and evaluation tasks that mutants of them match in part.
+PARTLY = ["3194b014", "73ccf9c2", "60c09cac", "1a2e2828"]
 TASKS = ["67a3c6ac", "68b16354", "74dd1130", "3c9b0459", "ed36ccf7", "a416b8f3", "c8f0f002", "b1948b0a"]
 
 
@@ -167,7 +168,7 @@ def test_exhaustive_finds_all_that_the_early_exit_finds(found, tmp_path):
 
 def test_deeper_methods_go_on_from_what_was_found(found, tmp_path):
     out = tmp_path / "deeper"
-    run(out, 600)
+    run(out, 600, tasks="arc1-eval", task_ids=PARTLY)
     before = len(rows(out))
     for method in ("remutate", "recombine"):
         run(out, 300, method, resume=True)
