@@ -103,7 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--method", metavar="NAME", help="mutate (default); with --resume also remutate, recombine")
     search.add_argument("--exhaustive", action="store_true", help="run all demonstrations of every task, not only "
                         "those after a first one that matches")  # fmt: skip
-    search.add_argument("--drop", action="store_true", help="leave out programs that do nothing new on their own task")
+    search.add_argument("--keep-repeats", action="store_true", help="run also programs that do nothing new on their "
+                        "own task, as the paper does")  # fmt: skip
     search.add_argument("--rates", metavar="R", help="how often to mutate what, e.g. argument=0.3,function=0.3,cut=0.1")
     search.add_argument("--fuel", type=int, metavar="N", help="work a run may do (default: 200,000)")
     search.add_argument("--workers", type=int, metavar="N", help="threads (default: one a processor)")

@@ -41,7 +41,7 @@ class SearchSettings:
     seed: int
     exhaustive: bool
     fuel: int
-    drop: bool
+    keep_repeats: bool
     rates: Mapping[str, float]
 
     def as_json(self) -> dict[str, Any]:
@@ -184,7 +184,7 @@ class Search:
 
     def _source(self, method: str) -> Source:
         options = self.settings
-        settings = Settings(self._machine, Rates(**options.rates), options.seed, options.drop, *self._memory)
+        settings = Settings(self._machine, Rates(**options.rates), options.seed, options.keep_repeats, *self._memory)
         if method == "mutate":
             return METHODS[method](self._seeds, self._training_tasks, settings)
         source = METHODS[method](self.tasks, settings)

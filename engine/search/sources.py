@@ -60,7 +60,7 @@ class Settings:
     machine: Machine
     rates: Rates
     seed: int
-    drop: bool  # leave out what does nothing new on its own task
+    keep_repeats: bool  # also run what does nothing new on its own task
     programs: Seen
     behaviours: Seen
 
@@ -92,7 +92,7 @@ class Nursery:
         proof = self._ground.prove(programs, owners)
         repeated = ~self._settings.behaviours.add(proof.behaviours)
         kept = proof.valid
-        if self._settings.drop:
+        if not self._settings.keep_repeats:
             kept = kept & ~(proof.identity | proof.constant | repeated)
         counts = {
             "candidates": len(programs),

@@ -30,12 +30,10 @@ def small_batches(monkeypatch):
 
 
 def run(out, programs=None, method=None, resume=False, **fixed):
-    settings = dict.fromkeys(("seeds", "task_ids", "limit", "seed", "fuel", "rates"))
-    settings |= {"tasks": None, "exhaustive": False, "drop": True}
+    settings = dict.fromkeys(("seeds", "tasks", "task_ids", "limit", "seed", "fuel", "rates"))
+    settings |= {"exhaustive": False, "keep_repeats": False}
     if not resume:
         settings |= {"tasks": "arc1-train", "task_ids": TASKS}
-    else:
-        settings |= {"drop": False}
     return search(method, programs, None, out, resume, 2, **settings | fixed)
 
 
