@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.evaluation import summary_record
 from engine.progress import Display
@@ -21,8 +19,9 @@ from engine.search.scoring import Scorer
 from engine.search.sources import METHODS, Proposal, Settings, Source
 from engine.seeds import Seed
 from engine.tasks import Task
-from interpreter.grids import GridTable
-from interpreter.machine import Machine
+from interpreter.digests import grid_digests
+from interpreter.grids import Grid, GridTable
+from interpreter.machine import Machine, order_by_lines
 from interpreter.mutation import Rates, Seen
 from interpreter.pool import default_workers
 from interpreter.screening import ScreenPool
@@ -66,27 +65,24 @@ class Search:
         self.tasks = tasks
         self.display = display
         self._training_tasks, self._seeds = training_tasks, seeds
-        self._machine = Machine(settings.fuel)
-        self.scorer = Scorer(tasks, self._machine)
+        self.scorer = Scorer(tasks, Machine(settings.fuel))
         self._memory = Seen(), Seen()
         self._counts: Counter[str] = Counter()
         self._batches: Counter[str] = Counter()
         self.programs = 0
         self._seconds = 0.0
-        self._pairs = _demonstrations(tasks, settings.exhaustive)
-        demonstrations = [pair for task in tasks for pair in task.demonstrations]
-        with ExitStack() as stack:
-            inputs, outputs = (GridTable.pack(list(grids)) for grids in zip(*demonstrations, strict=True))
-            self._pool = ScreenPool(workers or default_workers(), settings.fuel, inputs, outputs)
-            stack.callback(self._pool.close)
-            self._restore()
-            self._open = stack.pop_all()
+        screened = [(number, *pair) for number, task in enumerate(tasks) for pair in self._screened(task)]
+        numbers, inputs, outputs = zip(*screened, strict=True)
+        self._owners = np.array(numbers)  # the task of each screened demonstration
+        self._inputs, self._wanted = GridTable.pack(inputs), grid_digests(GridTable.pack(outputs))
+        self._pool = ScreenPool(workers or default_workers(), settings.fuel)
+        self._restore()
 
     def __enter__(self) -> Search:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._open.close()
+        self._pool.close()
 
     def run(self, method: str, programs: int | None, seconds: float | None) -> dict[str, Any]:
         """Run up to `programs` more programs, for up to `seconds`, by one method; the content of `summary.json`."""
@@ -128,13 +124,19 @@ class Search:
             programs = programs.take(np.arange(left))
         if not len(programs):
             return []
-        chosen = np.arange(len(self.tasks)) if proposal.tasks is None else proposal.tasks
-        pairs = self._pairs[np.isin(self._pairs[:, 0], chosen)]
-        with self.display.phase(f"{method}, batch {self._batches[method]}", len(pairs)) as update:
-            matches = self._pool.run(programs.code(), pairs[:, 1:], update)
-        where, which = np.nonzero(matches)
-        hits = sorted(set(zip(which.tolist(), pairs[where, 0].tolist(), strict=True)))
-        rows = self.scorer.score(programs, hits, self.programs, method)
+        demonstrations = np.arange(len(self._owners))
+        if proposal.tasks is not None:
+            demonstrations = demonstrations[np.isin(self._owners, proposal.tasks)]
+        code = programs.code()
+        order = order_by_lines(code)
+        hits: set[tuple[int, int]] = set()
+        with self.display.phase(f"{method}, batch {self._batches[method]}", len(demonstrations)) as update:
+            results = self._pool.run(code, self._inputs, [(k, order) for k in demonstrations.tolist()])
+            for done, (number, digests) in enumerate(results, 1):
+                k = demonstrations[number]
+                hits.update((program, int(self._owners[k])) for program in order[digests == self._wanted[k]].tolist())
+                update(done)
+        rows = self.scorer.score(programs, sorted(hits), self.programs, method)
         self.programs += len(programs)
         return rows
 
@@ -184,27 +186,18 @@ class Search:
 
     def _source(self, method: str) -> Source:
         options = self.settings
-        settings = Settings(self._machine, Rates(**options.rates), options.seed, options.keep_repeats, *self._memory)
+        settings = Settings(self._pool, Rates(**options.rates), options.seed, options.keep_repeats, *self._memory)
         if method == "mutate":
             return METHODS[method](self._seeds, self._training_tasks, settings)
         source = METHODS[method](self.tasks, settings)
         source.learn(list(self.folder.rows()))
         return source
 
+    def _screened(self, task: Task) -> list[tuple[Grid, Grid]]:
+        """The demonstrations of which a program must match one to be run on the others."""
+        return task.demonstrations if self.settings.exhaustive else task.demonstrations[:1]
+
     def _note(self) -> str:
         rate = self.programs * len(self.tasks) / max(self._seconds, 1e-9)
         solved = self.scorer.board.summary()[str(Method.PAPER)]["pass@3"]
         return f"{rate:,.0f} runs/s, {solved}/{len(self.tasks)} solved"
-
-
-def _demonstrations(tasks: Sequence[Task], exhaustive: bool) -> npt.NDArray[np.int32]:
-    """Rows (task, input, target) of the demonstrations that are screened: the first of each task, or all."""
-
-    def rows() -> Iterator[tuple[int, int, int]]:
-        first = 0
-        for number, task in enumerate(tasks):
-            for k in range(len(task.inputs) if exhaustive else 1):
-                yield number, first + k, first + k
-            first += len(task.inputs)
-
-    return np.array(list(rows()), np.int32)

@@ -19,9 +19,9 @@ from engine.search.ground import Ground
 from engine.seeds import Seed
 from engine.tasks import Task
 from interpreter.kinds import observed_kinds
-from interpreter.machine import Machine
 from interpreter.mutation import Mutator, Rates, Seen, program_keys
 from interpreter.program import Program, parse
+from interpreter.screening import ScreenPool
 from interpreter.symbols import Symbols
 
 # Candidates of the first batch of mutants, and at most: each batch has twice as many as the one before. Large batches
@@ -57,7 +57,7 @@ class Source(Protocol):
 class Settings:
     """What all sources go by, and the memory that they share."""
 
-    machine: Machine
+    pool: ScreenPool
     rates: Rates
     seed: int
     keep_repeats: bool  # also run what does nothing new on its own task
@@ -109,7 +109,7 @@ class Mutate:
 
     def __init__(self, seeds: Sequence[Seed], training_tasks: Mapping[str, Task], settings: Settings) -> None:
         names = sorted({seed.task for seed in seeds})
-        ground = Ground([training_tasks[name] for name in names], settings.machine)
+        ground = Ground([training_tasks[name] for name in names], settings.pool)
         owners = [names.index(seed.task) for seed in seeds]
         self._nursery = Nursery([seed.program for seed in seeds], owners, ground, settings)
 
@@ -125,7 +125,7 @@ class Found:
 
     def __init__(self, tasks: Sequence[Task], settings: Settings) -> None:
         self._index = {task.id: k for k, task in enumerate(tasks)}
-        self._ground = Ground(tasks, settings.machine)
+        self._ground = Ground(tasks, settings.pool)
         self._settings = settings
         self._programs: dict[int, dict[str, tuple[float, int]]] = defaultdict(dict)  # task, text: performance, number
 
