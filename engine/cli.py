@@ -97,7 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--tasks", metavar="SET", help="task set (default: arc1-eval)")
     search.add_argument("--task-ids", metavar="ID,ID", help="only these tasks")
     search.add_argument("--limit", type=int, metavar="N", help="only the first N tasks")
-    search.add_argument("--programs", type=int, metavar="N", help="distinct executed programs (default: 150,000)")
+    search.add_argument("--programs", type=int, metavar="N", help="distinct executed programs, in all (default: "
+                        "150,000)")  # fmt: skip
     search.add_argument("--budget", type=float, metavar="MIN", help="minutes; it ends with whatever comes first")
     search.add_argument("--seed", type=int, metavar="S", help="everything random follows from it (default: 0)")
     search.add_argument("--method", metavar="NAME", help="mutate (default); with --resume also remutate, recombine")

@@ -52,6 +52,11 @@ def search(
     tasks = load_tasks(settings.tasks, settings.task_ids, settings.limit)
     if programs is None and budget is None:
         programs = DEFAULT_PROGRAMS
+    done = folder.progress().get("programs", 0) if folder else 0
+    if programs is not None and done >= programs:
+        raise UsageError(
+            f"{out}: nothing to resume, {done:,} programs ran already (more: --programs N or --budget MIN)"
+        )
     compile_interpreter()
     if folder is None:
         out = out or Path("runs") / f"search-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,13 +11,14 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.evaluation import summary_record
 from engine.progress import Display
 from engine.ranking import Method
 from engine.search.folder import SearchFolder
 from engine.search.scoring import Scorer
-from engine.search.sources import METHODS, Proposal, Settings, Source
+from engine.search.sources import METHODS, Settings, Source
 from engine.seeds import Seed
 from engine.tasks import Task
 from interpreter.digests import grid_digests
@@ -25,6 +27,7 @@ from interpreter.machine import Machine, order_by_lines
 from interpreter.mutation import Rates, Seen
 from interpreter.pool import default_workers
 from interpreter.screening import ScreenPool
+from interpreter.symbols import Symbols
 
 # Numbers of programs at which the curve has a point: the paper's, and some between.
 MILESTONES = (9_600, 19_200, 51_200, 150_000, 400_000, 700_000, 1_000_000, 1_430_000)
@@ -69,6 +72,7 @@ class Search:
         self._memory = Seen(), Seen()
         self._counts: Counter[str] = Counter()
         self._batches: Counter[str] = Counter()
+        self._offset = 0  # programs that have run of a batch of mutants that was begun
         self.programs = 0
         self._seconds = 0.0
         screened = [(number, *pair) for number, task in enumerate(tasks) for pair in self._screened(task)]
@@ -85,25 +89,34 @@ class Search:
         self._pool.close()
 
     def run(self, method: str, programs: int | None, seconds: float | None) -> dict[str, Any]:
-        """Run up to `programs` more programs, for up to `seconds`, by one method; the content of `summary.json`."""
+        """Search by one method until `programs` ran in all, or for `seconds`; the content of `summary.json`."""
         source = self._source(method)
         start, begun = time.perf_counter(), self._seconds
-        goal = None if programs is None else self.programs + programs
-        while (goal is None or self.programs < goal) and (seconds is None or time.perf_counter() - start < seconds):
+        while (programs is None or self.programs < programs) and (
+            seconds is None or time.perf_counter() - start < seconds
+        ):
             before = self.programs
             proposal = source.propose(self._batches[method])
-            rows = self._batch(proposal, method, None if goal is None else goal - self.programs)
-            source.learn(rows)
-            self._batches[method] += 1
-            self._counts.update(proposal.counts)
-            self._seconds = begun + time.perf_counter() - start
-            self._points(rows, before, final=self.programs == goal)
-            self.folder.append(rows, proposal.keys)
-            self.folder.commit(self._progress(), self.summary())
-            self.display.overall(method, self.programs, goal, self._note())
-            if self.programs == before and not len(proposal.keys):
+            if not len(proposal.keys):
                 self.display.say(f"{method}: nothing is left to try")
                 break
+            candidates = proposal.programs.take(np.arange(self._offset, len(proposal.programs)))
+            some = candidates.take(np.arange(min(len(candidates), (programs or math.inf) - before)))
+            rows = self._batch(some, proposal.tasks, method)
+            source.learn(rows)
+            self._seconds = begun + time.perf_counter() - start
+            if source.repeats and len(some) < len(candidates):  # the rest of the batch is for later
+                self._offset += len(some)
+                keys = proposal.keys[:0]
+            else:
+                self._offset = 0
+                self._batches[method] += 1
+                self._counts.update(proposal.counts)
+                keys = proposal.keys
+            self._points(rows, before, final=self.programs == programs)
+            self.folder.append(rows, keys)
+            self.folder.commit(self._progress(), self.summary())
+            self.display.overall(method, self.programs, programs, self._note())
         return self.summary()
 
     def summary(self) -> dict[str, Any]:
@@ -118,15 +131,11 @@ class Search:
 
     # ---------------------------------------------------------------------------------------- one batch
 
-    def _batch(self, proposal: Proposal, method: str, left: int | None) -> list[dict[str, Any]]:
-        programs = proposal.programs
-        if left is not None and len(programs) > left:
-            programs = programs.take(np.arange(left))
-        if not len(programs):
-            return []
+    def _batch(self, programs: Symbols, tasks: npt.NDArray[np.int64] | None, method: str) -> list[dict[str, Any]]:
+        """Run programs on the tasks at the indices `tasks` (None: all); the rows of those that match."""
         demonstrations = np.arange(len(self._owners))
-        if proposal.tasks is not None:
-            demonstrations = demonstrations[np.isin(self._owners, proposal.tasks)]
+        if tasks is not None:
+            demonstrations = demonstrations[np.isin(self._owners, tasks)]
         code = programs.code()
         order = order_by_lines(code)
         hits: set[tuple[int, int]] = set()
@@ -170,6 +179,7 @@ class Search:
             "programs": self.programs,
             "seconds": self._seconds,
             "batches": dict(self._batches),
+            "offset": self._offset,
             "counts": dict(self._counts),
         }
 
@@ -179,6 +189,7 @@ class Search:
         self._seconds = progress.get("seconds", 0.0)
         self._batches.update(progress.get("batches", {}))
         self._counts.update(progress.get("counts", {}))
+        self._offset = progress.get("offset", 0)
         for row in self.folder.rows():
             self.scorer.take(row)
         for seen, keys in zip(self._memory, self.folder.keys().T, strict=True):

@@ -46,6 +46,9 @@ class Proposal:
 class Source(Protocol):
     """Something that proposes candidates."""
 
+    repeats: bool
+    """Whether a batch is the same when it is proposed again later."""
+
     def propose(self, batch: int) -> Proposal:
         """The candidates of a batch; no programs where there are none left."""
 
@@ -107,6 +110,8 @@ class Nursery:
 class Mutate:
     """The seeds themselves, then mutants of them."""
 
+    repeats = True
+
     def __init__(self, seeds: Sequence[Seed], training_tasks: Mapping[str, Task], settings: Settings) -> None:
         names = sorted({seed.task for seed in seeds})
         ground = Ground([training_tasks[name] for name in names], settings.pool)
@@ -122,6 +127,8 @@ class Mutate:
 
 class Found:
     """What matched a demonstration, by task: the parents of deeper search."""
+
+    repeats = False
 
     def __init__(self, tasks: Sequence[Task], settings: Settings) -> None:
         self._index = {task.id: k for k, task in enumerate(tasks)}
