@@ -124,7 +124,7 @@ class Loop:
     # ------------------------------------------------------------------------------------- beginning
 
     def _fill(self, start: float) -> dict[str, Any]:
-        """Fill replay and commit it as meta-iteration 0."""
+        """Fill replay, meta-iteration 0. Its progress record comes last: without it a fill starts over."""
         filled = fill(self.seeds, self.training_tasks, self.config, self.store, self.heldout_store, self.display)
         self.store.put_tasks({task.id: task.inputs for task in self.tasks.values()})
         progress = progress_of(0, time.perf_counter() - start)
