@@ -87,6 +87,33 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--out", type=Path, metavar="DIR", help="default: <run or model>/eval/<set>")
     evaluate.set_defaults(run=_evaluate)
 
+    search = verbs.add_parser(
+        "search", help="program search without a model",
+        description="Mutate seed programs, run those that give a grid on their own task on every search task, and rank "
+        "what matches. Writes search.jsonl as it goes; goes on where it stopped.",
+    )  # fmt: skip
+    search.add_argument(
+        "--seeds", metavar="P", help="JSONL, or what `seeds import` reads (default: the embedded seeds)"
+    )
+    search.add_argument("--tasks", metavar="SET", help="task set (default: arc1-eval)")
+    search.add_argument("--task-ids", metavar="ID,ID", help="only these tasks")
+    search.add_argument("--limit", type=int, metavar="N", help="only the first N tasks")
+    search.add_argument("--programs", type=int, metavar="N", help="distinct executed programs, in all (default: "
+                        "150,000)")  # fmt: skip
+    search.add_argument("--budget", type=float, metavar="MIN", help="minutes; it ends with whatever comes first")
+    search.add_argument("--seed", type=int, metavar="S", help="everything random follows from it (default: 0)")
+    search.add_argument("--method", metavar="NAME", help="mutate (default); with --resume also remutate, recombine")
+    search.add_argument("--exhaustive", action="store_true", help="run all demonstrations of every task, not only "
+                        "those after a first one that matches")  # fmt: skip
+    search.add_argument("--keep-repeats", action="store_true", help="run also programs that do nothing new on their "
+                        "own task, as the paper does")  # fmt: skip
+    search.add_argument("--rates", metavar="R", help="how often to mutate what, e.g. argument=0.3,function=0.3,cut=0.1")
+    search.add_argument("--fuel", type=int, metavar="N", help="work a run may do (default: 200,000)")
+    search.add_argument("--workers", type=int, metavar="N", help="threads (default: one a processor)")
+    search.add_argument("--out", type=Path, metavar="DIR", help="the search's folder (default: runs/search-<time>)")
+    search.add_argument("--resume", action="store_true", help="continue the search in --out")
+    search.set_defaults(run=_search)
+
     execute = verbs.add_parser(
         "exec", help="run programs on grids",
         description='Run each line {"program": "...", "inputs": [grid, ...]} of a JSONL file; write {"outputs": '
@@ -163,6 +190,10 @@ def _parser() -> argparse.ArgumentParser:
     interpreter.add_argument("--arc-dsl", type=Path, metavar="CHECKOUT", help="compare with plain Python arc-dsl")
     interpreter.add_argument("--codeit", type=Path, metavar="CHECKOUT", help="compare with the official CodeIt harness")
     interpreter.add_argument("--repeats", type=int, default=5, metavar="N", help="medians of N (default: 5)")
+    search = bench.add_parser("search", help="mutation, and what programs share when they are screened")
+    search.add_argument("--solvers", type=Path, metavar="FILE", help="JSONL to make mutants of (default: the seeds)")
+    search.add_argument("--tasks", type=int, default=20, metavar="N", help="evaluation tasks (default: 20)")
+    search.add_argument("--repeats", type=int, default=3, metavar="N", help="medians of N (default: 3)")
     samples = bench.add_parser("samples", help="samples a second of vLLM and transformers, and weight swaps")
     samples.add_argument("--policy", default="compact-3m", metavar="NAME", help="default: compact-3m")
     samples.add_argument("--tasks", type=int, default=16, metavar="N", help="prompts (default: 16)")
@@ -179,7 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     fuzz.add_argument("--programs", type=int, default=100_000, metavar="N", help="default: 100,000")
     fuzz.add_argument("--seed", type=int, default=0, metavar="S", help="of the programs (default: 0)")
     fuzz.add_argument("--solvers", type=Path, metavar="FILE", help="JSONL to make mutants of (default: the seeds)")
-    for parser_ in (interpreter, samples, differential, fuzz):
+    for parser_ in (interpreter, search, samples, differential, fuzz):
         parser_.set_defaults(run=_bench)
     return parser
 
@@ -214,6 +245,18 @@ def _evaluate(options: argparse.Namespace, overrides: list[str]) -> int:
         out=options.out,
         overrides=overrides,
     )
+    return 0
+
+
+def _search(options: argparse.Namespace, _overrides: list[str]) -> int:
+    from engine.search.command import search
+
+    settings = {name: value for name, value in vars(options).items() if name not in ("verb", "run")}
+    for name in ("limit", "programs", "workers", "fuel"):
+        _positive(settings[name], f"--{name}")
+    if options.budget is not None and not options.budget > 0:
+        raise UsageError(f"--budget must be more than 0 minutes, not {options.budget}")
+    search(**settings | {"task_ids": options.task_ids.split(",") if options.task_ids else None})
     return 0
 
 

@@ -121,3 +121,13 @@ def summary_record(
         "seconds": round(seconds, 1),
         "solved": {**solved, "cumulative": cumulative.summary()},
     }
+
+
+def verdict(summary: dict[str, Any]) -> str:
+    """The figures of a summary in a few lines, for people."""
+    lines = [f"{summary['tasks']} tasks of {summary['task_set']}, {summary['programs']} programs found"]
+    for who, rankings in summary["solved"].items():
+        for method, counts in rankings.items():
+            figures = ", ".join(f"{name} {count}" for name, count in counts.items())
+            lines.append(f"  {who:<10} {method:<8} {figures}")
+    return "\n".join(lines)

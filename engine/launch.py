@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.config import Config, given_options, load_config, overridden
 from engine.errors import UsageError
-from engine.evaluation import Scoreboard, summary_record, write_evaluation
+from engine.evaluation import Scoreboard, summary_record, verdict, write_evaluation
 from engine.execution import Execution, Executor
 from engine.metrics import replay_counts
 from engine.progress import Display, compile_interpreter
@@ -68,7 +68,7 @@ def run(
         display.say(f"{folder.path}: {len(search_tasks)} tasks of {config.tasks.search}, {len(seed_programs)} seeds")
         with Loop(config, folder, search_tasks, training_tasks, seed_programs, display) as loop:
             summary = loop.run()
-        display.say(_verdict(summary))
+        display.say(verdict(summary))
     folder.close()
 
 
@@ -122,7 +122,7 @@ def evaluate(
         seconds = time.perf_counter() - start
         summary = summary_record(task_set, boards.get("policy"), boards["cumulative"], len(tasks), seconds)
         write_evaluation(out, boards, tasks, summary)
-        display.say(_verdict(summary))
+        display.say(verdict(summary))
         display.say(f"written to {out}")
 
 
@@ -219,13 +219,3 @@ def _check_installed(config: Config) -> None:
         if importlib.util.find_spec(package) is None:
             hint = ", or choose --sampler.backend transformers" if package == "vllm" else ""
             raise UsageError(f"{package} is not installed: see `make setup` in the README{hint}")
-
-
-def _verdict(summary: dict[str, Any]) -> str:
-    """The figures of a summary in a few lines, for people."""
-    lines = [f"{summary['tasks']} tasks of {summary['task_set']}, {summary['programs']} programs found"]
-    for who, rankings in summary["solved"].items():
-        for method, counts in rankings.items():
-            figures = ", ".join(f"{name} {count}" for name, count in counts.items())
-            lines.append(f"  {who:<10} {method:<8} {figures}")
-    return "\n".join(lines)

@@ -56,14 +56,10 @@ class RunFolder:
     @classmethod
     def create(cls, path: Path, config: Config, seeds: list[Mapping[str, Any]]) -> RunFolder:
         """A new run's folder; the configuration is written last. Raises `UsageError` if something is in the way."""
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise UsageError(f"{path} is already used: continue it with --resume, or choose another --run-dir")
+        new_folder(path, "--run-dir")
         folder = cls(path)
-        try:
-            folder.checkpoints.mkdir(parents=True)
-        except OSError as error:
-            raise UsageError(f"cannot make the folder {path}: {error.strerror}") from None
-        folder._acquire()
+        folder.checkpoints.mkdir()
+        folder._lock = lock_folder(path)
         append_line(path / "provenance.jsonl", provenance())
         write_lines(folder.seeds, seeds)
         for name in ("metrics.jsonl", "solutions.jsonl"):
@@ -77,7 +73,7 @@ class RunFolder:
         """The folder of an earlier run, to continue it. Raises `UsageError` if there is none or it is running."""
         folder = cls(path)
         folder.config()
-        folder._acquire()
+        folder._lock = lock_folder(path)
         return folder
 
     def config(self) -> Config:
@@ -143,12 +139,26 @@ class RunFolder:
             self._lock.close()
             self._lock = None
 
-    def _acquire(self) -> None:
-        self._lock = (self.path / ".lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(f"{self.path} is in use by another run") from None
+
+def new_folder(path: Path, option: str) -> None:
+    """Make a folder, or take an empty one. Raises `UsageError`, naming the option, if something is in the way."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(f"{path} is already used: continue it with --resume, or choose another {option}")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder {path}: {error.strerror}") from None
+
+
+def lock_folder(path: Path) -> TextIO:
+    """Lock a folder until what is returned is closed. Raises `UsageError` if it is locked."""
+    lock = (path / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise UsageError(f"{path} is in use by another run") from None
+    return lock
 
 
 def write_text(file: Path, text: str) -> None:

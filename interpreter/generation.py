@@ -91,10 +91,10 @@ def generate(
     return found, attempts
 
 
-def enter(seen, keys):
-    """Enter keys into a hash table with room."""
-    for key in keys:
-        remember(seen, key)
+def enter(seen, keys, is_new):
+    """Enter keys into a hash table with room; writes which were not there."""
+    for k in range(len(keys)):
+        is_new[k] = remember(seen, keys[k])
 
 
 def hash_programs(rows, starts, keys):

@@ -10,7 +10,7 @@ All of it is compiled. The same parents, rates and seed give the same mutants on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -67,7 +67,7 @@ def _tables() -> Tables:
 
 
 class Seen:
-    """The programs that were made so far, by 64-bit hashes: 16 bytes of memory for each, or a little more."""
+    """What was seen so far, by 64-bit hashes that are not 0: 16 to 32 bytes of memory for each."""
 
     def __init__(self) -> None:
         self.table = np.zeros(1 << 10, np.int64)
@@ -80,13 +80,19 @@ class Seen:
             size *= 2
         if size > len(self.table):
             old, self.table = self.table, np.zeros(size, np.int64)
-            _compiled(generation.enter)(self.table, old[old != 0])
+            self._enter(old[old != 0])
 
-    def add(self, keys: npt.NDArray[np.int64]) -> None:
-        """Enter keys that may be there already."""
+    def add(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Enter keys; which of them were new."""
         self.reserve(len(keys))
-        _compiled(generation.enter)(self.table, keys)
-        self.count += len(keys)
+        is_new = self._enter(keys)
+        self.count += int(is_new.sum())
+        return is_new
+
+    def _enter(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        is_new = np.zeros(len(keys), np.bool_)
+        _compiled(generation.enter)(self.table, np.ascontiguousarray(keys), is_new)
+        return is_new
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,11 @@ class Mutator:
         self.seen.add(program_keys(programs))
 
     def mutants(
-        self, n: int, seed: int, attempts: int | None = None, parents: npt.NDArray[np.int64] | None = None
+        self,
+        n: int,
+        seed: int | Sequence[int],
+        attempts: int | None = None,
+        parents: npt.NDArray[np.int64] | None = None,
     ) -> Mutants:
         """Up to `n` new mutants of parents drawn evenly from `parents` (default: all), in at most `attempts` tries."""
         self.seen.reserve(n)
@@ -144,7 +154,7 @@ class Mutator:
         )
 
 
-def _state(seed: int) -> npt.NDArray[np.int64]:
+def _state(seed: int | Sequence[int]) -> npt.NDArray[np.int64]:
     """The first state of a generator: neighbouring seeds are far apart."""
     return np.random.SeedSequence(seed).generate_state(1, np.uint64).astype(np.int64) | 1
 

@@ -42,14 +42,14 @@ class Symbols:
             row[0], row[1] = ids[0], len(ids) - 1
             row[2 : 1 + len(ids)] = ids[1:]
         starts = np.zeros(len(programs) + 1, np.int64)
-        np.cumsum([len(program.lines) for program in programs], out=starts[1:])
+        starts[1:] = np.cumsum([len(program.lines) for program in programs])
         return cls(rows, starts)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Symbols]) -> Symbols:
         """The programs of several parts, in order."""
-        lengths = np.concatenate([[0], *(np.diff(part.starts) for part in parts)])
-        return cls(np.concatenate([part.rows for part in parts]), np.cumsum(lengths, dtype=np.int64))
+        lengths = np.concatenate([np.zeros(1, np.int64), *(np.diff(part.starts) for part in parts)])
+        return cls(np.concatenate([part.rows for part in parts]), np.cumsum(lengths))
 
     def __len__(self) -> int:
         return len(self.starts) - 1

@@ -57,7 +57,8 @@ class InProcessTransfer(WeightTransferEngine[NoInit, Weights]):
         weights = dict(update_info.weights)
         # A tied head shares the embedding's parameter but, on a CPU, multiplies with a packed copy of its own,
         # which is only remade if the head itself receives weights. Without this line it stays stale, silently.
-        if self.model.config.tie_word_embeddings:
+        # T5 has other names and sees to its head by itself.
+        if self.model.config.tie_word_embeddings and _EMBEDDING in weights:
             weights.setdefault(_HEAD, weights[_EMBEDDING])
         expected = {name for name, _ in self.model.named_parameters(remove_duplicate=False)}
         missing = expected - self.model.load_weights(weights.items())

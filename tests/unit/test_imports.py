@@ -17,22 +17,36 @@ ALLOWED = {
 }
 
 
-def imports(file):
-    """Top-level names of the packages that a file imports, deferred imports included."""
+def modules(file):
+    """Names of the modules that a file imports, deferred imports included."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: relative import"
-            yield node.module.split(".")[0]
+            yield node.module
+
+
+def imports(file):
+    """Top-level names of the packages that a file imports."""
+    return {module.split(".")[0] for module in modules(file)}
 
 
 @pytest.mark.parametrize("package", ALLOWED)
 def test_dependencies_point_one_way(package):
     files = list((ROOT / package).rglob("*.py"))
     for file in files:
-        ours = set(imports(file)) & set(ALLOWED) - {package}
+        ours = imports(file) & set(ALLOWED) - {package}
         assert ours <= ALLOWED[package], f"{file} imports {ours - ALLOWED[package]}"
+
+
+def test_the_plugin_of_vllm_stands_alone():
+    """`engine.sampler.t5` imports nothing of ours but itself."""
+    files = list((ROOT / "engine/sampler/t5").glob("*.py"))
+    assert len(files) > 1
+    for file in files:
+        ours = {module for module in modules(file) if module.split(".")[0] in ALLOWED}
+        assert all(f"{module}.".startswith("engine.sampler.t5.") for module in ours), f"{file} imports {ours}"
 
 
 @pytest.mark.parametrize(
@@ -43,6 +57,7 @@ def test_dependencies_point_one_way(package):
         ("replay.store", {"torch", "vllm", "numba.cuda.cudadrv"}),
         ("trainer.codec", {"torch", "vllm", "transformers"}),
         ("engine.sampler", {"torch", "vllm", "transformers"}),
+        ("engine.sampler.t5", {"torch", "vllm", "transformers", "numba", "numpy"}),
         ("engine.launch", {"torch", "vllm", "transformers"}),
         ("engine.cli", {"torch", "vllm", "transformers", "numba", "numpy", "pydantic", "rich"}),
     ],

@@ -1,0 +1,119 @@
+"""A search's folder on disk.
+
+    search.json       the settings                        provenance.jsonl   commit, versions and machine of each start
+    seeds.jsonl       the seed programs it started with
+    search.jsonl      every program that matches the first demonstration of a task, with its scores, as it is found
+    curve.jsonl       tasks solved at round numbers of programs
+    summary.json      tasks solved, see `engine.evaluation`
+    progress.json     the point to go on from: counts, and the lengths of the files above at that point
+    keys.i64          hashes of all candidates so far and of their behaviour, so that none is run twice
+    .lock             held while a search is in the folder
+
+`progress.json` is the truth, replaced whole after every batch. What stands behind its lengths in the other files is of
+a batch that was not finished, and is cut off by `SearchFolder.open`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import UsageError
+from engine.run_folder import append_line, lock_folder, new_folder, provenance, write_json, write_lines
+
+_GROWING = ("search.jsonl", "curve.jsonl", "keys.i64")
+
+
+class SearchFolder:
+    """The folder of one search, locked against a second search in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.seeds = path / "seeds.jsonl"
+        self._lock = lock_folder(path)
+
+    @classmethod
+    def create(cls, path: Path, settings: Mapping[str, Any], seeds: Sequence[Mapping[str, Any]]) -> SearchFolder:
+        """A new search's folder. Raises `UsageError` if something is in the way."""
+        new_folder(path, "--out")
+        folder = cls(path)
+        with folder.writing():
+            append_line(path / "provenance.jsonl", provenance())
+            write_lines(folder.seeds, list(seeds))
+            for name in _GROWING:
+                (path / name).touch()
+            write_json(path / "search.json", settings)
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> SearchFolder:
+        """The folder of an earlier search, as it was at the last point to go on from."""
+        if not (path / "search.json").is_file():
+            raise UsageError(f"{path} is no search folder: it has no search.json")
+        folder = cls(path)
+        with folder.writing():
+            append_line(path / "provenance.jsonl", provenance())
+            lengths = folder.progress().get("lengths", {})
+            for name in _GROWING:
+                os.truncate(path / name, lengths.get(name, 0))
+        return folder
+
+    def settings(self) -> dict[str, Any]:
+        """The settings that the search was started with."""
+        return json.loads((self.path / "search.json").read_text(encoding="utf-8"))
+
+    def progress(self) -> dict[str, Any]:
+        """What was committed last; empty for a search that was stopped in its first batch."""
+        file = self.path / "progress.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """What was found, in order."""
+        with (self.path / "search.jsonl").open(encoding="utf-8") as lines:
+            yield from map(json.loads, lines)
+
+    def keys(self) -> npt.NDArray[np.int64]:
+        """Hashes of all candidates so far: int64 of (n, 2), program and behaviour."""
+        return np.fromfile(self.path / "keys.i64", np.int64).reshape(-1, 2)
+
+    def append(self, rows: Sequence[Mapping[str, Any]], keys: npt.NDArray[np.int64]) -> None:
+        """Write what a batch found; it counts when `commit` says so."""
+        with self.writing():
+            with (self.path / "search.jsonl").open("a", encoding="utf-8") as lines:
+                lines.writelines(json.dumps(row) + "\n" for row in rows)
+            with (self.path / "keys.i64").open("ab") as file:
+                file.write(keys.tobytes())
+
+    def append_point(self, row: Mapping[str, Any]) -> None:
+        """Write a point of the curve."""
+        with self.writing():
+            append_line(self.path / "curve.jsonl", row)
+
+    def commit(self, progress: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
+        """Make everything that was written the point to go on from."""
+        lengths = {name: (self.path / name).stat().st_size for name in _GROWING}
+        with self.writing():
+            write_json(self.path / "summary.json", summary)
+            write_json(self.path / "progress.json", {**progress, "lengths": lengths})
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn what a disk refuses into a `UsageError` that says how to go on."""
+        try:
+            yield
+        except OSError as error:
+            raise UsageError(
+                f"cannot write to {self.path}: {error.strerror}; what was found before this batch is safe: make room, "
+                f"then continue with --out {self.path} --resume"
+            ) from error
+
+    def close(self) -> None:
+        """Give the folder free."""
+        self._lock.close()

@@ -1,0 +1,201 @@
+"""`codeit search` on real tasks: what it finds, what is on disk, and going on after anything."""
+
+import errno
+import json
+import os
+
+import numpy as np
+import pytest
+
+from engine import cli
+from engine.errors import UsageError
+from engine.execution import digest
+from engine.search import sources
+from engine.search.command import search
+from engine.search.folder import SearchFolder
+from engine.tasks import load_tasks
+from interpreter.grids import GridTable
+from interpreter.machine import Code, Machine
+from interpreter.program import canonical, parse
+
+# Training tasks that embedded seeds solve, and evaluation tasks that mutants of them match in part.
+PARTLY = ["3194b014", "73ccf9c2", "60c09cac", "1a2e2828"]
+TASKS = ["67a3c6ac", "68b16354", "74dd1130", "3c9b0459", "ed36ccf7", "a416b8f3", "c8f0f002", "b1948b0a"]
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch):
+    monkeypatch.setattr(sources, "FIRST_BATCH", 150)
+    monkeypatch.setattr(sources, "LARGEST_BATCH", 600)
+
+
+def run(out, programs=None, method=None, resume=False, **fixed):
+    settings = dict.fromkeys(("seeds", "tasks", "task_ids", "limit", "seed", "fuel", "rates"))
+    settings |= {"exhaustive": False, "keep_repeats": False}
+    if not resume:
+        settings |= {"tasks": "arc1-train", "task_ids": TASKS}
+    return search(method, programs, None, out, resume, 2, **settings | fixed)
+
+
+def rows(out):
+    return [json.loads(line) for line in (out / "search.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "FIRST_BATCH", 150)
+        patch.setattr(sources, "LARGEST_BATCH", 600)
+        out = tmp_path_factory.mktemp("search") / "whole"
+        return out, run(out, 1200)
+
+
+def test_every_row_is_what_its_program_does(found):
+    out, summary = found
+    tasks = {task.id: task for task in load_tasks("arc1-train")}
+    machine = Machine()
+    assert len(rows(out)) == summary["matching"] > 10
+    for row in rows(out):
+        task = tasks[row["task"]]
+        assert canonical(row["program"]) == row["program"]
+        grids = GridTable.pack([*task.inputs, *task.test_inputs])
+        jobs = np.array([(0, k) for k in range(len(grids))], np.int32)
+        outputs = list(machine.run(Code.assemble([parse(row["program"])]), grids, jobs).outputs)
+        right = [o is not None and np.array_equal(o, target) for o, target in zip(outputs, task.outputs, strict=False)]
+        assert right[0]
+        assert row["demonstration_performance"] == round(sum(right) / len(right), 4)
+        predictions = outputs[len(task.inputs) :]
+        assert row["prediction"] == digest(predictions).hex()
+        assert row["right"] == (digest(predictions) == digest(task.test_outputs))
+
+
+def test_the_summary_counts_what_the_rows_say(found):
+    out, summary = found
+    solved = {row["task"] for row in rows(out) if row["right"] and row["demonstration_performance"] == 1.0}
+    assert summary["programs"] == 1200
+    assert len(solved) >= 4
+    assert summary["solved"]["cumulative"]["distinct"]["pass@3"] <= len(TASKS)
+    assert summary["solved"]["cumulative"]["distinct"]["pass@3"] >= len(solved) - 1
+    assert json.loads((out / "summary.json").read_text()) == summary
+    assert json.loads((out / "curve.jsonl").read_text().splitlines()[-1])["programs"] == 1200
+
+
+def test_no_program_runs_twice(found):
+    out, _ = found
+    pairs = [(row["task"], row["program"]) for row in rows(out)]
+    assert len(set(pairs)) == len(pairs)
+    folder = SearchFolder.open(out)
+    keys = folder.keys()
+    folder.close()
+    assert len(np.unique(keys[:, 0])) == len(keys)
+
+
+def without_times(out):
+    points = [json.loads(line) for line in (out / "curve.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in point.items() if name != "seconds"} for point in points]
+
+
+def test_a_search_in_parts_finds_what_one_in_one_go_finds(found, tmp_path):
+    whole, summary = found
+    out = tmp_path / "parts"
+    assert run(out, 400)["programs"] == 400
+    with (out / "search.jsonl").open("a") as lines:
+        lines.write('{"number": 401, "task": "cut short by a ki')
+    with (out / "keys.i64").open("ab") as file:
+        file.write(b"12345")
+    second = run(out, 1200, resume=True)
+    assert second["solved"] == summary["solved"]
+    assert rows(out) == rows(whole)
+    assert without_times(out)[-1]["programs"] == 1200
+    with pytest.raises(UsageError, match="nothing to resume, 1,200 programs ran already"):
+        run(out, 1200, resume=True)
+
+
+def test_a_search_that_was_killed_between_batches_goes_on_as_if_it_had_not(found, tmp_path, monkeypatch):
+    whole, summary = found
+    out = tmp_path / "killed"
+    commit, commits = SearchFolder.commit, []
+
+    def dying(self, *arguments):
+        commit(self, *arguments)
+        commits.append(1)
+        if len(commits) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(SearchFolder, "commit", dying)
+    with pytest.raises(KeyboardInterrupt):
+        run(out, 1200)
+    monkeypatch.setattr(SearchFolder, "commit", commit)
+    done = json.loads((out / "progress.json").read_text())["programs"]
+    assert 0 < done < 1200
+    resumed = run(out, 1200, resume=True)
+    assert rows(out) == rows(whole)
+    assert without_times(out) == without_times(whole)
+    assert resumed["solved"] == summary["solved"]
+
+
+def test_a_full_disk_is_said_and_loses_nothing(found, tmp_path, monkeypatch):
+    whole, _ = found
+    out = tmp_path / "full"
+    append, calls = SearchFolder.append, []
+
+    def full(self, rows, keys):
+        calls.append(1)
+        if len(calls) == 3:
+            with self.writing():
+                (self.path / "search.jsonl").open("a").write('{"half a row')
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        append(self, rows, keys)
+
+    monkeypatch.setattr(SearchFolder, "append", full)
+    with pytest.raises(UsageError, match=r"No space left on device.*--resume"):
+        run(out, 1200)
+    monkeypatch.setattr(SearchFolder, "append", append)
+    run(out, 1200, resume=True)
+    assert rows(out) == rows(whole)
+
+
+def test_exhaustive_finds_all_that_the_early_exit_finds(found, tmp_path):
+    whole, _ = found
+    out = tmp_path / "exhaustive"
+    run(out, 1200, exhaustive=True)
+    early, all_ = ({(row["task"], row["program"]) for row in rows(folder)} for folder in (whole, out))
+    assert early < all_
+
+
+def test_deeper_methods_go_on_from_what_was_found(found, tmp_path):
+    out = tmp_path / "deeper"
+    run(out, 600, tasks="arc1-eval", task_ids=PARTLY)
+    before = len(rows(out))
+    for method, programs in (("remutate", 900), ("recombine", 1200)):
+        run(out, programs, method, resume=True)
+    later = rows(out)[before:]
+    assert {row["method"] for row in later} == {"remutate", "recombine"}
+    assert len({(row["task"], row["program"]) for row in rows(out)}) == len(rows(out))
+    with pytest.raises(UsageError, match="starts from what a search has found"):
+        run(tmp_path / "new", 100, "remutate")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--method", "mutat"], "one of mutate"),
+        (["--programs", "0"], "--programs must be at least 1"),
+        (["--budget", "-1"], "--budget must be more than 0"),
+        (["--fuel", "100000000"], "--fuel must be 1 to"),
+        (["--rates", "argument=x"], "is no number"),
+        (["--rates", "argumnt=1"], "right is NAME=NUMBER"),
+        (["--rates", "cut=0"], "at least 0, one of them more"),
+        (["--resume"], "--resume needs --out"),
+        (["--out", "nowhere", "--resume"], "no search folder"),
+        (["--out", "nowhere", "--resume", "--seed", "1"], "--seed cannot change"),
+        (["--tasks", "arc3"], "unknown task set"),
+    ],
+)
+def test_mistakes_are_one_line(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["search", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
