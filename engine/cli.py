@@ -333,8 +333,6 @@ def _seeds_import(options: argparse.Namespace, _overrides: list[str]) -> int:
 
 
 def _seeds_discover(options: argparse.Namespace, _overrides: list[str]) -> int:
-    import os
-
     _positive(options.limit, "--limit")
     _positive(options.workers, "--workers")
     if options.seed < 0:
@@ -344,11 +342,12 @@ def _seeds_discover(options: argparse.Namespace, _overrides: list[str]) -> int:
     from engine.discover import discover
     from engine.progress import compile_interpreter
     from engine.tasks import load_tasks
+    from interpreter.pool import default_workers
 
     tasks = load_tasks(options.tasks, options.task_ids.split(",") if options.task_ids else None, options.limit)
     out = options.out / "discovered.jsonl" if options.out.is_dir() else options.out
     compile_interpreter()
-    workers = options.workers or len(os.sched_getaffinity(0))
+    workers = options.workers or default_workers()
     solved = discover(options.tasks, tasks, out, options.seed, options.budget, workers, options.resume)
     sys.stdout.write(f"written: {out}, {solved} of {len(tasks)} tasks solved\n")
     return 0

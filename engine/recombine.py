@@ -21,6 +21,7 @@ import numpy.typing as npt
 from engine.discovery import Journal, Near
 from engine.tasks import Task
 from engine.trial import try_programs
+from interpreter.digests import grid_digests
 from interpreter.grids import GridTable
 from interpreter.kinds import observed_kinds
 from interpreter.machine import Code, Machine, order_by_lines
@@ -44,18 +45,30 @@ class _Problem:
     """One unsolved task: its near misses, and the mutants of them that were tried."""
 
     task: Task
-    table: GridTable = field(init=False)  # inputs, then outputs
     near: Near
     seen: Seen = field(default_factory=Seen)
+    inputs: GridTable = field(init=False)
+    targets: npt.NDArray[np.int64] = field(init=False)  # digests of the outputs
 
     def __post_init__(self) -> None:
-        self.table = GridTable.pack([*self.task.inputs, *self.task.outputs])
+        self.inputs = GridTable.pack(self.task.inputs)
+        self.targets = grid_digests(GridTable.pack(self.task.outputs))
 
-    @property
-    def pairs(self) -> npt.NDArray[np.int32]:
-        """Input and output of each demonstration, in `table`."""
-        n = len(self.task.inputs)
-        return np.stack([np.arange(n), n + np.arange(n)], axis=1).astype(np.int32)
+    def matches(
+        self, screen: Screen, code: Code, order: npt.NDArray[np.int64], demonstration: int
+    ) -> npt.NDArray[np.int64]:
+        """Those of the programs `order` that are right on a demonstration."""
+        digests = screen.run(code, self.inputs, demonstration, order)
+        return np.sort(order[digests == self.targets[demonstration]])
+
+    def right(self, screen: Screen, programs: Symbols) -> npt.NDArray[np.bool_]:
+        """Whether each program is right on each demonstration: bool of (demonstrations, programs)."""
+        code = programs.code()
+        order = order_by_lines(code)
+        right = np.zeros((len(self.targets), len(programs)), np.bool_)
+        for demonstration in range(len(self.targets)):
+            right[demonstration, self.matches(screen, code, order, demonstration)] = True
+        return right
 
     def smallest(self) -> int:
         """The demonstration whose grids are smallest."""
@@ -143,7 +156,7 @@ def _together(
     symbols = Symbols.pack([program for _, program in parents])
     inputs = GridTable.pack([task.inputs[0] for task, _ in parents])
     kinds = observed_kinds(symbols, inputs, np.arange(len(parents)))
-    mutants = Mutator(symbols, kinds, RATES, MAX_LINES, seen).mutants(TOGETHER, _seed(seed, number, 0)).programs
+    mutants = Mutator(symbols, kinds, RATES, MAX_LINES, seen).mutants(TOGETHER, (seed, number, 0)).programs
     programs = Symbols.concatenate([symbols, mutants]) if number == 0 else mutants
     code = programs.code()
     order = order_by_lines(code)
@@ -153,12 +166,12 @@ def _together(
 def _apart(problems: Sequence[_Problem], parents: Sequence[tuple[Task, Program]], seed: int, number: int) -> list[_Job]:
     """Mutants of each task's own near misses, which borrow from programs found elsewhere."""
     return [
-        _mutants_job(problem, [program for _, program in parents], _seed(seed, number, 1 + k))
+        _mutants_job(problem, [program for _, program in parents], (seed, number, 1 + k))
         for k, problem in enumerate(problems)
     ]
 
 
-def _mutants_job(problem: _Problem, donors: Sequence[Program], seed: int) -> _Job:
+def _mutants_job(problem: _Problem, donors: Sequence[Program], seed: tuple[int, ...]) -> _Job:
     def work(worker: _Worker) -> _Result:
         if not problem.near:
             return _Result(None, [], 0)
@@ -166,34 +179,28 @@ def _mutants_job(problem: _Problem, donors: Sequence[Program], seed: int) -> _Jo
         generator = np.random.default_rng(seed)
         borrowed = [donors[k] for k in generator.permutation(len(donors))[:PARENTS]]
         symbols = Symbols.pack([*own, *borrowed])
-        kinds = observed_kinds(symbols, problem.table, np.zeros(len(symbols), np.int64))
+        kinds = observed_kinds(symbols, problem.inputs, np.zeros(len(symbols), np.int64))
         mutator = Mutator(symbols, kinds, RATES, MAX_LINES, problem.seen)
         parents = np.concatenate([np.repeat(np.arange(len(own)), 4), np.arange(len(own), len(symbols))])
         programs = mutator.mutants(APART, seed, parents=parents).programs
         code = programs.code()
-        return _job(problem, programs, code, order_by_lines(code), _hardest(problem, own, worker))(worker)
+        hardest = int(np.argmin(problem.right(worker.screen, Symbols.pack(own)).sum(axis=1)))
+        return _job(problem, programs, code, order_by_lines(code), hardest)(worker)
 
     return work
-
-
-def _hardest(problem: _Problem, programs: Sequence[Program], worker: _Worker) -> int:
-    """The demonstration that the fewest programs are right on."""
-    matches = worker.screen.run(Code.assemble(programs), problem.table, problem.table, problem.pairs)
-    return int(np.argmin(matches.sum(axis=1)))
 
 
 def _job(problem: _Problem, programs: Symbols, code: Code, order: npt.NDArray[np.int64], demonstration: int) -> _Job:
     """Try programs on one demonstration, and those that match on all."""
 
     def work(worker: _Worker) -> _Result:
-        pair = problem.pairs[demonstration : demonstration + 1]
-        matches = worker.screen.run(code, problem.table, problem.table, pair, order)[0].nonzero()[0]
+        matches = problem.matches(worker.screen, code, order, demonstration)
         lengths = np.diff(programs.starts)[matches]
         matches = matches[np.argsort(lengths, kind="stable")[:MATCHES]]
         if not len(matches):
             return _Result(None, [], len(programs))
         some = programs.take(matches)
-        right = worker.screen.run(some.code(), problem.table, problem.table, problem.pairs).sum(axis=0)
+        right = problem.right(worker.screen, some).sum(axis=0)
         near = []
         for k, count in enumerate(right.tolist()):
             program = some.program(k)
@@ -217,8 +224,3 @@ def _best(near: Near) -> Near:
 
 def _distinct(parents: Sequence[tuple[Task, Program]]) -> list[tuple[Task, Program]]:
     return list({program.text: (task, program) for task, program in parents}.values())
-
-
-def _seed(seed: int, number: int, place: int) -> int:
-    """A seed for each place of each round."""
-    return int(np.random.SeedSequence((seed, number, place)).generate_state(1, np.uint64)[0] >> 1)
