@@ -4,8 +4,9 @@ First every task is enumerated (see `interpreter.enumeration`), in rounds: each 
 times the calls of the one before. Then mutants (see `engine.recombine`): programs that were found, and near misses, are
 changed and recombined, and tried on all unsolved tasks. Threads do the work; this one alone writes.
 
-A program counts when it is right on all demonstrations and, looked at only then, on the tests. Which programs are found
-depends on the budget alone; in what order, on the machine.
+A program counts when it is right on all demonstrations and, looked at only then, on the tests. What the enumeration of
+a task gives within a number of calls, and what a round of mutants gives, is the same everywhere; how far a budget goes
+depends on the machine.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ The same state and seed give the same round, for any number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -106,22 +106,22 @@ def rounds(
     together = Seen()
     while problems and not is_over():
         number = found.rounds
-        parents = [(by_id[task], program) for task, program in sorted(found.programs.items()) if task in by_id]
-        parents = _distinct(parents)
         runs = 0
-        steps = [_together(problems, parents, together, seed, number)] if parents else []
-        steps.append(_apart(problems, parents, seed, number))
-        for jobs in steps:
+        for step in (_together, _apart):
+            parents = _parents(found.programs, by_id)
+            jobs = step(problems, parents, together, seed, number)
+            if not jobs:
+                continue
             results = threads.map(lambda job: _with_worker(pool, job, is_over), jobs)
             for problem, result in zip(problems, results, strict=True):
                 runs += result.runs
                 problem.near = _best([*problem.near, *result.near])
-                if result.program is not None and problem.task.id not in found.programs:
+                if result.program is not None:
                     journal.solved(problem.task.id, result.program)
+            problems = [problem for problem in problems if problem.task.id not in found.programs]
         if is_over() or runs == 0:
             return
         journal.mutated(number)
-        problems = [problem for problem in problems if problem.task.id not in found.programs]
         yield f"{runs:,} runs of mutants"
 
 
@@ -130,7 +130,7 @@ def warm_up() -> None:
     grid = np.zeros((1, 1), np.int8)
     task = Task("none", (grid,), (grid,), (grid,), (grid,))
     problem = _Problem(task, [(parse("O = identity(I)"), 1)])
-    _apart([problem], [], 0, 0)[0](_Worker(Screen(FUEL), Machine(FUEL)))
+    _apart([problem], [], Seen(), 0, 0)[0](_Worker(Screen(FUEL), Machine(FUEL)))
 
 
 _Job = Callable[[_Worker], _Result]
@@ -152,7 +152,9 @@ def _with_worker(pool: SimpleQueue[_Worker], job: _Job, is_over: Callable[[], bo
 def _together(
     problems: Sequence[_Problem], parents: Sequence[tuple[Task, Program]], seen: Seen, seed: int, number: int
 ) -> list[_Job]:
-    """Mutants of all programs found, for every task."""
+    """Mutants of all programs found, for every task; in the first round these programs themselves, too."""
+    if not parents:
+        return []
     symbols = Symbols.pack([program for _, program in parents])
     inputs = GridTable.pack([task.inputs[0] for task, _ in parents])
     kinds = observed_kinds(symbols, inputs, np.arange(len(parents)))
@@ -163,7 +165,9 @@ def _together(
     return [_job(problem, programs, code, order, problem.smallest()) for problem in problems]
 
 
-def _apart(problems: Sequence[_Problem], parents: Sequence[tuple[Task, Program]], seed: int, number: int) -> list[_Job]:
+def _apart(
+    problems: Sequence[_Problem], parents: Sequence[tuple[Task, Program]], _seen: Seen, seed: int, number: int
+) -> list[_Job]:
     """Mutants of each task's own near misses, which borrow from programs found elsewhere."""
     return [
         _mutants_job(problem, [program for _, program in parents], (seed, number, 1 + k))
@@ -222,5 +226,7 @@ def _best(near: Near) -> Near:
     return sorted(distinct.values(), key=lambda one: (-one[1], len(one[0].text), one[0].text))[:NEAR]
 
 
-def _distinct(parents: Sequence[tuple[Task, Program]]) -> list[tuple[Task, Program]]:
-    return list({program.text: (task, program) for task, program in parents}.values())
+def _parents(programs: Mapping[str, Program], tasks: Mapping[str, Task]) -> list[tuple[Task, Program]]:
+    """The programs found, each once, with a task that it solves."""
+    known = {program.text: (tasks[task], program) for task, program in sorted(programs.items()) if task in tasks}
+    return list(known.values())
