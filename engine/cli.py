@@ -102,7 +102,8 @@ def _parser() -> argparse.ArgumentParser:
                         "150,000)")  # fmt: skip
     search.add_argument("--budget", type=float, metavar="MIN", help="minutes; it ends with whatever comes first")
     search.add_argument("--seed", type=int, metavar="S", help="everything random follows from it (default: 0)")
-    search.add_argument("--method", metavar="NAME", help="mutate (default); with --resume also remutate, recombine")
+    search.add_argument("--method", metavar="NAME", help="mutate (default); with --resume also remutate, "
+                        "recombine, enumerate")  # fmt: skip
     search.add_argument("--exhaustive", action="store_true", help="run all demonstrations of every task, not only "
                         "those after a first one that matches")  # fmt: skip
     search.add_argument("--keep-repeats", action="store_true", help="run also programs that do nothing new on their "

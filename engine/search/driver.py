@@ -97,7 +97,7 @@ class Search:
         ):
             before = self.programs
             proposal = source.propose(self._batches[method])
-            if not len(proposal.keys):
+            if proposal is None:
                 self.display.say(f"{method}: nothing is left to try")
                 break
             candidates = proposal.programs.take(np.arange(self._offset, len(proposal.programs)))

@@ -3,13 +3,16 @@
 mutate      mutants of the seeds, one change deep (the paper's baseline)
 remutate    mutants of what matched a demonstration somewhere, on all tasks: mutations of mutants
 recombine   mutants and crossings of what matched demonstrations of one task, on that task alone
+enumerate   the cheapest programs that are right on a task's demonstrations, built bottom-up on its own inputs
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,8 +21,10 @@ import numpy.typing as npt
 from engine.search.ground import Ground
 from engine.seeds import Seed
 from engine.tasks import Task
+from interpreter.enumeration import Enumerator, Stage
 from interpreter.kinds import observed_kinds
 from interpreter.mutation import Mutator, Rates, Seen, program_keys
+from interpreter.pool import default_workers
 from interpreter.program import Program, parse
 from interpreter.screening import ScreenPool
 from interpreter.symbols import Symbols
@@ -29,8 +34,11 @@ from interpreter.symbols import Symbols
 FIRST_BATCH, LARGEST_BATCH = 25_000, 200_000
 # Programs that are mutated again at most: the latest.
 PARENTS = 20_000
-# Programs of one task that are recombined at most: the best.
+# Programs of one task that are recombined at most: the best. And how: fragments of one in another, several changes.
 ELITE = 200
+RECOMBINATION = Rates(argument=0.25, function=0.2, definition=0.25, cut=0.05, splice=0.2, constant=0.05, again=0.35)
+# Calls of primitives that a task's enumeration may take, each time; tasks of a batch, and near misses taken of a task.
+ENUMERATED, AT_ONCE, NEAR = (300_000, 3_000_000, 30_000_000), 10, 8
 
 
 @dataclass(frozen=True)
@@ -49,8 +57,8 @@ class Source(Protocol):
     repeats: bool
     """Whether a batch is the same when it is proposed again later."""
 
-    def propose(self, batch: int) -> Proposal:
-        """The candidates of a batch; no programs where there are none left."""
+    def propose(self, batch: int) -> Proposal | None:
+        """The candidates of a batch; None where there are none left."""
 
     def learn(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Take notice of what was found."""
@@ -85,11 +93,11 @@ class Nursery:
         order = np.argsort(first)
         return self._proved(self.programs.take(first[order]), self._owners[first[order]], keys[order])
 
-    def mutants(self, batch: int) -> Proposal:
-        """New mutants, those that their own task proves; none where there are none left."""
+    def mutants(self, batch: int) -> Proposal | None:
+        """New mutants, those that their own task proves; None where there are none left."""
         n = min(FIRST_BATCH << min(batch, 10), LARGEST_BATCH)
         made = self._mutator.mutants(n, (self._settings.seed, batch))
-        return self._proved(made.programs, self._owners[made.parents], made.keys)
+        return self._proved(made.programs, self._owners[made.parents], made.keys) if len(made.keys) else None
 
     def _proved(self, programs: Symbols, owners: npt.NDArray[np.int64], keys: npt.NDArray[np.int64]) -> Proposal:
         proof = self._ground.prove(programs, owners)
@@ -118,7 +126,7 @@ class Mutate:
         owners = [names.index(seed.task) for seed in seeds]
         self._nursery = Nursery([seed.program for seed in seeds], owners, ground, settings)
 
-    def propose(self, batch: int) -> Proposal:
+    def propose(self, batch: int) -> Proposal | None:
         return self._nursery.mutants(batch) if batch else self._nursery.parents()
 
     def learn(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -131,6 +139,7 @@ class Found:
     repeats = False
 
     def __init__(self, tasks: Sequence[Task], settings: Settings) -> None:
+        self._tasks = tasks
         self._index = {task.id: k for k, task in enumerate(tasks)}
         self._ground = Ground(tasks, settings.pool)
         self._settings = settings
@@ -142,8 +151,12 @@ class Found:
             score = (row["demonstration_performance"], row["number"])
             self._programs[self._index[row["task"]]][row["program"]] = score
 
-    def _mutants(self, parents: Sequence[tuple[int, str]], batch: int) -> Proposal:
-        """Mutants of (task, text)."""
+    def _scores(self, task: int) -> list[float]:
+        """The demonstration performance of each program that was found for a task."""
+        return [score for score, _ in self._programs.get(task, {}).values()]
+
+    def _mutants(self, parents: Sequence[tuple[int, str]], batch: int) -> Proposal | None:
+        """Mutants of (task, text); None where there are none left."""
         programs, owners = [parse(text) for _, text in parents], [task for task, _ in parents]
         return Nursery(programs, owners, self._ground, self._settings).mutants(batch)
 
@@ -151,25 +164,58 @@ class Found:
 class Remutate(Found):
     """Mutants of what matched a demonstration of any task, on all tasks."""
 
-    def propose(self, batch: int) -> Proposal:
+    def propose(self, batch: int) -> Proposal | None:
         found = ((n, task, text) for task, programs in self._programs.items() for text, (_, n) in programs.items())
         latest = sorted(found)[-PARENTS:]
-        return self._mutants([(task, text) for _, task, text in latest], batch) if latest else NOTHING
+        return self._mutants([(task, text) for _, task, text in latest], batch) if latest else None
 
 
 class Recombine(Found):
     """Mutants and crossings of what matched some, but not all demonstrations of a task, on that task alone."""
 
-    def propose(self, batch: int) -> Proposal:
-        unsolved = [
-            task for task, found in sorted(self._programs.items()) if max(score for score, _ in found.values()) < 1.0
-        ]
-        if not unsolved:
-            return NOTHING
-        task = unsolved[batch % len(unsolved)]
-        best = sorted(self._programs[task].items(), key=lambda item: (-item[1][0], len(item[0]), item[1][1]))[:ELITE]
-        return replace(self._mutants([(task, text) for text, _ in best], batch), tasks=np.array([task], np.int64))
+    def __init__(self, tasks: Sequence[Task], settings: Settings) -> None:
+        super().__init__(tasks, replace(settings, rates=RECOMBINATION))
+
+    def propose(self, batch: int) -> Proposal | None:
+        unsolved = [task for task in sorted(self._programs) if max(self._scores(task)) < 1.0]
+        for turn in range(len(unsolved)):
+            task = unsolved[(batch + turn) % len(unsolved)]
+            best = sorted(self._programs[task].items(), key=lambda item: (-item[1][0], len(item[0]), item[1][1]))
+            proposal = self._mutants([(task, text) for text, _ in best[:ELITE]], batch)
+            if proposal is not None:
+                return replace(proposal, tasks=np.array([task], np.int64))
+        return None
 
 
-NOTHING = Proposal(Symbols.pack([]), np.zeros((0, 2), np.int64), {})
-METHODS = {"mutate": Mutate, "remutate": Remutate, "recombine": Recombine}
+class Enumerate(Found):
+    """Programs that enumeration finds for tasks that nothing solves yet, a few tasks a batch.
+
+    Each time that all tasks had their turn, they get more calls.
+    """
+
+    def propose(self, batch: int) -> Proposal | None:
+        turns = -(-len(self._tasks) // AT_ONCE)
+        if batch >= len(ENUMERATED) * turns:
+            return None
+        first = batch % turns * AT_ONCE
+        chosen = range(first, min(first + AT_ONCE, len(self._tasks)))
+        unsolved = [self._tasks[k] for k in chosen if max(self._scores(k), default=0.0) < 1.0]
+        with ThreadPoolExecutor(default_workers()) as threads:
+            found = list(threads.map(partial(_enumerated, calls=ENUMERATED[batch // turns]), unsolved))
+        texts = dict.fromkeys(program.pruned() for programs in found for program in programs)
+        programs = Symbols.pack(list(texts))
+        keys = program_keys(programs)
+        new = np.flatnonzero(self._settings.programs.add(keys))
+        return Proposal(programs.take(new), np.stack([keys, keys], axis=1)[new], {"enumerated": len(texts)})
+
+
+def _enumerated(task: Task, calls: int) -> list[Program]:
+    """What is right on all demonstrations of a task or on some, after `calls` calls of primitives."""
+    enumerator = Enumerator(task.inputs, task.outputs)
+    progress = enumerator.progress
+    while progress.tried < calls and progress.stage is not Stage.ENDED and not enumerator.solutions:
+        progress = enumerator.advance(calls - progress.tried)
+    return [*enumerator.solutions, *(miss.program for miss in enumerator.near_misses[:NEAR])]
+
+
+METHODS = {"mutate": Mutate, "remutate": Remutate, "recombine": Recombine, "enumerate": Enumerate}

@@ -163,7 +163,7 @@ def test_exhaustive_finds_all_that_the_early_exit_finds(found, tmp_path):
     assert early < all_
 
 
-def test_deeper_methods_go_on_from_what_was_found(found, tmp_path):
+def test_deeper_methods_go_on_from_what_was_found(tmp_path):
     out = tmp_path / "deeper"
     run(out, 600, tasks="arc1-eval", task_ids=PARTLY)
     before = len(rows(out))
@@ -174,6 +174,17 @@ def test_deeper_methods_go_on_from_what_was_found(found, tmp_path):
     assert len({(row["task"], row["program"]) for row in rows(out)}) == len(rows(out))
     with pytest.raises(UsageError, match="starts from what a search has found"):
         run(tmp_path / "new", 100, "remutate")
+
+
+def test_enumeration_solves_what_no_seed_is_near_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "ENUMERATED", (20_000,))
+    out, seeds = tmp_path / "out", tmp_path / "seeds.jsonl"
+    seeds.write_text(json.dumps({"task": "007bbfb7", "program": "O = hconcat(I, I)"}) + "\n")
+    assert run(out, 1, seeds=str(seeds))["solved"]["cumulative"]["paper"]["pass@3"] == 0
+    summary = run(out, 1000, "enumerate", resume=True)
+    assert summary["programs"] < 1000  # it ends when every task had its turn
+    assert summary["solved"]["cumulative"]["paper"]["pass@1"] >= 5
+    assert {row["program"] for row in rows(out) if row["task"] == "67a3c6ac"} == {"O = vmirror(I)"}
 
 
 @pytest.mark.parametrize(
