@@ -179,7 +179,7 @@ def test_deeper_methods_go_on_from_what_was_found(tmp_path):
 def test_enumeration_solves_what_no_seed_is_near_to(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "ENUMERATED", (20_000,))
     out, seeds = tmp_path / "out", tmp_path / "seeds.jsonl"
-    seeds.write_text(json.dumps({"task": "007bbfb7", "program": "O = hconcat(I, I)"}) + "\n")
+    seeds.write_text(json.dumps({"task": "007bbfb7", "program": "O = lefthalf(I)"}) + "\n")
     assert run(out, 1, seeds=str(seeds))["solved"]["cumulative"]["paper"]["pass@3"] == 0
     summary = run(out, 1000, "enumerate", resume=True)
     assert summary["programs"] < 1000  # it ends when every task had its turn
