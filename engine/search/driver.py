@@ -70,7 +70,8 @@ class Search:
         self._training_tasks, self._seeds = training_tasks, seeds
         self.scorer = Scorer(tasks, Machine(settings.fuel))
         self._memory = Seen(), Seen()
-        self._counts: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()  # of batches that are done
+        self._begun: Counter[str] = Counter()  # of the one that is not
         self._batches: Counter[str] = Counter()
         self._offset = 0  # programs that have run of a batch of mutants that was begun
         self.programs = 0
@@ -105,15 +106,17 @@ class Search:
             rows = self._batch(some, proposal.tasks, method)
             source.learn(rows)
             self._seconds = begun + time.perf_counter() - start
+            self._begun = Counter(proposal.counts)
+            self._points(rows, before, final=self.programs == programs)
             if source.repeats and len(some) < len(candidates):  # the rest of the batch is for later
                 self._offset += len(some)
                 keys = proposal.keys[:0]
             else:
                 self._offset = 0
                 self._batches[method] += 1
-                self._counts.update(proposal.counts)
+                self._counts.update(self._begun)
+                self._begun.clear()
                 keys = proposal.keys
-            self._points(rows, before, final=self.programs == programs)
             self.folder.append(rows, keys)
             self.folder.commit(self._progress(), self.summary())
             self.display.overall(method, self.programs, programs, self._note())
@@ -126,8 +129,11 @@ class Search:
 
     @property
     def counts(self) -> dict[str, int]:
-        """What became of candidates: made, valid on their own task, and of these what does nothing new there."""
-        return dict(self._counts)
+        """What became of candidates: made, valid on their own task, and of these what does nothing new there.
+
+        Of all batches that were begun, whole ones.
+        """
+        return dict(self._counts + self._begun)
 
     # ---------------------------------------------------------------------------------------- one batch
 
@@ -167,7 +173,7 @@ class Search:
 
     def _point(self, programs: int) -> None:
         solved = self.scorer.board.summary()
-        point = {"programs": programs, "seconds": round(self._seconds, 1), "solved": solved, **self._counts}
+        point = {"programs": programs, "seconds": round(self._seconds, 1), "solved": solved, **self.counts}
         self.folder.append_point(point)
         figures = ", ".join(f"{method} {solved[method]['pass@3']}" for method in map(str, Method))
         self.display.say(f"{programs:,} programs: solved of {len(self.tasks)} (pass@3) {figures}")
