@@ -101,20 +101,21 @@ class Search:
             if proposal is None:
                 self.display.say(f"{method}: nothing is left to try")
                 break
-            candidates = proposal.programs.take(np.arange(self._offset, len(proposal.programs)))
-            some = candidates.take(np.arange(min(len(candidates), (programs or math.inf) - before)))
+            offset = self._offset if source.repeats else 0
+            left = math.inf if programs is None else programs - before
+            some = proposal.programs.take(np.arange(offset, min(len(proposal.programs), offset + left)))
             rows = self._batch(some, proposal.tasks, method)
             source.learn(rows)
             self._seconds = begun + time.perf_counter() - start
             self._begun = Counter(proposal.counts)
             self._points(rows, before, final=self.programs == programs)
-            if source.repeats and len(some) < len(candidates):  # the rest of the batch is for later
-                self._offset += len(some)
+            if source.repeats and offset + len(some) < len(proposal.programs):  # the rest of the batch is for later
+                self._offset = offset + len(some)
                 keys = proposal.keys[:0]
             else:
-                self._offset = 0
+                self._offset = 0 if source.repeats else self._offset
                 self._batches[method] += 1
-                self._counts.update(self._begun)
+                self._counts += self._begun
                 self._begun.clear()
                 keys = proposal.keys
             self.folder.append(rows, keys)
