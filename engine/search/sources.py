@@ -34,8 +34,9 @@ from interpreter.symbols import Symbols
 FIRST_BATCH, LARGEST_BATCH = 25_000, 200_000
 # Programs that are mutated again at most: the latest.
 PARENTS = 20_000
-# Programs of one task that are recombined at most: the best. And how: fragments of one in another, several changes.
+# Programs of one task that are parents at most: the best.
 ELITE = 200
+# How programs of a task are recombined: fragments of one in another, several changes.
 RECOMBINATION = Rates(argument=0.25, function=0.2, definition=0.25, cut=0.05, splice=0.2, constant=0.05, again=0.35)
 # Calls of primitives that a task's enumeration may take, each time; tasks of a batch, and near misses taken of a task.
 ENUMERATED, AT_ONCE, NEAR = (300_000, 3_000_000, 30_000_000), 10, 8
@@ -134,7 +135,7 @@ class Mutate:
 
 
 class Found:
-    """What matched a demonstration, by task: the parents of deeper search."""
+    """The best of what matched a demonstration, by task: the parents of deeper search."""
 
     repeats = False
 
@@ -148,8 +149,16 @@ class Found:
     def learn(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Take notice of what was found."""
         for row in rows:
-            score = (row["demonstration_performance"], row["number"])
-            self._programs[self._index[row["task"]]][row["program"]] = score
+            found = self._programs[self._index[row["task"]]]
+            found[row["program"]] = (row["demonstration_performance"], row["number"])
+            if len(found) > 2 * ELITE:
+                for text in self._best(found)[ELITE:]:
+                    del found[text]
+
+    @staticmethod
+    def _best(found: Mapping[str, tuple[float, int]]) -> list[str]:
+        """The programs of a task, best first, as the paper's ranking has it."""
+        return sorted(found, key=lambda text: (-found[text][0], len(text), found[text][1]))
 
     def _scores(self, task: int) -> list[float]:
         """The demonstration performance of each program that was found for a task."""
@@ -180,8 +189,8 @@ class Recombine(Found):
         unsolved = [task for task in sorted(self._programs) if max(self._scores(task)) < 1.0]
         for turn in range(len(unsolved)):
             task = unsolved[(batch + turn) % len(unsolved)]
-            best = sorted(self._programs[task].items(), key=lambda item: (-item[1][0], len(item[0]), item[1][1]))
-            proposal = self._mutants([(task, text) for text, _ in best[:ELITE]], batch)
+            best = self._best(self._programs[task])[:ELITE]
+            proposal = self._mutants([(task, text) for text in best], batch)
             if proposal is not None:
                 return replace(proposal, tasks=np.array([task], np.int64))
         return None
@@ -202,11 +211,11 @@ class Enumerate(Found):
         unsolved = [self._tasks[k] for k in chosen if max(self._scores(k), default=0.0) < 1.0]
         with ThreadPoolExecutor(default_workers()) as threads:
             found = list(threads.map(partial(_enumerated, calls=ENUMERATED[batch // turns]), unsolved))
-        texts = dict.fromkeys(program.pruned() for programs in found for program in programs)
-        programs = Symbols.pack(list(texts))
+        distinct = dict.fromkeys(program.pruned() for some in found for program in some)
+        programs = Symbols.pack(list(distinct))
         keys = program_keys(programs)
         new = np.flatnonzero(self._settings.programs.add(keys))
-        return Proposal(programs.take(new), np.stack([keys, keys], axis=1)[new], {"enumerated": len(texts)})
+        return Proposal(programs.take(new), np.stack([keys, keys], axis=1)[new], {"enumerated": len(distinct)})
 
 
 def _enumerated(task: Task, calls: int) -> list[Program]:
