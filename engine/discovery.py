@@ -1,4 +1,4 @@
-"""What a discovery of seeds writes, so that an interrupt loses nothing: one row at a time, each flushed.
+"""What a discovery of seeds writes, so that an interrupt loses nothing: one row at a time, unbuffered.
 
     OUT.jsonl            {"task": ..., "program": ..., "origin": "search"}: the seeds, as they are found
     OUT.progress.jsonl   {"tasks": ..., "seed": ...}: what it is, first
@@ -13,8 +13,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
 from engine.errors import UsageError
 from engine.seeds import Seed
@@ -103,15 +104,17 @@ class Journal:
         self._write(self._progress, {"round": number})
         self.found.rounds = number + 1
 
-    def _write(self, file: TextIO, row: dict[str, Any]) -> None:
+    def _write(self, file: FileIO, row: dict[str, Any]) -> None:
+        line = (json.dumps(row) + "\n").encode()
         try:
-            file.write(json.dumps(row) + "\n")
-            file.flush()
+            reason = "the disk is full" if file.write(line) < len(line) else None
         except OSError as error:
-            raise UsageError(f"cannot write {file.name}: {error.strerror} (what was found is kept)") from None
+            reason = error.strerror
+        if reason is not None:
+            raise UsageError(f"cannot write {file.name}: {reason} (what was found is kept: --resume goes on)")
 
 
-def _open(path: Path) -> TextIO:
+def _open(path: Path) -> FileIO:
     """Open to append whole rows: a last row without its end is cut off."""
     if path.exists():
         content = path.read_bytes()
@@ -119,7 +122,7 @@ def _open(path: Path) -> TextIO:
         if whole < len(content):
             with path.open("r+b") as file:
                 file.truncate(whole)
-    return path.open("a", encoding="utf-8")
+    return FileIO(path, "a")
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

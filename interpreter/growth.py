@@ -14,6 +14,7 @@ import numpy as np
 from interpreter import blocks, calls, layout, values
 from interpreter.blocks import area
 from interpreter.forms import ARITY, COMPOSE, COST, GRID, PLACES, POWER, RETURNED, RULE, WORD
+from interpreter.interning import FUEL, PLENTY, SIZE, TOP, unique
 from interpreter.native import arena_pointer, cells_pointer, inline
 from interpreter.ordering import same
 from interpreter.terms import (
@@ -21,24 +22,18 @@ from interpreter.terms import (
     AT,
     BANK_FULL,
     CALL_FUEL,
-    DEPTH,
     ENDED,
-    ERROR,
     FAILED,
     FORM,
-    FUEL,
     GROWING,
     KEPT,
     LEVEL,
     MAX_COST,
     OPEN,
     PART,
-    PLENTY,
-    SIZE,
     SKIPS,
     SOLUTIONS,
     STAGE,
-    TOP,
     TRIED,
     VALUES,
     describe,
@@ -49,9 +44,10 @@ from interpreter.terms import (
     is_wanted,
     note,
     slot_of,
-    unique,
 )  # fmt: skip
 from interpreter.values import offset, tag
+
+DEPTH, ERROR = layout.DEPTH, layout.ERROR
 
 # --------------------------------------------------------------------------------------------- trying
 
@@ -109,7 +105,8 @@ def try_term(A, terms, form, a, b, c, d):
             recover(A, mark)
             state[FAILED] += 1
             return
-        x = unique(A, terms, x, mark)
+        x, is_new = unique(A, terms.table, x, mark)
+        state[VALUES] += is_new
         terms.bank[n, pair] = x
         right += x == terms.targets[pair]
     at = slot_of(terms, n)
@@ -302,7 +299,8 @@ def begin(arena, terms, cells, starts, shapes):
         source = cells_pointer(cells.ctypes.data + starts[k])
         for cell in range(area(A, grid)):
             blocks.put(A, grid, cell, source[cell])
-        x = unique(A, terms, blocks.finish_grid(A, grid), mark)
+        x, is_new = unique(A, terms.table, blocks.finish_grid(A, grid), mark)
+        terms.state[VALUES] += is_new
         if k < pairs:
             terms.bank[0, k] = x
         else:

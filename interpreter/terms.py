@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from interpreter import layout, values
-from interpreter.blocks import area
+from interpreter import values
 from interpreter.forms import (
     ALIKE,
     BINARY,
@@ -47,11 +46,9 @@ from interpreter.forms import (
 )  # fmt: skip
 from interpreter.grids import MAX_SIDE
 from interpreter.native import inline
-from interpreter.ordering import fingerprint, mix, same
-from interpreter.values import handle, int_of, is_inline, offset, tag
+from interpreter.ordering import mix
+from interpreter.values import int_of, offset, tag
 
-TOP, FUEL, DEPTH, ERROR, SIZE = layout.TOP, layout.FUEL, layout.DEPTH, layout.ERROR, layout.SIZE
-PLENTY = 1 << 40  # fuel for comparing
 LARGEST = 100  # of the integers that are kept, in size
 SKIPS = 5  # 2^5 combinations that do not fit count as one that is tried
 
@@ -95,111 +92,7 @@ class Terms(NamedTuple):
     state: np.ndarray
 
 
-# -------------------------------------------------------------------------------------------- values
-
-
-@inline
-def parts_fingerprint(A, block):
-    """A fingerprint of a closure of values that are there once each."""
-    return mix(mix(mix(mix(A[block]) + A[block + 1]) + A[block + 2]) + A[block + 3])
-
-
-@inline
-def alike(A, x, y):
-    """Whether two values that have the same fingerprint are equal; closures are if they are made alike."""
-    if tag(x) != values.CLOSURE or tag(y) != values.CLOSURE:
-        return same(A, x, y)
-    equal = True
-    for k in range(4):
-        equal &= A[offset(x) + k] == A[offset(y) + k]
-    return equal
-
-
-@inline
-def unique(A, terms, x, mark):
-    """The value equal to `x` that is there already, or `x` itself; what was allocated since `mark` goes if it can."""
-    if is_inline(x):
-        A[TOP] = mark
-        return x
-    A[FUEL] = PLENTY
-    h = parts_fingerprint(A, offset(x)) if tag(x) == values.CLOSURE else fingerprint(A, x)
-    table = terms.table
-    last = table.shape[0] - 1
-    at = h & last
-    while table[at, 1] != 0:
-        if table[at, 0] == h and alike(A, x, table[at, 1]):
-            A[TOP] = mark
-            return table[at, 1]
-        at = (at + 1) & last
-    x = moved_down(A, x, mark)
-    table[at, 0] = h
-    table[at, 1] = x
-    terms.state[VALUES] += 1
-    return x
-
-
-@inline
-def payload(A, x):
-    """How many words after the first a block has that is no closure."""
-    return 1 + area(A, offset(x)) if tag(x) == values.GRID else A[offset(x)]
-
-
-@inline
-def is_flat(A, x):
-    """Whether a value, inline or not, refers to no blocks but its own."""
-    if is_inline(x) or tag(x) == values.GRID:
-        return True
-    if tag(x) == values.CLOSURE:
-        return False
-    nested = 0
-    for k in range(1, A[offset(x)] + 1):
-        nested += not is_inline(A[offset(x) + k])
-    return nested == 0
-
-
-@inline
-def copied(A, x, at):
-    """Copy the block of a value to `at`, with room for no more; the number of words."""
-    words = payload(A, x)
-    A[at] = words - (tag(x) == values.GRID)  # the capacity
-    for k in range(words + 1):
-        A[at + 1 + k] = A[offset(x) + k]
-    return words + 2
-
-
-@inline
-def moved_down(A, x, mark):
-    """A fresh value moved to `mark`, over what was allocated on the way to it; as it is if its items have items."""
-    block = offset(x)
-    if block < mark:  # a part of an older value
-        A[TOP] = mark
-        return x
-    if tag(x) == values.CLOSURE:
-        return x
-    words = 2 + payload(A, x)
-    nested = not is_flat(A, x)
-    if nested:
-        for k in range(1, A[block] + 1):
-            item = A[block + k]
-            if offset(item) > mark and not is_inline(item):
-                if not is_flat(A, item):
-                    return x
-                words += 2 + payload(A, item)
-    top = A[TOP]
-    if words >= top - mark or top + words > A[SIZE]:
-        return x
-    A[TOP] = top + words
-    end = top + copied(A, x, top)
-    if nested:
-        for k in range(1, A[block] + 1):
-            item = A[block + k]
-            if offset(item) > mark and not is_inline(item):
-                A[top + 1 + k] = handle(tag(item), mark + end + 1 - top)
-                end += copied(A, item, end)
-    for k in range(words):
-        A[mark + k] = A[top + k]
-    A[TOP] = mark + words
-    return handle(tag(x), mark + 1)
+# --------------------------------------------------------------------------------------------- kinds
 
 
 @inline

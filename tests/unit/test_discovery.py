@@ -1,6 +1,7 @@
 """The files of a discovery: what was written is known again, a row that was cut off is not, others are refused."""
 
 import json
+import resource
 
 import pytest
 
@@ -46,6 +47,22 @@ def test_a_row_that_was_cut_off_is_dropped(tmp_path):
         assert set(journal.found.programs) == {"a"}
         journal.solved("d", TURN)
     assert [json.loads(row)["task"] for row in out.read_text().splitlines()] == ["a", "d"]
+
+
+def test_a_full_disk_is_a_mistake_in_one_line_and_loses_nothing(tmp_path):
+    out = tmp_path / "seeds.jsonl"
+    write(out)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Journal(out, HEADER, resume=True) as journal:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (out.stat().st_size + 20, limits[1]))
+        try:
+            with pytest.raises(UsageError, match=r"cannot write .*seeds.jsonl: .* \(what was found is kept"):
+                journal.solved("e", TURN)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert out.stat().st_size > 0
+    with Journal(out, HEADER, resume=True) as journal:
+        assert set(journal.found.programs) == {"a"}
 
 
 def test_files_that_are_not_this_discoverys_are_refused(tmp_path):
