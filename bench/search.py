@@ -103,9 +103,10 @@ def _plain(
     digests = np.zeros((len(inputs), len(code)), np.int64)
     for low in range(0, len(code), CHUNK):
         some = order[low : low + CHUNK]
-        for k in range(len(inputs)):
-            jobs = np.stack([some, np.full(len(some), k)], axis=1).astype(np.int32)
-            digests[k, low : low + CHUNK] = grid_digests(machine.run(code, inputs, jobs, share=share).outputs)
+        programs, grids = np.arange(len(some)), np.arange(len(inputs))
+        jobs = np.stack([np.tile(programs, len(grids)), np.repeat(grids, len(some))], axis=1).astype(np.int32)
+        runs = machine.run(code.take(some), inputs, jobs, share=share)
+        digests[:, low : low + CHUNK] = grid_digests(runs.outputs).reshape(len(inputs), len(some))
     return digests
 
 
