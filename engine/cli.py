@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         "train, publish, swap, sample, execute, evaluate, store.",
         epilog="Any option of the configuration can be set as --section.field value; list them with --options.",
     )  # fmt: skip
-    run.add_argument("--preset", help="smoke, cpu (default) or paper")
+    run.add_argument("--preset", help="smoke, cpu (default), paper, paper-codet5 or sizes")
     run.add_argument("--config", type=Path, metavar="FILE", help="TOML file whose values go before the preset's")
     run.add_argument("--seeds", metavar="PATH", help="what `seeds import` reads (default: the embedded seeds)")
     run.add_argument("--run-dir", type=Path, metavar="DIR", help="the run's folder (default: runs/<preset>-<time>)")

@@ -197,6 +197,7 @@ class Loop:
         with self._phase("sample") as update:
             samples = sample_programs(
                 self.prompts,
+                self.codec,
                 self._sampler,
                 self.config.sampler.n_samples,
                 lambda task: request_seed(self.config.loop.seed, number, task),

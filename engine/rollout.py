@@ -13,10 +13,9 @@ from engine.execution import Execution, Executor
 from engine.sampler import Sample, Sampler, SampleRequest
 from engine.tasks import Task
 from interpreter.program import Program, ProgramError, parse
-from interpreter.vocabulary import detokenize
 from replay.experience import Origin
 from replay.store import ReplayStore
-from trainer.codec import CompactCodec, PromptTooLong
+from trainer.codec import Codec, PromptTooLong
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +32,8 @@ class Samples:
     counts: dict[tuple[str, Program], int]
     total: int
     seconds: float
+    dropped: int = 0
+    """Samples that are no program, which are not in `counts`."""
 
     @property
     def programs(self) -> set[str]:
@@ -63,7 +64,7 @@ def request_seed(run_seed: int, meta_iteration: int, task: str) -> int:
     return int.from_bytes(state.digest()) >> 1
 
 
-def encode_prompts(tasks: Sequence[Task], codec: CompactCodec) -> dict[str, tuple[int, ...]]:
+def encode_prompts(tasks: Sequence[Task], codec: Codec) -> dict[str, tuple[int, ...]]:
     """The prompt of each task. One that does not fit is left out, with a warning: its task is not sampled."""
     prompts = {}
     for task in tasks:
@@ -75,7 +76,12 @@ def encode_prompts(tasks: Sequence[Task], codec: CompactCodec) -> dict[str, tupl
 
 
 def sample_programs(
-    prompts: Mapping[str, tuple[int, ...]], sampler: Sampler, n: int, seed: Callable[[str], int], update: Update
+    prompts: Mapping[str, tuple[int, ...]],
+    codec: Codec,
+    sampler: Sampler,
+    n: int,
+    seed: Callable[[str], int],
+    update: Update,
 ) -> Samples:
     """Sample `n` programs for each task's prompt; `seed` gives the seed of a task."""
     tasks = list(prompts)
@@ -84,13 +90,16 @@ def sample_programs(
     found: Counter[tuple[str, Program]] = Counter()
     start = time.perf_counter()
     for done, sample in enumerate(sampler.sample(requests), 1):
-        program = _program(sample)
+        program = _program(sample, codec)
         if program is not None:
             found[tasks[sample.request], program] += 1
         update(done, total, f"{done / (time.perf_counter() - start):.1f} samples/s")
     seconds = time.perf_counter() - start
     ordered = sorted(found, key=lambda item: (item[0], item[1].text))
-    return Samples({item: found[item] for item in ordered}, total, seconds)
+    dropped = total - found.total()
+    if dropped:
+        log.warning("%d of %d samples are no program: their tokens ran out, or do not parse", dropped, total)
+    return Samples({item: found[item] for item in ordered}, total, seconds, dropped)
 
 
 def execute_samples(samples: Samples, executor: Executor) -> Rollout:
@@ -109,12 +118,12 @@ def stored_executions(store: ReplayStore, executor: Executor, tasks: Container[s
         yield from executor.run([(task, parse(program)) for _, task, program in found[start : start + _CHUNK]])
 
 
-def _program(sample: Sample) -> Program | None:
+def _program(sample: Sample, codec: Codec) -> Program | None:
     """The canonical program of a sample; None if it is none, which the grammar rules out for finished samples."""
     if not sample.finished:
         return None
     try:
-        return detokenize(sample.tokens).pruned()
+        return codec.decode(sample.tokens)
     except ProgramError as error:
-        log.warning("a sample is no program: %s", error)
+        log.debug("a sample is no program: %s", error)
         return None
