@@ -1,7 +1,8 @@
 """Compact policies, small decoder-only models that are trained from scratch, and the policies of checkpoints.
 
 `trainer.pretrained` has the other kind. Compact ones are plain Llama models of transformers with tied embeddings, so
-that vLLM and transformers run their checkpoints as they are. Heads are 64 wide, which vLLM's attention supports on every device.
+that vLLM and transformers run their checkpoints as they are. Heads are 64 wide, which vLLM's attention supports on any
+device.
 """
 
 from __future__ import annotations

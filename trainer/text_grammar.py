@@ -94,7 +94,7 @@ class TextGrammar:
             if token != self._prefix[state.used]:
                 raise GrammarError(f"id {token} where every program begins with {self._prefix[state.used]}")
             return TextState(state.place, used)
-        if token == self.eos:
+        if token == self.eos and self.allowed(state)[self.ids == token].any():
             return TextState(Place(Slot.END), used)
         place = _read(state.place, self._pieces.get(token, "\0"))
         if place is None:
@@ -153,9 +153,7 @@ def _after(place: Place, word: str) -> Place:
 
 
 @lru_cache(maxsize=1024)
-def _words(
-    slot: Slot, variables: int, least: int, most: int, closing: bool
-) -> tuple[frozenset[str], frozenset[str]]:
+def _words(slot: Slot, variables: int, least: int, most: int, closing: bool) -> tuple[frozenset[str], frozenset[str]]:
     """The words of a slot, and all their beginnings."""
     known = VARIABLES[:variables]
     if slot is Slot.TARGET:

@@ -43,9 +43,7 @@ class Published:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         embeddings, tokens = config["vocab_size"], len(vocabulary.tokens)
         if embeddings < tokens or (is_compact and embeddings > tokens):  # pretrained policies have spare ones
-            raise CheckpointError(
-                f"checkpoint {folder} has {tokens} tokens but embeddings for {embeddings}"
-            )
+            raise CheckpointError(f"checkpoint {folder} has {tokens} tokens but embeddings for {embeddings}")
         with safe_open(folder / MODEL, framework="numpy") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             tensors = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
