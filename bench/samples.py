@@ -40,8 +40,8 @@ from trainer.training import Trainer, TrainingSettings
 MAX_PROMPT_TOKENS = 640
 # T5 of this size writes about a tenth as fast: fewer and shorter prompts, and shorter programs.
 T5_PROMPTS, T5_PROMPT_TOKENS, T5_TOKENS = 6, 320, 48
-READING = TrainingSettings(warmup_steps=5, batch_tokens=1024)
-EPOCHS = 2
+READING = TrainingSettings(warmup_steps=5, batch_tokens=256)
+EPOCHS = 3
 
 
 def measure(

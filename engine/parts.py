@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from engine.config import Config
 from engine.sampler import Sampler, SamplerOptions, open_sampler
 from trainer.codec import CompactCodec
+from trainer.group import TrainerGroup
 from trainer.policy import new_policy
 from trainer.training import Trainer, TrainingSettings
 
@@ -16,8 +18,14 @@ def new_codec(config: Config) -> CompactCodec:
     return CompactCodec(config.trainer.max_prompt_tokens)
 
 
-def new_trainer(config: Config, codec: CompactCodec) -> Trainer:
-    """A trainer with an untrained policy."""
+def new_trainer(config: Config, codec: CompactCodec) -> Trainer | TrainerGroup:
+    """A trainer with an untrained policy; close it."""
+    if config.trainer.processes > 1:
+        return TrainerGroup(partial(_new_trainer, config, codec), config.trainer.processes)
+    return _new_trainer(config, codec)
+
+
+def _new_trainer(config: Config, codec: CompactCodec) -> Trainer:
     options = config.trainer
     positions = options.max_prompt_tokens + config.sampler.max_tokens
     settings = TrainingSettings(
@@ -26,6 +34,7 @@ def new_trainer(config: Config, codec: CompactCodec) -> Trainer:
         weight_decay=options.weight_decay,
         clip_norm=options.clip_norm,
         batch_tokens=options.batch_tokens,
+        accumulate=options.accumulate,
         seed=config.loop.seed,
     )
     return Trainer(new_policy(options.policy, len(codec.tokens), positions, config.loop.seed), codec, settings)

@@ -4,6 +4,9 @@ Batches hold examples of similar length, padded on the right. Attention is causa
 padding and no mask is needed; only the positions that predict a program token reach the output layer and the
 loss. Weights and optimizer are fp32; where the hardware computes in bf16 the forward pass is autocast to it.
 
+An update takes the mean loss of all program tokens in `accumulate` batches, one after the other, and where several
+processes train (`trainer.group`) in as many of each of them: both come to the same, up to rounding.
+
 The learning rate rises linearly over the first `warmup_steps` updates of a trainer's life and is constant then.
 All randomness comes from the trainer's own generator. Its state, the number of updates and the optimizer's
 moments travel in the checkpoint, so that a resumed trainer continues exactly:
@@ -18,6 +21,7 @@ import ctypes
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -47,13 +51,14 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a trainer learns. `batch_tokens` counts prompt, program and padding of one update."""
+    """How a trainer learns. `batch_tokens` counts prompt, program and padding of one of an update's batches."""
 
     learning_rate: float = 1e-3
     warmup_steps: int = 30
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     batch_tokens: int = 6144
+    accumulate: int = 1
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: Literal["auto", "cpu"] = "auto"
     seed: int = 0
@@ -89,6 +94,11 @@ class Batch:
             ids[row, :end] = (example.prompt + example.program)[:-1]
             labels[row, len(example.prompt) - 1 : end] = example.program
         return cls(torch.from_numpy(ids), torch.from_numpy(labels))
+
+    @property
+    def program_tokens(self) -> int:
+        """The number of labels that count."""
+        return int((self.labels != IGNORED).sum())
 
     def to(self, device: torch.device) -> Batch:
         return Batch(self.ids.to(device), self.labels.to(device))
@@ -141,7 +151,11 @@ def _cut(order: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64], limit: int)
 
 
 class Trainer:
-    """A policy, its optimizer and its random state, in this process and on one device."""
+    """A policy, its optimizer and its random state, on one device.
+
+    One of several processes that `accelerate` knows of trains on its share of each update's batches; all are given
+    the same examples and come to the same weights.
+    """
 
     def __init__(self, policy: LlamaForCausalLM, codec: CompactCodec, settings: TrainingSettings) -> None:
         if policy.config.vocab_size != len(codec.tokens):
@@ -153,13 +167,12 @@ class Trainer:
         self._generator = np.random.Generator(np.random.PCG64(settings.seed))
         # Precision is not given to accelerate, whose choice of it holds for the whole process.
         self._accelerator = Accelerator(cpu=settings.device == "cpu")
-        if self._accelerator.num_processes > 1:
-            raise ValueError("training runs in one process; start it without a distributed launcher")
         bf16 = settings.precision == "bf16" or (settings.precision == "auto" and computes_in_bf16(self.device))
         optimizer = torch.optim.AdamW(
             policy.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
-        self._loss, self._optimizer = self._accelerator.prepare(ProgramLoss(policy, bf16), optimizer)
+        self._evaluated = ProgramLoss(policy, bf16)
+        self._loss, self._optimizer = self._accelerator.prepare(self._evaluated, optimizer)
 
     @property
     def device(self) -> torch.device:
@@ -174,22 +187,26 @@ class Trainer:
         self._check(examples)
         started = time.perf_counter()
         lengths = [len(example) for example in examples]
+        batches = plan_batches(lengths, self.settings.batch_tokens, self._generator)
+        size = self.settings.accumulate * self._accelerator.num_processes
+        updates = [batches[start : start + size] for start in range(0, len(batches), size)]
         losses: list[Tensor] = []
         done = padded = 0
         self.policy.train()
-        for indices in plan_batches(lengths, self.settings.batch_tokens, self._generator):
-            batch = Batch.of([examples[index] for index in indices])
-            losses.append(self._update(batch.to(self.device)) * sum(len(examples[index].program) for index in indices))
-            done += len(indices)
-            padded += batch.ids.numel()
+        for update in updates:
+            losses.append(self._update([Batch.of([examples[index] for index in indices]) for indices in update]))
+            done += sum(len(indices) for indices in update)
+            # The last index of a batch is its longest example, whose last token is only a label.
+            padded += sum(len(indices) * (lengths[indices[-1]] - 1) for indices in update)
             if len(losses) % RELEASE_EVERY == 0:
                 release_memory()
             if progress is not None:
                 progress(done, len(examples))
         release_memory()
         tokens = sum(lengths) - len(lengths)
+        total = self._accelerator.reduce(torch.stack(losses).sum(), "sum")
         return TrainResult(
-            loss=torch.stack(losses).sum().item() / sum(len(example.program) for example in examples),
+            loss=total.item() / sum(len(example.program) for example in examples),
             examples=len(examples),
             steps=len(losses),
             tokens=tokens,
@@ -206,7 +223,7 @@ class Trainer:
         for indices in plan_batches([len(example) for example in examples], self.settings.batch_tokens, None):
             chosen = [examples[index] for index in indices]
             batch = Batch.of(chosen).to(self.device)
-            total += self._loss(batch.ids, batch.labels).item() * sum(len(example.program) for example in chosen)
+            total += self._evaluated(batch.ids, batch.labels).item() * batch.program_tokens
         return total / sum(len(example.program) for example in examples)
 
     def publish(self, folder: Path, policy_version: int) -> Path:
@@ -240,17 +257,29 @@ class Trainer:
         self.steps = state["steps"]
         self._generator.bit_generator.state = state["generator"]
 
-    def _update(self, batch: Batch) -> Tensor:
-        """One step of the optimizer; returns the loss before it."""
+    def close(self) -> None:
+        """Nothing, here; `trainer.group` has processes to end."""
+
+    def _update(self, batches: Sequence[Batch]) -> Tensor:
+        """One step of the optimizer; returns the loss of this process's batches before it, summed over tokens."""
         self.steps += 1
         for group in self._optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * min(1.0, self.steps / max(1, self.settings.warmup_steps))
-        loss = self._loss(batch.ids, batch.labels)
-        self._accelerator.backward(loss)
+        rank, processes = self._accelerator.process_index, self._accelerator.num_processes
+        every = sum(batch.program_tokens for batch in batches)
+        # Gradients of the processes are averaged, and each takes part, if with nothing.
+        shares = [(batch, batch.program_tokens) for batch in batches[rank::processes]] or [(batches[0], 0)]
+        losses = []
+        for number, (batch, tokens) in enumerate(shares, 1):
+            with nullcontext() if number == len(shares) else self._accelerator.no_sync(self._loss):
+                on_device = batch.to(self.device)
+                loss = self._loss(on_device.ids, on_device.labels)
+                self._accelerator.backward(loss * (tokens * processes / every))
+            losses.append(loss.detach() * tokens)
         nn.utils.clip_grad_norm_(self.policy.parameters(), self.settings.clip_norm, error_if_nonfinite=True)
         self._optimizer.step()
         self._optimizer.zero_grad()
-        return loss.detach()
+        return torch.stack(losses).sum()
 
     def _check(self, examples: Sequence[Example]) -> None:
         if not examples:
