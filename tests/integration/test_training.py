@@ -77,16 +77,16 @@ def assert_close_weights(first: dict[str, torch.Tensor], second: dict[str, torch
 
 def test_it_learns_its_examples_and_from_their_prompts(tmp_path: Path) -> None:
     examples = make_examples(64)
-    trainer = make_trainer()
+    trainer = make_trainer(settings=replace(SETTINGS, learning_rate=1e-3))
     before = trainer.heldout_loss(examples)
-    for _ in range(60):
+    for _ in range(90):
         result = trainer.train(examples)
     after = trainer.heldout_loss(examples)
     prompts = [example.prompt for example in examples[1:] + examples[:1]]
     shuffled = [Example(prompt, example.program) for prompt, example in zip(prompts, examples, strict=True)]
     assert before > 4.0
-    assert result.loss < 0.05
-    assert after < 0.05
+    assert result.loss < 0.02
+    assert after < 0.02
     assert trainer.heldout_loss(shuffled) > max(1.0, 2 * after)
     options = SamplerOptions(max_tokens=32, max_model_len=POSITIONS, temperature=0.0)
     requests = [SampleRequest(example.prompt, 1, seed=0) for example in examples]
