@@ -1,11 +1,14 @@
 """`codeit bench samples`: programs sampled a second, vLLM beside transformers.
 
-Three ways get the same checkpoint, prompts (the demonstrations of evaluation tasks), grammar, limits, threads and
-number of programs decoded at a time, and take turns:
+Three ways get the same checkpoint, prompts (the demonstrations of evaluation tasks), grammar, limits and threads, and
+take turns:
 
     vllm      the sampler of a run
     shared    our transformers sampler, which prefills each prompt once
     generate  transformers' own, as the official CodeIt code uses it (bench/baselines/generate.py)
+
+On a CPU `generate` gets one prompt a batch, which is faster there than several: for 25M parameters and four prompts of
+323 to 576 tokens, 24 samples each, a batch of one took 61 s of one processor, of two 84 s; for T5, one and four 38 s.
 
 The policy has read the seed programs for a minute, so that its programs end where programs end, each at its own
 length. T5 follows, in the shape of the text policies' 220M (bench/samples_t5.py). Medians of `repeats`.
@@ -39,16 +42,16 @@ from trainer.training import Trainer, TrainingSettings
 
 MAX_PROMPT_TOKENS = 640
 # T5 of this size writes about a tenth as fast: fewer and shorter prompts, and shorter programs.
-T5_PROMPTS, T5_PROMPT_TOKENS, T5_TOKENS = 6, 320, 48
+T5_PROMPTS, T5_PROMPT_TOKENS, T5_TOKENS = 4, 320, 48
 READING = TrainingSettings(warmup_steps=5, batch_tokens=256)
 EPOCHS = 3
 
 
 def measure(
     policy: str = "compact-25m",
-    tasks: int = 16,
+    tasks: int = 8,
     n: int = 24,
-    repeats: int = 3,
+    repeats: int = 2,
     threads: int = 1,
     t5: bool = True,
     max_tokens: int = 96,
@@ -65,7 +68,7 @@ def measure(
     if t5:
         prompts = _prompts(CompactCodec(T5_PROMPT_TOKENS), min(tasks, T5_PROMPTS))
         lengths = [min(len(program), T5_TOKENS) for program in programs]
-        result |= measure_t5(prompts, lengths, n, options.max_sequences, repeats)
+        result |= measure_t5(prompts, lengths, n, options.max_sequences, _batch(n, options), repeats)
     return result
 
 
@@ -81,6 +84,7 @@ def _measure_compact(
     trainer = Trainer(policy, codec, replace(READING, device="cpu"))
     for _ in range(EPOCHS):
         trainer.train([Example((BOS,), program) for program in programs])
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     written: list[tuple[int, ...]] = []
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = trainer.publish(Path(folder) / "v1", 1)
@@ -91,7 +95,7 @@ def _measure_compact(
             ways = {
                 "vllm": partial(_draw, vllm, checkpoint, requests, written),
                 "shared": partial(_draw, shared, checkpoint, requests, []),
-                "generate": partial(_generate, policy.eval(), requests, options),
+                "generate": partial(_generate, policy.to(device).eval(), requests, options),
             }
             rates = in_turns(ways, repeats)
     return {
@@ -141,12 +145,17 @@ def _draw(
     return [len(program) for program in tokens]
 
 
+def _batch(n: int, options: SamplerOptions) -> int:
+    """The rows that `generate` decodes at a time: see above."""
+    return options.max_sequences if torch.cuda.is_available() else n
+
+
 def _generate(policy: LlamaForCausalLM, requests: Sequence[SampleRequest], options: SamplerOptions) -> Lengths:
     found = generate(
         policy,
         [request.prompt for request in requests],
         requests[0].n,
-        options.max_sequences,
+        _batch(requests[0].n, options),
         options.max_tokens,
         options.temperature,
         partial(GrammarRule, Grammar(options.max_tokens, options.typed)),

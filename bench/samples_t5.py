@@ -30,11 +30,20 @@ CONFIG = T5Config(
 
 
 def measure_t5(
-    prompts: Sequence[Sequence[int]], lengths: Sequence[int], n: int, rows: int, repeats: int, config: T5Config = CONFIG
+    prompts: Sequence[Sequence[int]],
+    lengths: Sequence[int],
+    n: int,
+    sequences: int,
+    batch: int,
+    repeats: int,
+    config: T5Config = CONFIG,
 ) -> dict[str, Any]:
-    """Time `n` samples for each of `prompts`, `rows` at a time; they have tokens as in `lengths`, drawn at random."""
+    """Time `n` samples for each of `prompts`; they have tokens as in `lengths`, drawn at random.
+
+    vLLM decodes `sequences` at a time, `generate` in batches of `batch`.
+    """
     torch.manual_seed(0)
-    model = T5ForConditionalGeneration(config).eval()
+    model = T5ForConditionalGeneration(config).to("cuda" if torch.cuda.is_available() else "cpu").eval()
     wanted = np.random.default_rng(0).choice(lengths, (len(prompts), n))
     longest = int(wanted.max())
 
@@ -42,11 +51,11 @@ def measure_t5(
         def rule(keys: Rows) -> LengthRule:
             return LengthRule([wanted[key] for key in keys])
 
-        return [len(tokens) for tokens in generate(model, prompts, n, rows, longest, _TEMPERATURE, rule).values()]
+        return [len(tokens) for tokens in generate(model, prompts, n, batch, longest, _TEMPERATURE, rule).values()]
 
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
-        with _serving(folder, config, rows, max(map(len, prompts)), longest) as llm:
+        with _serving(folder, config, sequences, max(map(len, prompts)), longest) as llm:
             _vllm(llm, prompts[:1], wanted[:1, :2])  # warms up
             rates = in_turns({"vllm": lambda: _vllm(llm, prompts, wanted), "generate": baseline}, repeats)
     return {
