@@ -79,6 +79,10 @@ class TrainerConfig(_Section):
     """Gradients are clipped to this norm."""
     batch_tokens: int = Field(6144, ge=256)
     """Tokens of a batch, padding included."""
+    accumulate: int = Field(1, ge=1)
+    """Batches of an update, one after the other in the same memory."""
+    processes: int = Field(1, ge=1)
+    """Training processes, each on a GPU of its own (or sharing the CPU); an update has `accumulate` batches of each."""
     max_prompt_tokens: int = Field(640, ge=64)
     """Longer prompts lose whole demonstrations, largest first."""
     keep_checkpoints: int = Field(2, ge=1)

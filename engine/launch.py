@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,21 +155,20 @@ def _sampled(
 ) -> list[Execution]:
     set_threads(config.loop.threads)
     from engine.parts import new_sampler
-    from engine.rollout import encode_prompts, execute_samples, request_seed, sample_programs
+    from engine.rollout import Running, encode_prompts, request_seed, sample_programs
 
     codec = load_codec(checkpoint)
     prompts = encode_prompts(tasks, codec)
     with display.phase("start the sampler"):
         sampler = new_sampler(config, checkpoint)
-    with sampler:
-        n = samples or config.sampler.n_samples
+    n = samples or config.sampler.n_samples
+    with sampler, Running(executor) as running:
         # Meta-iteration 0: samples of an evaluation are none that a run has seen.
+        seed = partial(request_seed, config.loop.seed, 0)
         with display.phase("sample", len(prompts) * n) as update:
-            found = sample_programs(
-                prompts, codec, sampler, n, lambda task: request_seed(config.loop.seed, 0, task), update
-            )
-    with display.phase("execute"):
-        return execute_samples(found, executor).executions
+            found = sample_programs(prompts, codec, sampler, n, seed, update, running.add)
+        with display.phase("execute"):
+            return running.rollout(found).executions
 
 
 def open_replay(path: Path) -> ReplayStore:

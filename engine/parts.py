@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from engine.errors import UsageError
 from engine.sampler import Sampler, SamplerOptions, open_sampler
 from trainer.checkpoint import CheckpointError
 from trainer.codec import Codec, CodecError, CompactCodec
+from trainer.group import TrainerGroup
 from trainer.policy import new_policy
 from trainer.pretrained import add_lora, is_seq2seq, load_pretrained, load_tokenizer
 from trainer.text_codec import TextCodec
@@ -30,8 +32,14 @@ def new_codec(config: Config) -> Codec:
         raise CheckpointError(f"{options.pretrained}: {error}") from None
 
 
-def new_trainer(config: Config, codec: Codec) -> Trainer:
-    """A trainer with an untrained policy, or a pretrained one."""
+def new_trainer(config: Config, codec: Codec) -> Trainer | TrainerGroup:
+    """A trainer with an untrained policy, or a pretrained one; close it."""
+    if config.trainer.processes > 1:
+        return TrainerGroup(partial(_new_trainer, config, codec), config.trainer.processes)
+    return _new_trainer(config, codec)
+
+
+def _new_trainer(config: Config, codec: Codec) -> Trainer:
     options = config.trainer
     settings = TrainingSettings(
         learning_rate=options.learning_rate,
@@ -39,6 +47,7 @@ def new_trainer(config: Config, codec: Codec) -> Trainer:
         weight_decay=options.weight_decay,
         clip_norm=options.clip_norm,
         batch_tokens=options.batch_tokens,
+        accumulate=options.accumulate,
         seed=config.loop.seed,
     )
     return Trainer(_policy(config, codec), codec, settings)

@@ -7,6 +7,9 @@ encoder and the program with its decoder.
 
 Weights and optimizer are fp32; where the hardware computes in bf16 the forward pass is autocast to it.
 
+An update takes the mean loss of all program tokens in `accumulate` batches, one after the other, and where several
+processes train (`trainer.group`) in as many of each of them: both come to the same, up to rounding.
+
 The learning rate rises linearly over the first `warmup_steps` updates of a trainer's life and is constant then.
 All randomness comes from the trainer's own generator, that of dropout from the seed and the number of updates. These
 and the optimizer's moments travel in the checkpoint, so that a resumed trainer continues exactly:
@@ -21,7 +24,8 @@ from __future__ import annotations
 import ctypes
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -55,13 +59,14 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a trainer learns. `batch_tokens` counts prompt, program and padding of one update."""
+    """How a trainer learns. `batch_tokens` counts prompt, program and padding of one of an update's batches."""
 
     learning_rate: float = 1e-3
     warmup_steps: int = 30
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     batch_tokens: int = 6144
+    accumulate: int = 1
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: Literal["auto", "cpu"] = "auto"
     seed: int = 0
@@ -110,6 +115,11 @@ class Batch:
     def size(self) -> int:
         """Tokens, padding included."""
         return self.ids.numel() + (0 if self.prompts is None else self.prompts.numel())
+
+    @property
+    def program_tokens(self) -> int:
+        """The number of labels that count."""
+        return int((self.labels != IGNORED).sum())
 
     def to(self, device: torch.device) -> Batch:
         prompts = None if self.prompts is None else self.prompts.to(device)
@@ -180,7 +190,11 @@ def _cut(order: npt.NDArray[np.int64], parts: npt.NDArray[np.int64], limit: int)
 
 
 class Trainer:
-    """A policy, its optimizer and its random state, in this process and on one device."""
+    """A policy, its optimizer and its random state, on one device.
+
+    One of several processes that `accelerate` knows of trains on its share of each update's batches; all are given
+    the same examples and come to the same weights.
+    """
 
     def __init__(self, policy: PreTrainedModel, codec: Codec, settings: TrainingSettings) -> None:
         known, tokens = policy.config.vocab_size, len(codec.tokens)
@@ -194,13 +208,12 @@ class Trainer:
         self._generator = np.random.Generator(np.random.PCG64(settings.seed))
         # Precision is not given to accelerate, whose choice of it holds for the whole process.
         self._accelerator = Accelerator(cpu=settings.device == "cpu")
-        if self._accelerator.num_processes > 1:
-            raise ValueError("training runs in one process; start it without a distributed launcher")
         bf16 = settings.precision == "bf16" or (settings.precision == "auto" and computes_in_bf16(self.device))
         optimizer = torch.optim.AdamW(
             policy.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
-        self._loss, self._optimizer = self._accelerator.prepare(ProgramLoss(policy, bf16), optimizer)
+        self._evaluated = ProgramLoss(policy, bf16)
+        self._loss, self._optimizer = self._accelerator.prepare(self._evaluated, optimizer)
 
     @property
     def device(self) -> torch.device:
@@ -215,22 +228,26 @@ class Trainer:
         self._check(examples)
         started = time.perf_counter()
         lengths = self._lengths(examples)
+        batches = plan_batches(lengths, self.settings.batch_tokens, self._generator)
+        size = self.settings.accumulate * self._accelerator.num_processes
+        updates = [batches[start : start + size] for start in range(0, len(batches), size)]
         losses: list[Tensor] = []
         done = padded = 0
         self.policy.train()
-        for indices in plan_batches(lengths, self.settings.batch_tokens, self._generator):
-            batch = Batch.of([examples[index] for index in indices], self._start)
-            losses.append(self._update(batch.to(self.device)) * sum(len(examples[index].program) for index in indices))
-            done += len(indices)
-            padded += batch.size
+        for update in updates:
+            made = [Batch.of([examples[index] for index in indices], self._start) for indices in update]
+            losses.append(self._update(made))
+            done += sum(len(indices) for indices in update)
+            padded += sum(batch.size for batch in made)
             if len(losses) % RELEASE_EVERY == 0:
                 release_memory()
             if progress is not None:
                 progress(done, len(examples))
         release_memory()
         tokens = sum(map(sum, lengths))
+        total = self._accelerator.reduce(torch.stack(losses).sum(), "sum")
         return TrainResult(
-            loss=torch.stack(losses).sum().item() / sum(len(example.program) for example in examples),
+            loss=total.item() / sum(len(example.program) for example in examples),
             examples=len(examples),
             steps=len(losses),
             tokens=tokens,
@@ -247,8 +264,7 @@ class Trainer:
         for indices in plan_batches(self._lengths(examples), self.settings.batch_tokens, None):
             chosen = [examples[index] for index in indices]
             batch = Batch.of(chosen, self._start).to(self.device)
-            loss = self._loss(batch.ids, batch.labels, batch.prompts)
-            total += loss.item() * sum(len(example.program) for example in chosen)
+            total += self._evaluated(batch.ids, batch.labels, batch.prompts).item() * batch.program_tokens
         return total / sum(len(example.program) for example in examples)
 
     def publish(self, folder: Path, policy_version: int) -> Path:
@@ -287,19 +303,38 @@ class Trainer:
         self.steps = state["steps"]
         self._generator.bit_generator.state = state["generator"]
 
-    def _update(self, batch: Batch) -> Tensor:
-        """One step of the optimizer; returns the loss before it."""
+    def close(self) -> None:
+        """Nothing, here; `trainer.group` has processes to end."""
+
+    def _update(self, batches: Sequence[Batch]) -> Tensor:
+        """One step of the optimizer; returns the loss of this process's batches before it, summed over tokens."""
         self.steps += 1
         for group in self._optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * min(1.0, self.steps / max(1, self.settings.warmup_steps))
-        with torch.random.fork_rng(devices=[] if self.device.type == "cpu" else [self.device]):
-            torch.manual_seed(int(np.random.SeedSequence([self.settings.seed, self.steps]).generate_state(1)[0]))
-            loss = self._loss(batch.ids, batch.labels, batch.prompts)
-        self._accelerator.backward(loss)
+        rank, processes = self._accelerator.process_index, self._accelerator.num_processes
+        every = sum(batch.program_tokens for batch in batches)
+        # Gradients of the processes are averaged, and each takes part, if with nothing.
+        shares = [(batch, batch.program_tokens) for batch in batches[rank::processes]] or [(batches[0], 0)]
+        losses = []
+        for number, (batch, tokens) in enumerate(shares, 1):
+            with nullcontext() if number == len(shares) else self._accelerator.no_sync(self._loss):
+                on_device = batch.to(self.device)
+                with self._dropout(rank + processes * number):
+                    loss = self._loss(on_device.ids, on_device.labels, on_device.prompts)
+                self._accelerator.backward(loss * (tokens * processes / every))
+            losses.append(loss.detach() * tokens)
         nn.utils.clip_grad_norm_(self.policy.parameters(), self.settings.clip_norm, error_if_nonfinite=True)
         self._optimizer.step()
         self._optimizer.zero_grad()
-        return loss.detach()
+        return torch.stack(losses).sum()
+
+    @contextmanager
+    def _dropout(self, number: int) -> Iterator[None]:
+        """Seed torch for one of an update's batches, and put its generators back."""
+        with torch.random.fork_rng(devices=[] if self.device.type == "cpu" else [self.device]):
+            entropy = np.random.SeedSequence([self.settings.seed, self.steps, number])
+            torch.manual_seed(int(entropy.generate_state(1)[0]))
+            yield
 
     def _lengths(self, examples: Sequence[Example]) -> list[tuple[int, ...]]:
         """The tokens of each example in a batch: of encoder and decoder, or of the one sequence."""

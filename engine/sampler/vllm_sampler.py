@@ -4,12 +4,6 @@ The n samples of a request are n sequences that share the prompt's blocks in vLL
 given to the engine at once and it decodes `max_sequences` of them together. Sampled tokens do not depend on how the
 stream is consumed; across different batches they agree up to the rounding of matrix products.
 
-vLLM disturbs the process that it runs in. It seeds Python's, numpy's and torch's global generators and draws from
-torch's in each step, replaces `torch.set_num_threads` on a CPU, writes environment variables that child processes
-would inherit, and logs much. All of this is put back or silenced here; VLLM_LOGGING_LEVEL in the environment brings
-the log back. What remains while a sampler is open: torch.distributed is initialised with one process, on a CPU memory
-is bound to the visible NUMA nodes, and `torch.accelerator.synchronize` does nothing.
-
 A process should have one open VllmSampler: closing another takes the distributed state with it, and the engine that is
 left has to start again. OpenMP's environment (OMP_NUM_THREADS, OMP_WAIT_POLICY) is read when torch is imported and is
 the caller's decision; `SamplerOptions.threads` holds for the engine's steps.
@@ -18,23 +12,16 @@ the caller's decision; `SamplerOptions.threads` holds for the engine's steps.
 from __future__ import annotations
 
 import logging
-import os
-import random
-import sys
-import tempfile
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from tqdm import tqdm
 
 from engine.sampler import Sample, SampleRequest, SamplerOptions, sample_seed
 from engine.sampler.base import CheckpointSampler, Weights
 from engine.sampler.constraint import PolicyGrammar, grammar_processor
+from engine.sampler.host import hosting
 from engine.sampler.published import Published
 from engine.sampler.t5 import make_prompt, register
 
@@ -52,13 +39,6 @@ _BLOCK = 32
 _BATCHED_TOKENS = 4096
 # Of an encoder-decoder, the samples of a prompt are encoded once if they start in one step; so many do.
 _ENCODED_TOGETHER = 24
-
-# In this process, silently, and on the model runner that calls batch-level logits processors.
-_ENVIRONMENT = {
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "VLLM_USE_V2_MODEL_RUNNER": "0",
-    "VLLM_NO_USAGE_STATS": "1",
-}
 
 Key = tuple[int, int]  # (request, index) of a sample
 
@@ -177,17 +157,14 @@ class VllmSampler(CheckpointSampler):
 
 def _open_engine(published: Published, options: SamplerOptions, grammar: PolicyGrammar) -> LLMEngine:
     """A vLLM engine in this process with the weights of a checkpoint."""
-    with _undisturbed(), _quiet():
-        os.environ.update(_ENVIRONMENT)
+    with hosting():
         from vllm.engine.arg_utils import EngineArgs
-        from vllm.triton_utils import dispatcher
         from vllm.v1.engine.llm_engine import LLMEngine
 
         from engine.sampler import weights
 
         weights.register()
         register()
-        dispatcher.vars = _attributes
         arguments = EngineArgs(
             model=str(published.folder),
             skip_tokenizer_init=True,
@@ -221,58 +198,3 @@ def _lengths(published: Published, options: SamplerOptions) -> dict[str, Any]:
         "max_num_batched_tokens": max(_BATCHED_TOKENS, _ENCODED_TOGETHER * prompt),
         "hf_overrides": {"max_source_positions": prompt},
     }
-
-
-def _attributes(value: object) -> Mapping[str, object]:
-    """`vars`, for vLLM's search of all loaded modules for kernels: it stumbles over the library handle of llvmlite
-    (so, over numba), an object without slots or dict whose `__dict__` is a C function like any other attribute."""
-    found = vars(value)
-    return found if isinstance(found, Mapping) else {}
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Put back what vLLM changes in its process: environment, global generators, torch's thread count.
-
-    Progress bars that nobody sees would leave tqdm's monitor thread behind: it is not started.
-    """
-    environment, python, legacy_numpy = dict(os.environ), random.getstate(), np.random.get_state()
-    set_threads, threads = torch.set_num_threads, torch.get_num_threads()
-    interval, tqdm.monitor_interval = tqdm.monitor_interval, 0
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        tqdm.monitor_interval = interval
-        torch.set_num_threads = set_threads
-        torch.set_num_threads(threads)
-        random.setstate(python)
-        np.random.set_state(legacy_numpy)
-        os.environ.clear()
-        os.environ.update(environment)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep vLLM's log and warnings off the terminal, also those of its C++ parts. An error carries them as a note."""
-    if "VLLM_LOGGING_LEVEL" in os.environ:
-        yield
-        return
-    os.environ["VLLM_LOGGING_LEVEL"] = "CRITICAL"
-    logging.getLogger("vllm").setLevel(logging.CRITICAL)
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        sys.stderr.flush()
-        os.dup2(file.fileno(), 2)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                yield
-        except Exception as error:
-            file.seek(0)
-            error.add_note(file.read().decode(errors="replace"))
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(terminal, 2)
-            os.close(terminal)

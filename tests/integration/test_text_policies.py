@@ -233,7 +233,7 @@ def test_both_samplers_write_what_the_reference_does_and_take_new_weights(
 def test_samples_of_a_trained_policy_are_programs(published: Path, codec: TextCodec, backend: str) -> None:
     prompts = {str(request.seed): request.prompt for request in make_requests(codec)}
     with open_sampler(published, OPTIONS, backend) as sampler:
-        found = [sample_programs(prompts, codec, sampler, 6, int, lambda *_: None) for _ in range(2)]
+        found = [sample_programs(prompts, codec, sampler, 6, int, lambda *_: None, lambda _: None) for _ in range(2)]
     assert found[0].counts == found[1].counts
     assert found[0].total == sum(found[0].counts.values()) == 24
     assert found[0].dropped == 0
@@ -246,7 +246,7 @@ def test_samples_that_do_not_end_are_dropped_and_counted(
     prompts = {str(request.seed): request.prompt for request in make_requests(codec)}
     short = replace(OPTIONS, max_tokens=10, max_model_len=MAX_PROMPT + 10)
     with open_sampler(sharp[0], short, "transformers") as sampler:
-        found = sample_programs(prompts, codec, sampler, 6, int, lambda *_: None)
+        found = sample_programs(prompts, codec, sampler, 6, int, lambda *_: None, lambda _: None)
     assert 0 < found.dropped == 24 - sum(found.counts.values())
     assert f"{found.dropped} of 24 samples are no program" in caplog.text
 
