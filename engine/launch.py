@@ -29,6 +29,12 @@ from trainer.checkpoint import CheckpointError, load_codec, load_manifest, load_
 # What a resumed run may change: how long it goes on, and how many processors it uses.
 RESUMABLE = ("loop.meta-iterations", "loop.threads", "interpreter.workers")
 
+# What to do about a package that is not installed, beside setting up.
+_HINTS = {
+    "vllm": ", or choose --sampler.backend transformers",
+    "peft": ", or pip install 'codeit[lora]', or leave out --trainer.lora-rank",
+}
+
 
 @contextmanager
 def mistakes() -> Iterator[None]:
@@ -225,7 +231,8 @@ def set_threads(threads: int | None) -> None:
 def _check_installed(config: Config) -> None:
     """Raise `UsageError` where the extra that training and sampling need is not installed."""
     vllm = ("vllm",) if config.sampler.backend == "vllm" else ()
-    for package in ("torch", "transformers", "accelerate", "safetensors", "tensorboard", *vllm):
+    peft = ("peft",) if config.trainer.lora_rank else ()
+    for package in ("torch", "transformers", "accelerate", "safetensors", "tensorboard", *vllm, *peft):
         if importlib.util.find_spec(package) is None:
-            hint = ", or choose --sampler.backend transformers" if package == "vllm" else ""
+            hint = _HINTS.get(package, "")
             raise UsageError(f"{package} is not installed: see `make setup` in the README{hint}")

@@ -244,7 +244,7 @@ class Trainer:
             if progress is not None:
                 progress(done, len(examples))
         release_memory()
-        tokens = sum(map(sum, lengths))
+        tokens = sum(map(sum, lengths)) - (len(lengths) if self._start is None else 0)
         total = self._accelerator.reduce(torch.stack(losses).sum(), "sum")
         return TrainResult(
             loss=total.item() / sum(len(example.program) for example in examples),
@@ -337,9 +337,9 @@ class Trainer:
             yield
 
     def _lengths(self, examples: Sequence[Example]) -> list[tuple[int, ...]]:
-        """The tokens of each example in a batch: of encoder and decoder, or of the one sequence."""
+        """The tokens of each example: of its prompt and its program, or of the one sequence that they are."""
         if self._start is None:
-            return [(len(example) - 1,) for example in examples]
+            return [(len(example),) for example in examples]
         return [(len(example.prompt), len(example.program)) for example in examples]
 
     def _check(self, examples: Sequence[Example]) -> None:
