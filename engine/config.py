@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsError
 
+from engine.augment import MAX_VARIANTS, ColorChoice
 from engine.errors import UsageError
 from trainer.shapes import POLICIES, PRETRAINED
 
@@ -44,12 +45,16 @@ class SeedsConfig(_Section):
 
 
 class FillConfig(_Section):
-    mutants_per_seed: int = Field(100, ge=0)
-    """Distinct mutants tried for each seed program; those with a valid output become experiences."""
+    mutants: int = Field(19_200, ge=0)
+    """Distinct mutants of the seed programs (the paper: 19,200); those with a valid output become experiences."""
     other_tasks: int = Field(2, ge=0)
     """Further training tasks, drawn at random, on whose inputs each seed program and mutant runs, too."""
     heldout: int = Field(200, ge=1)
     """Experiences whose programs never train; their loss is `heldout_loss`."""
+    augment: int = Field(0, ge=0, le=MAX_VARIANTS)
+    """Augmented copies tried of each experience: grids turned, mirrored or recoloured, where the program allows it."""
+    augment_colors: ColorChoice = "keep-0"
+    """Colour permutations of augmented copies: none, those that leave 0 (the background, mostly), or all."""
 
 
 class ReplayConfig(_Section):

@@ -42,6 +42,7 @@ def test_the_paper_preset_has_the_papers_numbers():
     config = load_config("paper")
     assert (config.replay.draw_policy, config.replay.draw_mutated) == (90_000, 10_000)
     assert (config.sampler.n_samples, config.sampler.temperature) == (24, 0.95)
+    assert config.fill.mutants == 19_200
 
 
 def test_the_command_line_goes_before_the_file_and_the_file_before_the_preset(tmp_path):
