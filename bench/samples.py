@@ -1,87 +1,171 @@
-"""`codeit bench samples`: programs sampled a second, vLLM beside transformers, and the time of a weight swap.
+"""`codeit bench samples`: programs sampled a second, vLLM beside transformers.
 
-Both samplers get the same checkpoint, prompts (the demonstrations of evaluation tasks), seeds, grammar and limits, in
-turns. The transformers sampler is ours, with a shared prefill of each prompt; plain `generate`, without it, is
-slower still. A random policy writes programs of varying length, bounded by the grammar. Medians of `repeats`.
+Three ways get the same checkpoint, prompts (the demonstrations of evaluation tasks), grammar, limits and threads, and
+take turns:
+
+    vllm      the sampler of a run
+    shared    our transformers sampler, which prefills each prompt once
+    generate  transformers' own, as the official CodeIt code uses it (bench/baselines/generate.py)
+
+On a CPU `generate` gets one prompt a batch, which is faster there than several: for 25M parameters and four prompts of
+323 to 576 tokens, 24 samples each, a batch of one took 61 s of one processor, of two 84 s; for T5, one and four 38 s.
+
+The policy has read the seed programs for a minute, so that its programs end where programs end, each at its own
+length. T5 follows, in the shape of the text policies' 220M (bench/samples_t5.py). Medians of `repeats`.
 """
 
 from __future__ import annotations
 
 import tempfile
-import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
+import numpy as np
+import torch
+from transformers import LlamaForCausalLM
+
+from bench.baselines.generate import GrammarRule, generate
+from bench.rates import Lengths, in_turns, ratio, tokens_per_s
+from bench.samples_t5 import measure_t5
 from engine.sampler import Sampler, SampleRequest, SamplerOptions, open_sampler
+from engine.sampler.constraint import CompactGrammar
+from engine.seeds import load_seeds
 from engine.tasks import load_tasks
-from trainer.codec import CompactCodec, PromptTooLong
+from interpreter.program import ProgramError
+from interpreter.vocabulary import BOS, detokenize
+from trainer.codec import CompactCodec, Example, PromptTooLong
 from trainer.policy import new_policy, parameter_count
 from trainer.training import Trainer, TrainingSettings
 
 MAX_PROMPT_TOKENS = 640
+# T5 of this size writes about a tenth as fast: fewer and shorter prompts, and shorter programs.
+T5_PROMPTS, T5_PROMPT_TOKENS, T5_TOKENS = 4, 320, 48
+READING = TrainingSettings(warmup_steps=5, batch_tokens=256)
+EPOCHS = 3
 
 
 def measure(
-    policy: str = "compact-3m", tasks: int = 16, n: int = 24, max_tokens: int = 96, repeats: int = 3
+    policy: str = "compact-25m",
+    tasks: int = 8,
+    n: int = 24,
+    repeats: int = 2,
+    threads: int = 1,
+    t5: bool = True,
+    max_tokens: int = 96,
 ) -> dict[str, Any]:
     """Time `n` samples for each of the first `tasks` prompts."""
+    torch.set_num_threads(threads)
     codec = CompactCodec(MAX_PROMPT_TOKENS)
-    requests = _requests(codec, tasks, n)
-    options = SamplerOptions(max_tokens=max_tokens, max_model_len=MAX_PROMPT_TOKENS + max_tokens, typed=True)
+    programs = _programs(codec)
+    options = SamplerOptions(
+        max_tokens=max_tokens, max_model_len=MAX_PROMPT_TOKENS + max_tokens, typed=True, threads=threads
+    )
+    requests = [SampleRequest(prompt, n, seed) for seed, prompt in enumerate(_prompts(codec, tasks))]
+    result = _measure_compact(policy, codec, programs, requests, options, repeats)
+    if t5:
+        prompts = _prompts(CompactCodec(T5_PROMPT_TOKENS), min(tasks, T5_PROMPTS))
+        lengths = [min(len(program), T5_TOKENS) for program in programs]
+        result |= measure_t5(prompts, lengths, n, options.max_sequences, _batch(n, options), repeats)
+    return result
+
+
+def _measure_compact(
+    name: str,
+    codec: CompactCodec,
+    programs: Sequence[tuple[int, ...]],
+    requests: Sequence[SampleRequest],
+    options: SamplerOptions,
+    repeats: int,
+) -> dict[str, Any]:
+    policy = new_policy(name, len(codec.tokens), options.max_model_len, seed=0)
+    trainer = Trainer(policy, codec, replace(READING, device="cpu"))
+    for _ in range(EPOCHS):
+        trainer.train([Example((BOS,), program) for program in programs])
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    written: list[tuple[int, ...]] = []
     with tempfile.TemporaryDirectory() as folder:
-        model = new_policy(policy, len(codec.tokens), options.max_model_len, seed=0)
-        trainer = Trainer(model, codec, TrainingSettings())
-        checkpoints = [trainer.publish(Path(folder) / f"v{version}", version) for version in (1, 2)]
-        start = time.perf_counter()
-        with open_sampler(checkpoints[0], options, "vllm") as vllm:
-            opened = time.perf_counter() - start
-            with open_sampler(checkpoints[0], options, "transformers") as transformers:
-                rounds = [
-                    tuple(_rates(sampler, requests, checkpoints[k % 2]) for sampler in (vllm, transformers))
-                    for k in range(1, repeats + 1)
-                ]
-            swaps = [_swap(vllm, checkpoints[k % 2]) for k in range(8)]
-    ours, theirs = (tuple(median(rates) for rates in zip(*side, strict=True)) for side in zip(*rounds, strict=True))
+        checkpoint = trainer.publish(Path(folder) / "v1", 1)
+        with (
+            open_sampler(checkpoint, options, "vllm") as vllm,
+            open_sampler(checkpoint, options, "transformers") as shared,
+        ):
+            ways = {
+                "vllm": partial(_draw, vllm, checkpoint, requests, written),
+                "shared": partial(_draw, shared, checkpoint, requests, []),
+                "generate": partial(_generate, policy.to(device).eval(), requests, options),
+            }
+            rates = in_turns(ways, repeats)
     return {
-        "policy": policy,
-        "parameters": parameter_count(model),
+        "policy": name,
+        "parameters": parameter_count(policy),
         "prompts": len(requests),
-        "n": n,
-        "prompt_tokens_median": median(len(request.prompt) for request in requests),
-        "samples_per_s": round(ours[0], 1),
-        "tokens_per_s": round(ours[1]),
-        "transformers_samples_per_s": round(theirs[0], 1),
-        "transformers_tokens_per_s": round(theirs[1]),
-        "compact_ratio_shared": round(median(a[1] / b[1] for a, b in rounds), 2),
-        "open_s": round(opened, 2),
-        "swap_s": round(median(swaps), 4),
+        "n": requests[0].n,
+        "threads": options.threads,
+        "prompt_tokens_median": float(np.median([len(request.prompt) for request in requests])),
+        "tokens": np.quantile([len(tokens) for tokens in written], (0.1, 0.5, 0.9)).tolist(),
+        "parsed_share": round(sum(map(_parses, written)) / len(written), 5),
+        "samples_per_s": round(float(np.median([rate.samples for rate in rates["vllm"]])), 1),
+        "tokens_per_s": round(tokens_per_s(rates["vllm"])),
+        "shared_tokens_per_s": round(tokens_per_s(rates["shared"])),
+        "generate_tokens_per_s": round(tokens_per_s(rates["generate"])),
+        "compact_ratio_shared": ratio(rates["vllm"], rates["shared"]),
+        "compact_ratio": ratio(rates["vllm"], rates["generate"]),
     }
 
 
-def _requests(codec: CompactCodec, tasks: int, n: int) -> list[SampleRequest]:
-    requests: list[SampleRequest] = []
+def _programs(codec: CompactCodec) -> list[tuple[int, ...]]:
+    """The embedded seed programs, as tokens."""
+    seeds = load_seeds(None, {task.id: task for task in load_tasks("arc1-train")})
+    return [tuple(codec.encode_program(seed.program.text)) for seed in seeds]
+
+
+def _prompts(codec: CompactCodec, tasks: int) -> list[tuple[int, ...]]:
+    """The prompts of the first evaluation tasks that fit the codec."""
+    prompts: list[tuple[int, ...]] = []
     for task in load_tasks("arc1-eval"):
         try:
-            prompt = codec.encode_prompt(task.demonstrations)
+            prompts.append(tuple(codec.encode_prompt(task.demonstrations)))
         except PromptTooLong:
             continue
-        requests.append(SampleRequest(tuple(prompt), n, seed=len(requests)))
-        if len(requests) == tasks:
+        if len(prompts) == tasks:
             break
-    return requests
+    return prompts
 
 
-def _rates(sampler: Sampler, requests: list[SampleRequest], checkpoint: Path) -> tuple[float, float]:
-    """Samples and tokens a second after a swap, which leaves no prompt in the prefix cache."""
+def _draw(
+    sampler: Sampler, checkpoint: Path, requests: Sequence[SampleRequest], written: list[tuple[int, ...]]
+) -> Lengths:
+    """All samples, which `written` is given, too. The swap, timed as well, leaves no prompt in the prefix cache."""
     sampler.swap(checkpoint)
-    start = time.perf_counter()
-    samples = list(sampler.sample(requests))
-    seconds = time.perf_counter() - start
-    return len(samples) / seconds, sum(len(sample.tokens) for sample in samples) / seconds
+    tokens = [sample.tokens for sample in sampler.sample(requests)]
+    written += tokens
+    return [len(program) for program in tokens]
 
 
-def _swap(sampler: Sampler, checkpoint: Path) -> float:
-    start = time.perf_counter()
-    sampler.swap(checkpoint)
-    return time.perf_counter() - start
+def _batch(n: int, options: SamplerOptions) -> int:
+    """The rows that `generate` decodes at a time: see above."""
+    return options.max_sequences if torch.cuda.is_available() else n
+
+
+def _generate(policy: LlamaForCausalLM, requests: Sequence[SampleRequest], options: SamplerOptions) -> Lengths:
+    found = generate(
+        policy,
+        [request.prompt for request in requests],
+        requests[0].n,
+        _batch(requests[0].n, options),
+        options.max_tokens,
+        options.temperature,
+        partial(GrammarRule, CompactGrammar(options.max_tokens, options.typed)),
+    )
+    return [len(tokens) for tokens in found.values()]
+
+
+def _parses(tokens: tuple[int, ...]) -> bool:
+    try:
+        detokenize(tokens)
+    except ProgramError:
+        return False
+    return True

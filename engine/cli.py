@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         "train, publish, swap, sample, execute, evaluate, store.",
         epilog="Any option of the configuration can be set as --section.field value; list them with --options.",
     )  # fmt: skip
-    run.add_argument("--preset", help="smoke, cpu (default) or paper")
+    run.add_argument("--preset", help="smoke, cpu (default), paper, paper-codet5 or sizes")
     run.add_argument("--config", type=Path, metavar="FILE", help="TOML file whose values go before the preset's")
     run.add_argument("--seeds", metavar="PATH", help="what `seeds import` reads (default: the embedded seeds)")
     run.add_argument("--run-dir", type=Path, metavar="DIR", help="the run's folder (default: runs/<preset>-<time>)")
@@ -195,11 +195,15 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--solvers", type=Path, metavar="FILE", help="JSONL to make mutants of (default: the seeds)")
     search.add_argument("--tasks", type=int, default=20, metavar="N", help="evaluation tasks (default: 20)")
     search.add_argument("--repeats", type=int, default=3, metavar="N", help="medians of N (default: 3)")
-    samples = bench.add_parser("samples", help="samples a second of vLLM and transformers, and weight swaps")
-    samples.add_argument("--policy", default="compact-3m", metavar="NAME", help="default: compact-3m")
-    samples.add_argument("--tasks", type=int, default=16, metavar="N", help="prompts (default: 16)")
+    samples = bench.add_parser("samples", help="samples a second of vLLM and transformers, compact and T5")
+    samples.add_argument("--policy", default="compact-25m", metavar="NAME", help="default: compact-25m")
+    samples.add_argument("--tasks", type=int, default=8, metavar="N", help="prompts (default: 8)")
     samples.add_argument("--n", type=int, default=24, metavar="N", help="samples a prompt (default: 24)")
-    samples.add_argument("--repeats", type=int, default=3, metavar="N", help="medians of N (default: 3)")
+    samples.add_argument("--repeats", type=int, default=2, metavar="N", help="medians of N (default: 2)")
+    samples.add_argument("--threads", type=int, default=1, metavar="N", help="on a CPU (default: 1)")
+    samples.add_argument("--no-t5", dest="t5", action="store_false", help="leave out T5, which takes half the time")
+    swap = bench.add_parser("swap", help="seconds until new weights sample: 25M and 220M")
+    swap.add_argument("--repeats", type=int, default=7, metavar="N", help="medians of N (default: 7)")
     differential = bench.add_parser("differential", help="beside arc-dsl's own functions, on mutants of real programs")
     differential.add_argument("--arc-dsl", type=Path, metavar="CHECKOUT", required=True, help="a checkout of arc-dsl")
     differential.add_argument("--programs", type=Path, metavar="FILE", required=True, help="JSONL: `task`, `program`")
@@ -211,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     fuzz.add_argument("--programs", type=int, default=100_000, metavar="N", help="default: 100,000")
     fuzz.add_argument("--seed", type=int, default=0, metavar="S", help="of the programs (default: 0)")
     fuzz.add_argument("--solvers", type=Path, metavar="FILE", help="JSONL to make mutants of (default: the seeds)")
-    for parser_ in (interpreter, search, samples, differential, fuzz):
+    for parser_ in (interpreter, search, samples, swap, differential, fuzz):
         parser_.set_defaults(run=_bench)
     return parser
 
@@ -386,7 +390,7 @@ def _bench(options: argparse.Namespace, _overrides: list[str]) -> int:
     launch.set_threads(None)
     compile_interpreter()
     settings = {name: value for name, value in vars(options).items() if name not in ("verb", "bench", "run")}
-    for name in ("repeats", "tasks", "n", "mutants", "processes"):
+    for name in ("repeats", "tasks", "n", "mutants", "processes", "threads"):
         _positive(settings.get(name), f"--{name}")
     if options.bench == "fuzz":
         _positive(options.programs, "--programs")

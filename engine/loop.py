@@ -27,9 +27,9 @@ from engine.progress import Display
 from engine.ranking import Method
 from engine.rollout import (
     Rollout,
+    Running,
     Update,
     encode_prompts,
-    execute_samples,
     request_seed,
     sample_programs,
     stored_executions,
@@ -81,6 +81,7 @@ class Loop:
             self.heldout_store = stack.enter_context(ReplayStore(folder.heldout))
             self.executor = stack.enter_context(Executor(search_tasks, config.interpreter))
             self.trainer = new_trainer(config, self.codec)
+            stack.callback(self.trainer.close)
             self._open = stack.pop_all()
 
     def __enter__(self) -> Loop:
@@ -191,16 +192,20 @@ class Loop:
                 self._sampler.swap(checkpoint)
 
     def _sample_and_execute(self, number: int) -> Rollout:
-        with self._phase("sample") as update:
-            samples = sample_programs(
-                self.prompts,
-                self._sampler,
-                self.config.sampler.n_samples,
-                lambda task: request_seed(self.config.loop.seed, number, task),
-                update,
-            )
-        with self._phase("execute"):
-            return execute_samples(samples, self.executor)
+        """The phase `execute` is what is left to run after the last sample."""
+        with Running(self.executor) as running:
+            with self._phase("sample") as update:
+                samples = sample_programs(
+                    self.prompts,
+                    self.codec,
+                    self._sampler,
+                    self.config.sampler.n_samples,
+                    lambda task: request_seed(self.config.loop.seed, number, task),
+                    update,
+                    running.add,
+                )
+            with self._phase("execute"):
+                return running.rollout(samples)
 
     def _evaluate(self, number: int, rollout: Rollout) -> Scoreboard:
         with self._phase("evaluate"):
@@ -258,6 +263,7 @@ class Loop:
             "policy_version": number,
             "loss": round(trained.loss, 4),
             "heldout_loss": None if heldout_loss is None else round(heldout_loss, 4),
+            "padding_share": round(trained.padding_share, 4),
             "valid_share": round(rollout.valid_share, 4),
             "unique_share": round(len(new) / max(samples.total, 1), 4),
             "samples": samples.total,

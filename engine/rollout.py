@@ -1,4 +1,9 @@
-"""One round of samples: prompts of tasks in, executed programs out. Used by the loop and by evaluation."""
+"""One round of samples: prompts of tasks in, executed programs out. Used by the loop and by evaluation.
+
+Programs run while others are still being sampled: `sample_programs` hands over each one as soon as it is there, and
+`Running` runs them on the pool in a thread of its own. What comes out is in order of task and text, so that it is the
+same whatever was sampled first.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +12,39 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from types import TracebackType
 
 from engine.execution import Execution, Executor
 from engine.sampler import Sample, Sampler, SampleRequest
 from engine.tasks import Task
 from interpreter.program import Program, ProgramError, parse
-from interpreter.vocabulary import detokenize
 from replay.experience import Origin
 from replay.store import ReplayStore
-from trainer.codec import CompactCodec, PromptTooLong
+from trainer.codec import Codec, PromptTooLong
 
 log = logging.getLogger(__name__)
 
 # Stored programs that are run again at a time, to bound memory.
 _CHUNK = 20_000
 
+# Programs of one batch of the pool: enough to keep its workers busy, few enough to begin early.
+_BATCH = 512
+
 Update = Callable[..., None]
+Work = tuple[str, Program]  # a task's id, and a program to run on its inputs
 
 
 @dataclass(frozen=True)
 class Samples:
     """The programs that a policy wrote: how often each (task, program), in order of task and text."""
 
-    counts: dict[tuple[str, Program], int]
+    counts: dict[Work, int]
     total: int
     seconds: float
+    dropped: int = 0
+    """Samples that are no program, which are not in `counts`."""
 
     @property
     def programs(self) -> set[str]:
@@ -42,7 +54,10 @@ class Samples:
 
 @dataclass(frozen=True)
 class Rollout:
-    """Executions of all distinct (task, program) of a round, in order of task and text."""
+    """Executions of all distinct (task, program) of a round, in order of task and text.
+
+    `seconds` is how long the pool was at it, most of it while others were sampled.
+    """
 
     samples: Samples
     executions: list[Execution]
@@ -63,7 +78,7 @@ def request_seed(run_seed: int, meta_iteration: int, task: str) -> int:
     return int.from_bytes(state.digest()) >> 1
 
 
-def encode_prompts(tasks: Sequence[Task], codec: CompactCodec) -> dict[str, tuple[int, ...]]:
+def encode_prompts(tasks: Sequence[Task], codec: Codec) -> dict[str, tuple[int, ...]]:
     """The prompt of each task. One that does not fit is left out, with a warning: its task is not sampled."""
     prompts = {}
     for task in tasks:
@@ -74,31 +89,83 @@ def encode_prompts(tasks: Sequence[Task], codec: CompactCodec) -> dict[str, tupl
     return prompts
 
 
+class Running:
+    """Programs that run in the background. A context manager, inside which nothing else uses the executor."""
+
+    def __init__(self, executor: Executor, batch: int = _BATCH) -> None:
+        self._executor = executor
+        self._size = batch
+        self._batch: list[Work] = []
+        self._batches: list[list[Work]] = []
+        self._results: list[Future[tuple[list[Execution], float]]] = []
+        self._thread = ThreadPoolExecutor(1, "execute")
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def add(self, work: Work) -> None:
+        """Take a program that was not added before. It runs as soon as a batch is full."""
+        self._batch.append(work)
+        if len(self._batch) == self._size:
+            self._start()
+
+    def rollout(self, samples: Samples) -> Rollout:
+        """Wait for all that was added, which are the programs of `samples`. Raises what the pool raised."""
+        self._start()
+        found: dict[Work, Execution] = {}
+        seconds = 0.0
+        for batch, result in zip(self._batches, self._results, strict=True):
+            executions, taken = result.result()
+            found.update(zip(batch, executions, strict=True))
+            seconds += taken
+        return Rollout(samples, [found[work] for work in samples.counts], self._executor.runs(list(found)), seconds)
+
+    def _start(self) -> None:
+        if self._batch:
+            self._batches.append(self._batch)
+            self._results.append(self._thread.submit(self._run, self._batch))
+            self._batch = []
+
+    def _run(self, batch: list[Work]) -> tuple[list[Execution], float]:
+        start = time.perf_counter()
+        return self._executor.run(batch), time.perf_counter() - start
+
+
 def sample_programs(
-    prompts: Mapping[str, tuple[int, ...]], sampler: Sampler, n: int, seed: Callable[[str], int], update: Update
+    prompts: Mapping[str, tuple[int, ...]],
+    codec: Codec,
+    sampler: Sampler,
+    n: int,
+    seed: Callable[[str], int],
+    update: Update,
+    found: Callable[[Work], None],
 ) -> Samples:
-    """Sample `n` programs for each task's prompt; `seed` gives the seed of a task."""
+    """Sample `n` programs for each task's prompt; `seed` gives the seed of a task.
+
+    `found` is called with each distinct (task, program) as soon as it is sampled.
+    """
     tasks = list(prompts)
     requests = [SampleRequest(prompt, n, seed(task)) for task, prompt in prompts.items()]
     total = n * len(requests)
-    found: Counter[tuple[str, Program]] = Counter()
+    counts: Counter[Work] = Counter()
     start = time.perf_counter()
     for done, sample in enumerate(sampler.sample(requests), 1):
-        program = _program(sample)
+        program = _program(sample, codec)
         if program is not None:
-            found[tasks[sample.request], program] += 1
+            work = (tasks[sample.request], program)
+            counts[work] += 1
+            if counts[work] == 1:
+                found(work)
         update(done, total, f"{done / (time.perf_counter() - start):.1f} samples/s")
     seconds = time.perf_counter() - start
-    ordered = sorted(found, key=lambda item: (item[0], item[1].text))
-    return Samples({item: found[item] for item in ordered}, total, seconds)
-
-
-def execute_samples(samples: Samples, executor: Executor) -> Rollout:
-    """Run every distinct program of a round on its task's inputs."""
-    start = time.perf_counter()
-    work = list(samples.counts)
-    executions = executor.run(work)
-    return Rollout(samples, executions, executor.runs(work), time.perf_counter() - start)
+    ordered = sorted(counts, key=lambda work: (work[0], work[1].text))
+    dropped = total - counts.total()
+    if dropped:
+        log.warning("%d of %d samples are no program: their tokens ran out, or do not parse", dropped, total)
+    return Samples({work: counts[work] for work in ordered}, total, seconds, dropped)
 
 
 def stored_executions(store: ReplayStore, executor: Executor, tasks: Container[str]) -> Iterator[Execution]:
@@ -109,12 +176,12 @@ def stored_executions(store: ReplayStore, executor: Executor, tasks: Container[s
         yield from executor.run([(task, parse(program)) for _, task, program in found[start : start + _CHUNK]])
 
 
-def _program(sample: Sample) -> Program | None:
+def _program(sample: Sample, codec: Codec) -> Program | None:
     """The canonical program of a sample; None if it is none, which the grammar rules out for finished samples."""
     if not sample.finished:
         return None
     try:
-        return detokenize(sample.tokens).pruned()
+        return codec.decode(sample.tokens)
     except ProgramError as error:
-        log.warning("a sample is no program: %s", error)
+        log.debug("a sample is no program: %s", error)
         return None

@@ -4,12 +4,6 @@ The n samples of a request are n sequences that share the prompt's blocks in vLL
 given to the engine at once and it decodes `max_sequences` of them together. Sampled tokens do not depend on how the
 stream is consumed; across different batches they agree up to the rounding of matrix products.
 
-vLLM disturbs the process that it runs in. It seeds Python's, numpy's and torch's global generators and draws from
-torch's in each step, replaces `torch.set_num_threads` on a CPU, writes environment variables that child processes
-would inherit, and logs much. All of this is put back or silenced here; VLLM_LOGGING_LEVEL in the environment brings
-the log back. What remains while a sampler is open: torch.distributed is initialised with one process, on a CPU memory
-is bound to the visible NUMA nodes, and `torch.accelerator.synchronize` does nothing.
-
 A process should have one open VllmSampler: closing another takes the distributed state with it, and the engine that is
 left has to start again. OpenMP's environment (OMP_NUM_THREADS, OMP_WAIT_POLICY) is read when torch is imported and is
 the caller's decision; `SamplerOptions.threads` holds for the engine's steps.
@@ -18,28 +12,22 @@ the caller's decision; `SamplerOptions.threads` holds for the engine's steps.
 from __future__ import annotations
 
 import logging
-import os
-import random
-import sys
-import tempfile
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from tqdm import tqdm
 
 from engine.sampler import Sample, SampleRequest, SamplerOptions, sample_seed
 from engine.sampler.base import CheckpointSampler, Weights
-from engine.sampler.constraint import grammar_processor
-from interpreter.grammar import Grammar
-from interpreter.vocabulary import EOS
+from engine.sampler.constraint import PolicyGrammar, grammar_processor
+from engine.sampler.host import hosting
+from engine.sampler.published import Published
+from engine.sampler.t5 import make_prompt, register
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
+    from vllm.inputs import EngineInput
     from vllm.outputs import RequestOutput
     from vllm.v1.engine.llm_engine import LLMEngine
 
@@ -49,13 +37,8 @@ log = logging.getLogger(__name__)
 # after its last full block are computed again for each sample.
 _BLOCK = 32
 _BATCHED_TOKENS = 4096
-
-# In this process, silently, and on the model runner that calls batch-level logits processors.
-_ENVIRONMENT = {
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "VLLM_USE_V2_MODEL_RUNNER": "0",
-    "VLLM_NO_USAGE_STATS": "1",
-}
+# Of an encoder-decoder, the samples of a prompt are encoded once if they start in one step; so many do.
+_ENCODED_TOGETHER = 24
 
 Key = tuple[int, int]  # (request, index) of a sample
 
@@ -76,7 +59,7 @@ class VllmSampler(CheckpointSampler):
     def _running(self) -> LLMEngine:
         """The engine with the current weights, started if there is none."""
         if self._engine is None:
-            self._engine = _open_engine(self._published.folder, self._options, self._grammar)
+            self._engine = _open_engine(self._published, self._options, self._grammar)
         return self._engine
 
     def _discard(self) -> None:
@@ -123,14 +106,24 @@ class VllmSampler(CheckpointSampler):
 
     def _submit(self, samples: dict[Key, SampleRequest]) -> None:
         """Queue one sequence for each sample."""
-        from vllm.inputs import tokens_input
-
         engine = self._running()
+        prompts: dict[int, EngineInput] = {}
         for (number, k), request in samples.items():
             params = self._params(sample_seed(request.seed, k))
             name = f"{number}.{k}"
-            engine.add_request(name, tokens_input(list(request.prompt)), params)
+            if number not in prompts:
+                prompts[number] = self._prompt(engine, request.prompt)
+            engine.add_request(name, prompts[number], params)
             self._keys[name] = (number, k)
+
+    def _prompt(self, engine: LLMEngine, tokens: tuple[int, ...]) -> EngineInput:
+        """A prompt as the engine takes it; that of an encoder-decoder policy is what its encoder reads."""
+        from vllm.inputs import tokens_input
+
+        if self._published.kind != "seq2seq":
+            return tokens_input(list(tokens))
+        (prompt,) = engine.renderer.render_cmpl([make_prompt(tokens)])
+        return prompt
 
     def _params(self, seed: int) -> SamplingParams:
         from vllm import SamplingParams
@@ -141,7 +134,7 @@ class VllmSampler(CheckpointSampler):
             max_tokens=self._options.max_tokens,
             seed=seed,
             ignore_eos=True,  # vLLM knows no <eos> without a tokenizer; it is a stop token like any other
-            stop_token_ids=[EOS],
+            stop_token_ids=[self._grammar.eos],
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
@@ -153,7 +146,7 @@ class VllmSampler(CheckpointSampler):
 
     def _sample(self, key: Key, output: RequestOutput) -> Sample:
         tokens = tuple(output.outputs[0].token_ids)
-        return Sample(*key, tokens, self.policy_version, finished=tokens[-1] == EOS)
+        return Sample(*key, tokens, self.policy_version, finished=tokens[-1] == self._grammar.eos)
 
     def _abort(self) -> None:
         """Drop what the engine is still working on."""
@@ -162,30 +155,27 @@ class VllmSampler(CheckpointSampler):
         self._keys.clear()
 
 
-def _open_engine(folder: Path, options: SamplerOptions, grammar: Grammar) -> LLMEngine:
+def _open_engine(published: Published, options: SamplerOptions, grammar: PolicyGrammar) -> LLMEngine:
     """A vLLM engine in this process with the weights of a checkpoint."""
-    with _undisturbed(), _quiet():
-        os.environ.update(_ENVIRONMENT)
+    with hosting():
         from vllm.engine.arg_utils import EngineArgs
-        from vllm.triton_utils import dispatcher
         from vllm.v1.engine.llm_engine import LLMEngine
 
         from engine.sampler import weights
 
         weights.register()
-        dispatcher.vars = _attributes
+        register()
         arguments = EngineArgs(
-            model=str(folder),
+            model=str(published.folder),
             skip_tokenizer_init=True,
             generation_config="vllm",
             load_format="safetensors",
             dtype=options.dtype,
-            max_model_len=options.max_model_len,
             max_num_seqs=options.max_sequences,
-            max_num_batched_tokens=max(_BATCHED_TOKENS, options.max_model_len),
+            **_lengths(published, options),
             kv_cache_memory_bytes=options.kv_cache_bytes,
             block_size=_BLOCK,
-            enable_prefix_caching=True,
+            enable_prefix_caching=published.kind != "seq2seq",  # vLLM has none for encoder-decoders
             enable_chunked_prefill=False,  # with a seeded request it crashes on a CPU
             async_scheduling=False,  # the grammar needs the token of the step before
             enforce_eager=True,
@@ -197,56 +187,14 @@ def _open_engine(folder: Path, options: SamplerOptions, grammar: Grammar) -> LLM
         return LLMEngine.from_engine_args(arguments)
 
 
-def _attributes(value: object) -> Mapping[str, object]:
-    """`vars`, for vLLM's search of all loaded modules for kernels: it stumbles over the library handle of llvmlite
-    (so, over numba), an object without slots or dict whose `__dict__` is a C function like any other attribute."""
-    found = vars(value)
-    return found if isinstance(found, Mapping) else {}
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Put back what vLLM changes in its process: environment, global generators, torch's thread count.
-
-    Progress bars that nobody sees would leave tqdm's monitor thread behind: it is not started.
-    """
-    environment, python, legacy_numpy = dict(os.environ), random.getstate(), np.random.get_state()
-    set_threads, threads = torch.set_num_threads, torch.get_num_threads()
-    interval, tqdm.monitor_interval = tqdm.monitor_interval, 0
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        tqdm.monitor_interval = interval
-        torch.set_num_threads = set_threads
-        torch.set_num_threads(threads)
-        random.setstate(python)
-        np.random.set_state(legacy_numpy)
-        os.environ.clear()
-        os.environ.update(environment)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep vLLM's log and warnings off the terminal, also those of its C++ parts. An error carries them as a note."""
-    if "VLLM_LOGGING_LEVEL" in os.environ:
-        yield
-        return
-    os.environ["VLLM_LOGGING_LEVEL"] = "CRITICAL"
-    logging.getLogger("vllm").setLevel(logging.CRITICAL)
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        sys.stderr.flush()
-        os.dup2(file.fileno(), 2)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                yield
-        except Exception as error:
-            file.seek(0)
-            error.add_note(file.read().decode(errors="replace"))
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(terminal, 2)
-            os.close(terminal)
+def _lengths(published: Published, options: SamplerOptions) -> dict[str, Any]:
+    """vLLM's limits on tokens. An encoder-decoder's model length is its decoder's, the start token included."""
+    if published.kind != "seq2seq":
+        batched = max(_BATCHED_TOKENS, options.max_model_len)
+        return {"max_model_len": options.max_model_len, "max_num_batched_tokens": batched}
+    prompt = options.max_model_len - options.max_tokens
+    return {
+        "max_model_len": options.max_tokens + 1,
+        "max_num_batched_tokens": max(_BATCHED_TOKENS, _ENCODED_TOGETHER * prompt),
+        "hf_overrides": {"max_source_positions": prompt},
+    }

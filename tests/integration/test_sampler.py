@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,7 +24,8 @@ from transformers import LlamaForCausalLM
 
 from engine.sampler import Sample, Sampler, SampleRequest, SamplerOptions, open_sampler
 from interpreter.grammar import Grammar
-from interpreter.vocabulary import BOS, EOS, detokenize
+from interpreter.program import parse
+from interpreter.vocabulary import BOS, EOS, detokenize, tokenize
 from trainer.checkpoint import MODEL, publishing, write_vocabulary
 from trainer.codec import CompactCodec, vocabulary_hash
 from trainer.policy import load_policy, new_policy
@@ -238,10 +241,7 @@ class TestRandom:
             samples = request.getfixturevalue("samples")
         else:
             samples = draw(open_sampler(first, RANDOM, "transformers"), requests(n=24))
-        for sample in samples.values():
-            detokenize(sample.tokens)
-            assert sample.finished
-            assert len(sample.tokens) <= RANDOM.max_tokens
+        check_programs(list(samples.values()), RANDOM.max_tokens)
         assert len({sample.tokens for sample in samples.values()}) > len(samples) / 2
 
     def test_seeds_decide_the_samples_whatever_the_batch(
@@ -288,18 +288,29 @@ class TestRandom:
         assert sum((count - mean) ** 2 / mean for count, mean in pairs) < len(pairs) + 5 * (2 * len(pairs)) ** 0.5
 
     def test_an_engine_that_fails_is_started_again_and_no_sample_is_lost(
-        self, sampler: Sampler, samples: dict[tuple[int, int], Sample], monkeypatch: pytest.MonkeyPatch
+        self,
+        sampler: Sampler,
+        samples: dict[tuple[int, int], Sample],
+        first: Path,
+        second: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        """With the weights of the last swap, which are not those that it was opened with."""
         from vllm.v1.engine.llm_engine import LLMEngine
 
         steps, step = iter(range(10**6)), LLMEngine.step
 
         def flaky(engine: LLMEngine) -> object:
-            if next(steps) == 20:
+            if next(steps) == 10:
                 raise RuntimeError("a kernel failed")
             return step(engine)
 
-        monkeypatch.setattr(LLMEngine, "step", flaky)
+        sampler.swap(second)
+        expected = draw(sampler, requests(n=4))
+        with monkeypatch.context() as patch:
+            patch.setattr(LLMEngine, "step", flaky)
+            assert draw(sampler, requests(n=4)) == expected
+        sampler.swap(first)
         assert draw(sampler, requests(n=24)) == samples
 
     def test_an_engine_that_keeps_failing_is_an_error(self, sampler: Sampler, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,6 +321,41 @@ class TestRandom:
             with pytest.raises(RuntimeError, match="on purpose"):
                 draw(sampler, requests())
         assert draw(sampler, requests())
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_an_untrained_policy_writes_programs_only(tmp_path: Path, typed: bool) -> None:
+    """All of 2000 samples, each as it is: nothing is repaired, cut or dropped."""
+    checkpoint = publish(new_policy("compact-tiny", VOCABULARY, max_positions=256, seed=0), tmp_path / "1", 1)
+    options = replace(RANDOM, max_tokens=40, max_sequences=256, typed=typed, kv_cache_bytes=64 << 20)
+    with open_sampler(checkpoint, options) as sampler:
+        check_programs(list(draw(sampler, requests(n=400)).values()), options.max_tokens)
+
+
+ENDINGS = {
+    "closed": "list(stream); sampler.close()",
+    "closed in the middle": "sampler.close()",
+    "not closed": "list(stream)",
+    "not closed, in the middle": "",
+    "exit": "sys.exit(0)",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_process_ends_silently_and_leaves_none_behind(first: Path, ending: str) -> None:
+    code = (
+        "import sys; from pathlib import Path; from engine.sampler import *\n"
+        f"sampler = open_sampler(Path(sys.argv[1]), {RANDOM!r})\n"
+        f"stream = sampler.sample([SampleRequest((5, {BOS}), 8, 0)]); next(stream)\n"
+        f"{ENDINGS[ending]}"
+    )
+    environment = {**os.environ, "CODEIT_TEST_SAMPLER": f"{os.getpid()} {ending}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, first], capture_output=True, text=True, cwd=Path(__file__).parents[2],
+        env=environment, timeout=300,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [process.pid for process in psutil.process_iter() if is_marked(process, environment)] == []
 
 
 def test_preempted_samples_are_the_same(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,6 +416,23 @@ def test_options_that_the_policy_cannot_serve_are_refused(first: Path) -> None:
             open_sampler(first, SamplerOptions(max_tokens=24, max_model_len=512), backend)
     with pytest.raises(ValueError, match="vllm or transformers"):
         open_sampler(first, GREEDY, "llama.cpp")
+
+
+def check_programs(samples: Sequence[Sample], max_tokens: int) -> None:
+    """Each is a program that parses, and is written in no other tokens."""
+    for sample in samples:
+        program = detokenize(sample.tokens)
+        assert parse(program.text) == program
+        assert tuple(tokenize(program)) == sample.tokens
+        assert sample.finished
+        assert len(sample.tokens) <= max_tokens
+
+
+def is_marked(process: psutil.Process, environment: dict[str, str]) -> bool:
+    try:
+        return process.environ().get("CODEIT_TEST_SAMPLER") == environment["CODEIT_TEST_SAMPLER"]
+    except psutil.Error:
+        return False
 
 
 def fail(*arguments: object) -> None:

@@ -77,16 +77,14 @@ def make_ids(seed: int, length: int) -> list[int]:
 @contextmanager
 def serving(folder: Path, **options: Any) -> Iterator[Any]:
     """`vllm.LLM` in this process, as the samplers of this project make their engine."""
-    from engine.sampler import vllm_sampler, weights
+    from engine.sampler import weights
+    from engine.sampler.host import hosting
 
-    with vllm_sampler._undisturbed(), vllm_sampler._quiet():
-        os.environ.update(vllm_sampler._ENVIRONMENT)
+    with hosting():
         from vllm import LLM
-        from vllm.triton_utils import dispatcher
 
         register()
         weights.register()
-        dispatcher.vars = vllm_sampler._attributes
         defaults = {
             "dtype": "float32",
             "max_model_len": 512,

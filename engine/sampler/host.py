@@ -1,0 +1,96 @@
+"""A vLLM engine in this process, without the disturbance.
+
+vLLM seeds Python's, numpy's and torch's global generators and draws from torch's in each step, replaces
+`torch.set_num_threads` on a CPU, writes environment variables that child processes would inherit, and logs much. All of
+this is put back or silenced here (what each step draws, by whoever steps); VLLM_LOGGING_LEVEL in the environment brings
+the log back. What remains while an engine is open: torch.distributed is initialised with one process, on a CPU memory
+is bound to the visible NUMA nodes, and `torch.accelerator.synchronize` does nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+# In this process, silently, and on the model runner that calls batch-level logits processors.
+_ENVIRONMENT = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_USE_V2_MODEL_RUNNER": "0",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+
+
+@contextmanager
+def hosting() -> Iterator[None]:
+    """Import vLLM and open an engine in this block."""
+    with _undisturbed(), _quiet():
+        os.environ.update(_ENVIRONMENT)
+        from vllm.triton_utils import dispatcher
+
+        dispatcher.vars = _attributes
+        yield
+
+
+def _attributes(value: object) -> Mapping[str, object]:
+    """`vars`, for vLLM's search of all loaded modules for kernels: it stumbles over the library handle of llvmlite
+    (so, over numba), an object without slots or dict whose `__dict__` is a C function like any other attribute."""
+    found = vars(value)
+    return found if isinstance(found, Mapping) else {}
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put back what vLLM changes in its process: environment, global generators, torch's thread count.
+
+    Progress bars that nobody sees would leave tqdm's monitor thread behind: it is not started.
+    """
+    environment, python, legacy_numpy = dict(os.environ), random.getstate(), np.random.get_state()
+    set_threads, threads = torch.set_num_threads, torch.get_num_threads()
+    interval, tqdm.monitor_interval = tqdm.monitor_interval, 0
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        tqdm.monitor_interval = interval
+        torch.set_num_threads = set_threads
+        torch.set_num_threads(threads)
+        random.setstate(python)
+        np.random.set_state(legacy_numpy)
+        os.environ.clear()
+        os.environ.update(environment)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep vLLM's log and warnings off the terminal, also those of its C++ parts. An error carries them as a note."""
+    if "VLLM_LOGGING_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["VLLM_LOGGING_LEVEL"] = "CRITICAL"
+    logging.getLogger("vllm").setLevel(logging.CRITICAL)
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        sys.stderr.flush()
+        os.dup2(file.fileno(), 2)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        except Exception as error:
+            file.seek(0)
+            error.add_note(file.read().decode(errors="replace"))
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
