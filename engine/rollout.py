@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 _CHUNK = 20_000
 
 # Programs of one batch of the pool: enough to keep its workers busy, few enough to begin early.
-_BATCH = 512
+_BATCH = 128
 
 Update = Callable[..., None]
 Work = tuple[str, Program]  # a task's id, and a program to run on its inputs

@@ -11,6 +11,7 @@ the caller's decision; `SamplerOptions.threads` holds for the engine's steps.
 
 from __future__ import annotations
 
+import atexit
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -51,9 +52,11 @@ class VllmSampler(CheckpointSampler):
         self._keys: dict[str, Key] = {}  # samples that the engine is working on, by vLLM's request id
         self._engine: LLMEngine | None = None
         self._running()
+        atexit.register(self.close)  # while vLLM's modules are there: a stream that is left over is silent after it
 
     def close(self) -> None:
         super().close()
+        atexit.unregister(self.close)
         self._discard()
 
     def _running(self) -> LLMEngine:
