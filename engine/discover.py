@@ -1,8 +1,9 @@
 """`codeit seeds discover`: programs for training tasks by search alone, from an empty list.
 
-First every task is enumerated (see `interpreter.enumeration`), in rounds: each goes over all unsolved tasks with ten
-times the calls of the one before. Then mutants (see `engine.recombine`): programs that were found, and near misses, are
-changed and recombined, and tried on all unsolved tasks. Threads do the work; this one alone writes.
+Tasks are enumerated (see `interpreter.enumeration`) in rounds: each goes over all unsolved tasks with ten times the
+calls of the one before. After each come mutants (see `engine.recombine`), until they find nothing more: programs that
+were found, and near misses, are changed and recombined, and tried on all unsolved tasks. Threads do the work; this one
+alone writes.
 
 A program counts when it is right on all demonstrations and, looked at only then, on the tests. What the enumeration of
 a task gives within a number of calls, and what a round of mutants gives, is the same everywhere; how far a budget goes
@@ -29,7 +30,8 @@ from interpreter.machine import Machine
 from interpreter.program import Program
 
 ROUNDS = (20_000, 200_000, 2_000_000, 20_000_000)  # calls a task
-ENUMERATION_SHARE = 0.5  # of the budget; the rest is for mutants
+ENUMERATION_SHARE = 0.85  # of the budget; what is left after it is for mutants
+PATIENCE = 3  # rounds of mutants without a program, after which enumeration goes on
 SLICE = 50_000  # calls between two looks at the clock
 NEAR = 24  # near misses that are remembered of a task
 
@@ -89,12 +91,13 @@ def discover(
     with Journal(out, {"tasks": source, "seed": seed}, resume) as journal, Display() as display:
         ids = {task.id for task in tasks}
         with _threads(workers, stopped) as threads:
-            clock = Clock(start + 60 * minutes * ENUMERATION_SHARE, stopped)
+            mutants = recombine.Recombination(tasks, journal, seed, threads, workers)
+            enumeration = Clock(start + 60 * minutes * ENUMERATION_SHARE, stopped)
+            end = Clock(start + 60 * minutes, stopped)
             for calls in ROUNDS:
-                _enumerate(tasks, calls, journal, display, threads, clock)
-            clock = Clock(start + 60 * minutes, stopped)
-            for report in recombine.rounds(tasks, journal, seed, threads, workers, clock.is_over):
-                display.say(_line(f"mutants, round {journal.found.rounds}: {report}", journal, tasks, start))
+                if _enumerate(tasks, calls, journal, display, threads, enumeration):
+                    _mutate(tasks, mutants, journal, display, enumeration, PATIENCE)
+            _mutate(tasks, mutants, journal, display, end, 10 * PATIENCE)
         return len(ids & set(journal.found.programs))
 
 
@@ -111,15 +114,18 @@ def _threads(workers: int, stopped: Event) -> Iterator[ThreadPoolExecutor]:
 
 def _enumerate(
     tasks: Sequence[Task], calls: int, journal: Journal, display: Display, threads: ThreadPoolExecutor, clock: Clock
-) -> None:
-    """One round of enumeration: each unsolved task, unless it went that far before; the promising ones first."""
+) -> bool:
+    """One round of enumeration: each unsolved task, unless it went that far before; the promising ones first.
+
+    Whether there was anything to do, and time for it.
+    """
     found = journal.found
     left = [
         task for task in tasks
         if task.id not in found.programs and task.id not in found.ended and found.calls.get(task.id, 0) < calls
     ]  # fmt: skip
     if not left or clock.is_over():
-        return
+        return False
     left.sort(key=lambda task: -_promise(task, found.near.get(task.id, [])))
     start = time.monotonic()
     todo: dict[Future[Search], Task] = {threads.submit(search, task, calls, clock): task for task in left}
@@ -132,6 +138,26 @@ def _enumerate(
         note = f"{_solved(journal, tasks)} of {len(tasks)} tasks solved"
         display.overall(f"{calls:,} calls a task", done, len(left), note)
     display.say(_line(f"enumeration, {calls:,} calls a task", journal, tasks, start))
+    return True
+
+
+def _mutate(
+    tasks: Sequence[Task], mutants: recombine.Recombination, journal: Journal, display: Display, clock: Clock,
+    patience: int,
+) -> None:  # fmt: skip
+    """Rounds of mutants, until `patience` of them in a row find no program."""
+    start = time.monotonic()
+    idle = rounds = 0
+    while idle < patience and not clock.is_over():
+        before = _solved(journal, tasks)
+        if not mutants.round(clock.is_over):
+            break
+        rounds += 1
+        idle = idle + 1 if _solved(journal, tasks) == before else 0
+        note = f"{_solved(journal, tasks)} of {len(tasks)} tasks solved"
+        display.overall(f"mutants, round {journal.found.rounds}", idle, patience, note)
+    if rounds:
+        display.say(_line(f"mutants, {rounds} rounds", journal, tasks, start))
 
 
 def _promise(task: Task, near: Near) -> float:

@@ -10,7 +10,7 @@ The same state and seed give the same round, for any number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -92,37 +92,41 @@ class _Result:
     runs: int
 
 
-def rounds(
-    tasks: Sequence[Task], journal: Journal, seed: int, threads: ThreadPoolExecutor, workers: int,
-    is_over: Callable[[], bool],
-) -> Iterator[str]:  # fmt: skip
-    """Go through rounds until the time is over or all is solved; what each did, in words."""
-    found = journal.found
-    problems = [_Problem(t, found.near.get(t.id, [])[:NEAR]) for t in tasks if t.id not in found.programs]
-    by_id = {task.id: task for task in tasks}
-    pool: SimpleQueue[_Worker] = SimpleQueue()
-    for _ in range(workers):
-        pool.put(_Worker(Screen(FUEL), Machine(FUEL)))
-    together = Seen()
-    while problems and not is_over():
-        number = found.rounds
+class Recombination:
+    """The rounds of a discovery: what is known of each unsolved task, and which mutants were made."""
+
+    def __init__(
+        self, tasks: Sequence[Task], journal: Journal, seed: int, threads: ThreadPoolExecutor, workers: int
+    ) -> None:
+        self._tasks = {task.id: task for task in tasks}
+        self._problems = {task.id: _Problem(task, []) for task in tasks}
+        self._journal, self._seed, self._threads = journal, seed, threads
+        self._workers: SimpleQueue[_Worker] = SimpleQueue()
+        for _ in range(workers):
+            self._workers.put(_Worker(Screen(FUEL), Machine(FUEL)))
+        self._seen = Seen()
+
+    def round(self, is_over: Callable[[], bool]) -> int:
+        """One round; the runs of mutants that it made, 0 where there was nothing to do or no time for it."""
+        found, number = self._journal.found, self._journal.found.rounds
         runs = 0
         for step in (_together, _apart):
-            parents = _parents(found.programs, by_id)
-            jobs = step(problems, parents, together, seed, number)
+            problems = [problem for problem in self._problems.values() if problem.task.id not in found.programs]
+            for problem in problems:
+                problem.near = _best([*problem.near, *found.near.get(problem.task.id, [])])
+            jobs = step(problems, _parents(found.programs, self._tasks), self._seen, self._seed, number)
             if not jobs:
                 continue
-            results = threads.map(lambda job: _with_worker(pool, job, is_over), jobs)
+            results = self._threads.map(lambda job: _with_worker(self._workers, job, is_over), jobs)
             for problem, result in zip(problems, results, strict=True):
                 runs += result.runs
                 problem.near = _best([*problem.near, *result.near])
                 if result.program is not None:
-                    journal.solved(problem.task.id, result.program)
-            problems = [problem for problem in problems if problem.task.id not in found.programs]
+                    self._journal.solved(problem.task.id, result.program)
         if is_over() or runs == 0:
-            return
-        journal.mutated(number)
-        yield f"{runs:,} runs of mutants"
+            return 0
+        self._journal.mutated(number)
+        return runs
 
 
 def warm_up() -> None:
