@@ -5,7 +5,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from engine.config import Config
+from engine.errors import UsageError
 from engine.sampler import Sampler, SamplerOptions, open_sampler
 from trainer.codec import CompactCodec
 from trainer.group import TrainerGroup
@@ -19,8 +22,11 @@ def new_codec(config: Config) -> CompactCodec:
 
 
 def new_trainer(config: Config, codec: CompactCodec) -> Trainer | TrainerGroup:
-    """A trainer with an untrained policy; close it."""
+    """A trainer with an untrained policy; close it. Raises `UsageError` for more processes than GPUs, if any."""
     if config.trainer.processes > 1:
+        devices = torch.cuda.device_count()
+        if 0 < devices < config.trainer.processes:
+            raise UsageError(f"trainer.processes is {config.trainer.processes}, but there are {devices} GPUs")
         return TrainerGroup(partial(_new_trainer, config, codec), config.trainer.processes)
     return _new_trainer(config, codec)
 
