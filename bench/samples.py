@@ -31,9 +31,9 @@ from bench.baselines.generate import GrammarRule, generate
 from bench.rates import Lengths, in_turns, ratio, tokens_per_s
 from bench.samples_t5 import measure_t5
 from engine.sampler import Sampler, SampleRequest, SamplerOptions, open_sampler
+from engine.sampler.constraint import CompactGrammar
 from engine.seeds import load_seeds
 from engine.tasks import load_tasks
-from interpreter.grammar import Grammar
 from interpreter.program import ProgramError
 from interpreter.vocabulary import BOS, detokenize
 from trainer.codec import CompactCodec, Example, PromptTooLong
@@ -158,7 +158,7 @@ def _generate(policy: LlamaForCausalLM, requests: Sequence[SampleRequest], optio
         _batch(requests[0].n, options),
         options.max_tokens,
         options.temperature,
-        partial(GrammarRule, Grammar(options.max_tokens, options.typed)),
+        partial(GrammarRule, CompactGrammar(options.max_tokens, options.typed)),
     )
     return [len(tokens) for tokens in found.values()]
 

@@ -5,14 +5,14 @@
                   each program alone; lines that programs start with in common once; and with that, equal calls once
     two threads   the last way in two threads
 
-All find the same matches, which is checked. Medians of several rounds; the ways take turns in each, so that what else
+All give the same grids, which is checked. Medians of several rounds; the ways take turns in each, so that what else
 the machine does meets all of them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -47,7 +47,6 @@ def measure(solvers: Path | None, tasks: int, repeats: int) -> dict[str, Any]:
     chosen = load_tasks("arc1-eval")
     chosen = chosen[:: max(len(chosen) // tasks, 1)][:tasks]
     inputs = GridTable.pack([task.inputs[0] for task in chosen])
-    targets = GridTable.pack([task.outputs[0] for task in chosen])
     seconds, made = _timed(lambda: Mutator(programs, kinds).mutants(CANDIDATES, 0), warm=True, repeats=repeats)
     code = made.programs.take(np.arange(min(SCREENED, len(made.programs)))).code()
     return {
@@ -56,30 +55,29 @@ def measure(solvers: Path | None, tasks: int, repeats: int) -> dict[str, Any]:
         "attempts": made.attempts,
         "programs": len(code),
         "tasks": len(chosen),
-        **_screening(code, inputs, targets, repeats),
+        **_screening(code, inputs, repeats),
     }
 
 
-def _screening(code: Code, inputs: GridTable, targets: GridTable, repeats: int) -> dict[str, Any]:
-    pairs = np.stack([np.arange(len(inputs))] * 2, axis=1).astype(np.int32)
-    machine, screen, pool = Machine(FUEL), Screen(FUEL), ScreenPool(2, FUEL, inputs, targets)
+def _screening(code: Code, inputs: GridTable, repeats: int) -> dict[str, Any]:
+    machine, screen, pool = Machine(FUEL), Screen(FUEL), ScreenPool(2, FUEL)
     order = order_by_lines(code)
-    ways: dict[str, Callable[[], npt.NDArray[np.bool_]]] = {
-        "alone": lambda: _plain(machine, code, inputs, targets, order, share=False),
-        "common_lines": lambda: _plain(machine, code, inputs, targets, order, share=True),
-        "equal_calls": lambda: screen.run(code, inputs, targets, pairs, order),
-        "two_threads": lambda: pool.run(code, pairs),
+    ways: dict[str, Callable[[], npt.NDArray[np.int64]]] = {
+        "alone": lambda: _plain(machine, code, inputs, order, share=False),
+        "common_lines": lambda: _plain(machine, code, inputs, order, share=True),
+        "equal_calls": lambda: np.stack([screen.run(code, inputs, k, order) for k in range(len(inputs))]),
+        "two_threads": lambda: _in_order(pool.run(code, inputs, [(k, order) for k in range(len(inputs))])),
     }
-    screen.run(code, inputs, targets, pairs[:1], order)  # loads compiled code
+    screen.run(code, inputs, 0, order)  # loads compiled code
     times: dict[str, list[float]] = {name: [] for name in ways}
-    matches = []
+    results = []
     for _ in range(repeats):
         for name, run in ways.items():
             seconds, found = _timed(run)
             times[name].append(seconds)
-            matches.append(found)
+            results.append(found)
     pool.close()
-    if any((found != matches[0]).any() for found in matches):
+    if any((found != results[0]).any() for found in results):
         raise RuntimeError("screening and running differ: a bug of the interpreter")
     runs = len(code) * len(inputs)
     saved = screen.saved
@@ -89,7 +87,7 @@ def _screening(code: Code, inputs: GridTable, targets: GridTable, repeats: int) 
         if name != "alone"
     }
     return {
-        "matches": int(matches[0].sum()),
+        "grids_share": round(float((results[0] != 0).mean()), 3),
         **{f"runs_per_s_{name}": round(runs / median(seconds)) for name, seconds in times.items()},
         **ratios,
         "lines_run_share": round(saved.run / saved.lines, 3),
@@ -99,17 +97,21 @@ def _screening(code: Code, inputs: GridTable, targets: GridTable, repeats: int) 
 
 
 def _plain(
-    machine: Machine, code: Code, inputs: GridTable, targets: GridTable, order: npt.NDArray[np.int64], share: bool
-) -> npt.NDArray[np.bool_]:
-    """The matches, by running programs and comparing what they give."""
-    wanted = grid_digests(targets)
-    matches = np.zeros((len(inputs), len(code)), np.bool_)
+    machine: Machine, code: Code, inputs: GridTable, order: npt.NDArray[np.int64], share: bool
+) -> npt.NDArray[np.int64]:
+    """The digests, by running programs for their outputs."""
+    digests = np.zeros((len(inputs), len(code)), np.int64)
     for low in range(0, len(code), CHUNK):
         some = order[low : low + CHUNK]
-        for k in range(len(inputs)):
-            jobs = np.stack([some, np.full(len(some), k)], axis=1).astype(np.int32)
-            matches[k, some] = grid_digests(machine.run(code, inputs, jobs, share=share).outputs) == wanted[k]
-    return matches
+        programs, grids = np.arange(len(some)), np.arange(len(inputs))
+        jobs = np.stack([np.tile(programs, len(grids)), np.repeat(grids, len(some))], axis=1).astype(np.int32)
+        runs = machine.run(code.take(some), inputs, jobs, share=share)
+        digests[:, low : low + CHUNK] = grid_digests(runs.outputs).reshape(len(inputs), len(some))
+    return digests
+
+
+def _in_order(results: Iterable[tuple[int, npt.NDArray[np.int64]]]) -> npt.NDArray[np.int64]:
+    return np.stack([digests for _, digests in sorted(results, key=lambda result: result[0])])
 
 
 def _timed(run: Callable[[], Any], warm: bool = False, repeats: int = 1) -> tuple[float, Any]:

@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 MAX_FUEL = 10**12
+MAX_MINUTES = 10**6
 _CONFIGURABLE = ("run", "eval")
 
 
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         "train, publish, swap, sample, execute, evaluate, store.",
         epilog="Any option of the configuration can be set as --section.field value; list them with --options.",
     )  # fmt: skip
-    run.add_argument("--preset", help="smoke, cpu (default) or paper")
+    run.add_argument("--preset", help="smoke, cpu (default), paper, paper-codet5 or sizes")
     run.add_argument("--config", type=Path, metavar="FILE", help="TOML file whose values go before the preset's")
     run.add_argument("--seeds", metavar="PATH", help="what `seeds import` reads (default: the embedded seeds)")
     run.add_argument("--run-dir", type=Path, metavar="DIR", help="the run's folder (default: runs/<preset>-<time>)")
@@ -97,13 +98,16 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--tasks", metavar="SET", help="task set (default: arc1-eval)")
     search.add_argument("--task-ids", metavar="ID,ID", help="only these tasks")
     search.add_argument("--limit", type=int, metavar="N", help="only the first N tasks")
-    search.add_argument("--programs", type=int, metavar="N", help="distinct executed programs (default: 150,000)")
+    search.add_argument("--programs", type=int, metavar="N", help="distinct executed programs, in all (default: "
+                        "150,000)")  # fmt: skip
     search.add_argument("--budget", type=float, metavar="MIN", help="minutes; it ends with whatever comes first")
     search.add_argument("--seed", type=int, metavar="S", help="everything random follows from it (default: 0)")
-    search.add_argument("--method", metavar="NAME", help="mutate (default); with --resume also remutate, recombine")
+    search.add_argument("--method", metavar="NAME", help="mutate (default); with --resume also remutate, "
+                        "recombine, enumerate")  # fmt: skip
     search.add_argument("--exhaustive", action="store_true", help="run all demonstrations of every task, not only "
                         "those after a first one that matches")  # fmt: skip
-    search.add_argument("--drop", action="store_true", help="leave out programs that do nothing new on their own task")
+    search.add_argument("--keep-repeats", action="store_true", help="run also programs that do nothing new on their "
+                        "own task, as the paper does")  # fmt: skip
     search.add_argument("--rates", metavar="R", help="how often to mutate what, e.g. argument=0.3,function=0.3,cut=0.1")
     search.add_argument("--fuel", type=int, metavar="N", help="work a run may do (default: 200,000)")
     search.add_argument("--workers", type=int, metavar="N", help="threads (default: one a processor)")
@@ -133,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     profile.add_argument("--fuel", type=int, metavar="N", help="work a run may do (default: 4,000,000)")
     profile.set_defaults(run=_profile)
 
-    seeds = verbs.add_parser("seeds", help="seed programs: import, check").add_subparsers(
+    seeds = verbs.add_parser("seeds", help="seed programs: import, discover, check").add_subparsers(
         dest="action", metavar="ACTION", required=True
     )
     import_ = seeds.add_parser(
@@ -147,6 +151,21 @@ def _parser() -> argparse.ArgumentParser:
     import_.add_argument("--tasks", default="arc1-train", metavar="SET", help="default: arc1-train")
     import_.add_argument("--fuel", type=int, metavar="N", help="work a run may do (default: 4,000,000)")
     import_.set_defaults(run=_seeds_import)
+    discover = seeds.add_parser(
+        "discover", help="programs by search alone, from none", description="Enumerate programs for training tasks in "
+        "order of cost, then try mutants of what was found; what solves all pairs of its task is written as it is "
+        "found.", epilog="OUT.progress.jsonl, beside the seeds, is what --resume goes on from.",
+    )  # fmt: skip
+    discover.add_argument("--tasks", default="arc1-train", metavar="SET", help="default: arc1-train")
+    discover.add_argument("--task-ids", metavar="ID,ID", help="only these tasks")
+    discover.add_argument("--limit", type=int, metavar="N", help="only the first N tasks")
+    discover.add_argument("--budget", type=float, default=30, metavar="MIN", help="minutes (default: 30)")
+    discover.add_argument("--seed", type=int, default=0, metavar="S", help="of the mutants (default: 0)")
+    discover.add_argument("--workers", type=int, metavar="N", help="threads (default: one a processor)")
+    discover.add_argument("--out", type=Path, default=Path("discovered.jsonl"), metavar="OUT.jsonl",
+                          help="seeds (default: discovered.jsonl); in a folder: discovered.jsonl there")  # fmt: skip
+    discover.add_argument("--resume", action="store_true", help="go on with --out")
+    discover.set_defaults(run=_seeds_discover)
     check = seeds.add_parser(
         "check", help="what seeds cover, and whether they solve their tasks", description="Run every seed on its task; "
         "coverage, lengths, primitives used. Exit status 1 where an embedded seed fails.",
@@ -315,6 +334,27 @@ def _seeds_import(options: argparse.Namespace, _overrides: list[str]) -> int:
     if options.out is not None:
         written = seed_import.write_seeds(findings, options.out, options.keep_failing)
         sys.stdout.write(f"written: {options.out}, {written} seeds\n")
+    return 0
+
+
+def _seeds_discover(options: argparse.Namespace, _overrides: list[str]) -> int:
+    _positive(options.limit, "--limit")
+    _positive(options.workers, "--workers")
+    if options.seed < 0:
+        raise UsageError(f"--seed must be at least 0, not {options.seed}")
+    if not 0 < options.budget <= MAX_MINUTES:
+        raise UsageError(f"--budget must be more than 0 minutes and at most {MAX_MINUTES:,}, not {options.budget:g}")
+    from engine.discover import discover
+    from engine.progress import compile_interpreter
+    from engine.tasks import load_tasks
+    from interpreter.pool import default_workers
+
+    tasks = load_tasks(options.tasks, options.task_ids.split(",") if options.task_ids else None, options.limit)
+    out = options.out / "discovered.jsonl" if options.out.is_dir() else options.out
+    compile_interpreter()
+    workers = options.workers or default_workers()
+    solved = discover(options.tasks, tasks, out, options.seed, options.budget, workers, options.resume)
+    sys.stdout.write(f"written: {out}, {solved} of {len(tasks)} tasks solved\n")
     return 0
 
 

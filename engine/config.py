@@ -11,16 +11,17 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsError
 
+from engine.augment import MAX_VARIANTS, ColorChoice
 from engine.errors import UsageError
-from trainer.shapes import POLICIES
+from trainer.shapes import POLICIES, PRETRAINED
 
-PRESETS = ("smoke", "cpu", "paper")
+PRESETS = ("smoke", "cpu", "paper", "paper-codet5", "sizes")
 
 
 class _Section(BaseModel):
@@ -44,12 +45,16 @@ class SeedsConfig(_Section):
 
 
 class FillConfig(_Section):
-    mutants_per_seed: int = Field(100, ge=0)
-    """Distinct mutants tried for each seed program; those with a valid output become experiences."""
+    mutants: int = Field(19_200, ge=0)
+    """Distinct mutants of the seed programs (the paper: 19,200); those with a valid output become experiences."""
     other_tasks: int = Field(2, ge=0)
     """Further training tasks, drawn at random, on whose inputs each seed program and mutant runs, too."""
     heldout: int = Field(200, ge=1)
     """Experiences whose programs never train; their loss is `heldout_loss`."""
+    augment: int = Field(0, ge=0, le=MAX_VARIANTS)
+    """Augmented copies tried of each experience: grids turned, mirrored or recoloured, where the program allows it."""
+    augment_colors: ColorChoice = "keep-0"
+    """Colour permutations of augmented copies: none, those that leave 0 (the background, mostly), or all."""
 
 
 class ReplayConfig(_Section):
@@ -63,7 +68,12 @@ class ReplayConfig(_Section):
 
 class TrainerConfig(_Section):
     policy: str = "compact-3m"
-    """Policy by name: compact-3m, compact-25m, compact-60m or compact-220m, by number of parameters."""
+    """Policy by name: compact-3m, compact-25m, compact-60m or compact-220m, by number of parameters, are trained from
+    scratch; codet5-small (60M), codet5p-220m and codet5p-770m are pretrained."""
+    checkpoint: str | None = None
+    """Pretrained policy instead of `policy`: the Hugging Face id or folder of a decoder-only model or a T5."""
+    lora_rank: int = Field(0, ge=0)
+    """Rank of the factors that learn while a pretrained policy's weights stay (needs peft); 0: all weights learn."""
     learning_rate: float = Field(1e-3, gt=0)
     """Peak learning rate of AdamW."""
     warmup_steps: int = Field(30, ge=0)
@@ -88,9 +98,20 @@ class TrainerConfig(_Section):
     @field_validator("policy")
     @classmethod
     def _known(cls, policy: str) -> str:
-        if policy not in POLICIES:
-            raise ValueError(f"unknown policy (one of {', '.join(POLICIES)})")
+        if policy not in POLICIES and policy not in PRETRAINED:
+            raise ValueError(f"unknown policy (one of {', '.join((*POLICIES, *PRETRAINED))})")
         return policy
+
+    @property
+    def pretrained(self) -> str | None:
+        """Where the pretrained policy comes from; None where the policy is trained from scratch."""
+        return self.checkpoint or PRETRAINED.get(self.policy)
+
+    @model_validator(mode="after")
+    def _lora_has_weights(self) -> Self:
+        if self.lora_rank and self.pretrained is None:
+            raise ValueError(f"lora_rank is for pretrained policies, {self.policy} is trained from scratch")
+        return self
 
 
 class SamplerConfig(_Section):
@@ -101,9 +122,9 @@ class SamplerConfig(_Section):
     temperature: float = Field(0.95, ge=0)
     """0 is greedy."""
     max_tokens: int = Field(192, ge=8)
-    """Program tokens at most; the grammar sees to it that every program ends within them."""
+    """Program tokens at most; the grammar ends a compact policy's programs within them, and others nearly always."""
     types: bool = True
-    """Whether the grammar heeds declared types; it always heeds arities and known variables."""
+    """Whether the grammar of compact policies heeds declared types; it always heeds arities and known variables."""
     kv_cache_mib: int = Field(512, ge=16)
     """Memory of vLLM's key-value cache."""
     max_sequences: int = Field(96, ge=1)

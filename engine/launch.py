@@ -24,10 +24,16 @@ from engine.tasks import Task, load_tasks
 from interpreter.pool import default_workers
 from replay.experience import ReplayError
 from replay.store import ReplayStore
-from trainer.checkpoint import CheckpointError, load_manifest, load_vocabulary
+from trainer.checkpoint import CheckpointError, load_codec, load_manifest, load_vocabulary
 
 # What a resumed run may change: how long it goes on, and how many processors it uses.
 RESUMABLE = ("loop.meta-iterations", "loop.threads", "interpreter.workers")
+
+# What to do about a package that is not installed, beside setting up.
+_HINTS = {
+    "vllm": ", or choose --sampler.backend transformers",
+    "peft": ", or pip install 'codeit[lora]', or leave out --trainer.lora-rank",
+}
 
 
 @contextmanager
@@ -128,12 +134,19 @@ def evaluate(
 
 
 def _config_for(model: Path) -> Config:
-    """The default configuration, with the lengths that a checkpoint's policy was made for."""
-    load_manifest(model)
-    prompt = load_vocabulary(model).max_prompt_tokens
-    positions = json.loads((model / "config.json").read_text(encoding="utf-8"))["max_position_embeddings"]
-    lengths = ["--trainer.max-prompt-tokens", str(prompt), "--sampler.max-tokens", str(positions - prompt)]
-    return load_config("cpu", None, lengths)
+    """The default configuration, with the lengths that a checkpoint's policy was made for.
+
+    A compact policy has positions for a prompt and a program; a pretrained one gets the paper's lengths.
+    """
+    kind, prompt = load_manifest(model).policy, load_vocabulary(model).max_prompt_tokens
+    if kind == "compact":
+        positions = json.loads((model / "config.json").read_text(encoding="utf-8"))["max_position_embeddings"]
+        return load_config("cpu", None, _lengths(prompt, positions - prompt))
+    return load_config("cpu", None, _lengths(prompt, load_config("paper-codet5").sampler.max_tokens))
+
+
+def _lengths(prompt: int, program: int) -> list[str]:
+    return ["--trainer.max-prompt-tokens", str(prompt), "--sampler.max-tokens", str(program)]
 
 
 def _stored(run_dir: Path, executor: Executor, tasks: Sequence[Task]) -> list[Execution]:
@@ -147,10 +160,11 @@ def _sampled(
     tasks: Sequence[Task], checkpoint: Path, samples: int | None, config: Config, executor: Executor, display: Display
 ) -> list[Execution]:
     set_threads(config.loop.threads)
-    from engine.parts import new_codec, new_sampler
+    from engine.parts import new_sampler
     from engine.rollout import Running, encode_prompts, request_seed, sample_programs
 
-    prompts = encode_prompts(tasks, new_codec(config))
+    codec = load_codec(checkpoint)
+    prompts = encode_prompts(tasks, codec)
     with display.phase("start the sampler"):
         sampler = new_sampler(config, checkpoint)
     n = samples or config.sampler.n_samples
@@ -158,7 +172,7 @@ def _sampled(
         # Meta-iteration 0: samples of an evaluation are none that a run has seen.
         seed = partial(request_seed, config.loop.seed, 0)
         with display.phase("sample", len(prompts) * n) as update:
-            found = sample_programs(prompts, sampler, n, seed, update, running.add)
+            found = sample_programs(prompts, codec, sampler, n, seed, update, running.add)
         with display.phase("execute"):
             return running.rollout(found).executions
 
@@ -217,7 +231,8 @@ def set_threads(threads: int | None) -> None:
 def _check_installed(config: Config) -> None:
     """Raise `UsageError` where the extra that training and sampling need is not installed."""
     vllm = ("vllm",) if config.sampler.backend == "vllm" else ()
-    for package in ("torch", "transformers", "accelerate", "safetensors", "tensorboard", *vllm):
+    peft = ("peft",) if config.trainer.lora_rank else ()
+    for package in ("torch", "transformers", "accelerate", "safetensors", "tensorboard", *vllm, *peft):
         if importlib.util.find_spec(package) is None:
-            hint = ", or choose --sampler.backend transformers" if package == "vllm" else ""
+            hint = _HINTS.get(package, "")
             raise UsageError(f"{package} is not installed: see `make setup` in the README{hint}")

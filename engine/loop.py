@@ -125,17 +125,14 @@ class Loop:
     # ------------------------------------------------------------------------------------- beginning
 
     def _fill(self, start: float) -> dict[str, Any]:
-        """Fill replay and commit it as meta-iteration 0."""
-        experiences, heldout = fill(self.seeds, self.training_tasks, self.config, self.display)
-        inputs = {task.id: list(task.inputs) for task in (*self.training_tasks.values(), *self.tasks.values())}
-        self.heldout_store.put_tasks(inputs)
-        self.heldout_store.commit(heldout, None)
-        self.store.put_tasks(inputs)
+        """Fill replay, meta-iteration 0. Its progress record comes last: without it a fill starts over."""
+        filled = fill(self.seeds, self.training_tasks, self.config, self.store, self.heldout_store, self.display)
+        self.store.put_tasks({task.id: task.inputs for task in self.tasks.values()})
         progress = progress_of(0, time.perf_counter() - start)
-        self.store.commit(experiences, progress)
+        self.store.commit((), progress)
         self.display.say(
-            f"replay filled: {len(experiences)} experiences of {len(self.seeds)} seed programs and their mutants, "
-            f"{len(heldout)} held out"
+            f"replay filled: {filled.experiences} experiences of {len(self.seeds)} seed programs and their mutants, "
+            f"{filled.heldout} held out"
         )
         return progress
 
@@ -200,6 +197,7 @@ class Loop:
             with self._phase("sample") as update:
                 samples = sample_programs(
                     self.prompts,
+                    self.codec,
                     self._sampler,
                     self.config.sampler.n_samples,
                     lambda task: request_seed(self.config.loop.seed, number, task),

@@ -6,23 +6,37 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedModel
 
 from engine.config import Config
 from engine.errors import UsageError
 from engine.sampler import Sampler, SamplerOptions, open_sampler
-from trainer.codec import CompactCodec
+from trainer.checkpoint import CheckpointError
+from trainer.codec import Codec, CodecError, CompactCodec
 from trainer.group import TrainerGroup
 from trainer.policy import new_policy
+from trainer.pretrained import add_lora, is_seq2seq, load_pretrained, load_tokenizer
+from trainer.text_codec import TextCodec
 from trainer.training import Trainer, TrainingSettings
 
 
-def new_codec(config: Config) -> CompactCodec:
-    """The codec of a run's policy."""
-    return CompactCodec(config.trainer.max_prompt_tokens)
+def new_codec(config: Config) -> Codec:
+    """The codec of a run's policy. Raises `CheckpointError` where its tokenizer cannot be loaded or used."""
+    options = config.trainer
+    if options.pretrained is None:
+        return CompactCodec(options.max_prompt_tokens)
+    try:
+        tokenizer = load_tokenizer(options.pretrained)
+        return TextCodec(tokenizer, options.max_prompt_tokens, is_seq2seq(options.pretrained))
+    except CodecError as error:
+        raise CheckpointError(f"{options.pretrained}: {error}") from None
 
 
-def new_trainer(config: Config, codec: CompactCodec) -> Trainer | TrainerGroup:
-    """A trainer with an untrained policy; close it. Raises `UsageError` for more processes than GPUs, if any."""
+def new_trainer(config: Config, codec: Codec) -> Trainer | TrainerGroup:
+    """A trainer with an untrained policy, or a pretrained one; close it.
+
+    Raises `UsageError` for more processes than GPUs, where there are any.
+    """
     if config.trainer.processes > 1:
         devices = torch.cuda.device_count()
         if 0 < devices < config.trainer.processes:
@@ -31,9 +45,8 @@ def new_trainer(config: Config, codec: CompactCodec) -> Trainer | TrainerGroup:
     return _new_trainer(config, codec)
 
 
-def _new_trainer(config: Config, codec: CompactCodec) -> Trainer:
+def _new_trainer(config: Config, codec: Codec) -> Trainer:
     options = config.trainer
-    positions = options.max_prompt_tokens + config.sampler.max_tokens
     settings = TrainingSettings(
         learning_rate=options.learning_rate,
         warmup_steps=options.warmup_steps,
@@ -43,7 +56,7 @@ def _new_trainer(config: Config, codec: CompactCodec) -> Trainer:
         accumulate=options.accumulate,
         seed=config.loop.seed,
     )
-    return Trainer(new_policy(options.policy, len(codec.tokens), positions, config.loop.seed), codec, settings)
+    return Trainer(_policy(config, codec), codec, settings)
 
 
 def new_sampler(config: Config, checkpoint: Path) -> Sampler:
@@ -59,3 +72,32 @@ def new_sampler(config: Config, checkpoint: Path) -> Sampler:
         threads=config.sampler.threads,
     )
     return open_sampler(checkpoint, options, config.sampler.backend)
+
+
+def _policy(config: Config, codec: Codec) -> PreTrainedModel:
+    """The policy that a run begins with, in fp32 on the CPU."""
+    options, longest = config.trainer, config.trainer.max_prompt_tokens + config.sampler.max_tokens
+    if options.pretrained is None:
+        return new_policy(options.policy, len(codec.tokens), longest, config.loop.seed)
+    policy = load_pretrained(options.pretrained)
+    positions = getattr(policy.config, "max_position_embeddings", None)
+    if positions is not None and longest > positions:
+        raise UsageError(
+            f"{options.pretrained} has {positions} positions: --trainer.max-prompt-tokens "
+            f"({options.max_prompt_tokens}) and --sampler.max-tokens ({config.sampler.max_tokens}) are more"
+        )
+    if codec.kind == "seq2seq" and config.sampler.backend == "vllm" and torch.cuda.is_available():
+        _check_decoder(config, policy.config.d_kv)
+    if options.lora_rank:
+        add_lora(policy, options.lora_rank, config.loop.seed)
+    return policy
+
+
+def _check_decoder(config: Config, d_kv: int) -> None:
+    """Raise `UsageError` for programs that T5 cannot write on a GPU, before anything is trained."""
+    from engine.sampler.t5.limits import one_hot_head_size
+
+    try:
+        one_hot_head_size(d_kv, config.sampler.max_tokens + 1)
+    except ValueError as error:
+        raise UsageError(f"--sampler.max-tokens {config.sampler.max_tokens}: {error}") from None

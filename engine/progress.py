@@ -55,7 +55,7 @@ class Display:
         """A line that stays, in any output."""
         console.print(text, highlight=False, soft_wrap=True)
 
-    def overall(self, description: str, done: int, total: int, note: str = "") -> None:
+    def overall(self, description: str, done: int, total: int | None, note: str = "") -> None:
         """Set the bar of the whole work."""
         if self._overall is None:
             self._overall = self._progress.add_task(description, total=total, note=note)

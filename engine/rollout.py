@@ -20,10 +20,9 @@ from engine.execution import Execution, Executor
 from engine.sampler import Sample, Sampler, SampleRequest
 from engine.tasks import Task
 from interpreter.program import Program, ProgramError, parse
-from interpreter.vocabulary import detokenize
 from replay.experience import Origin
 from replay.store import ReplayStore
-from trainer.codec import CompactCodec, PromptTooLong
+from trainer.codec import Codec, PromptTooLong
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +43,8 @@ class Samples:
     counts: dict[Work, int]
     total: int
     seconds: float
+    dropped: int = 0
+    """Samples that are no program, which are not in `counts`."""
 
     @property
     def programs(self) -> set[str]:
@@ -77,7 +78,7 @@ def request_seed(run_seed: int, meta_iteration: int, task: str) -> int:
     return int.from_bytes(state.digest()) >> 1
 
 
-def encode_prompts(tasks: Sequence[Task], codec: CompactCodec) -> dict[str, tuple[int, ...]]:
+def encode_prompts(tasks: Sequence[Task], codec: Codec) -> dict[str, tuple[int, ...]]:
     """The prompt of each task. One that does not fit is left out, with a warning: its task is not sampled."""
     prompts = {}
     for task in tasks:
@@ -135,6 +136,7 @@ class Running:
 
 def sample_programs(
     prompts: Mapping[str, tuple[int, ...]],
+    codec: Codec,
     sampler: Sampler,
     n: int,
     seed: Callable[[str], int],
@@ -151,7 +153,7 @@ def sample_programs(
     counts: Counter[Work] = Counter()
     start = time.perf_counter()
     for done, sample in enumerate(sampler.sample(requests), 1):
-        program = _program(sample)
+        program = _program(sample, codec)
         if program is not None:
             work = (tasks[sample.request], program)
             counts[work] += 1
@@ -160,7 +162,10 @@ def sample_programs(
         update(done, total, f"{done / (time.perf_counter() - start):.1f} samples/s")
     seconds = time.perf_counter() - start
     ordered = sorted(counts, key=lambda work: (work[0], work[1].text))
-    return Samples({work: counts[work] for work in ordered}, total, seconds)
+    dropped = total - counts.total()
+    if dropped:
+        log.warning("%d of %d samples are no program: their tokens ran out, or do not parse", dropped, total)
+    return Samples({work: counts[work] for work in ordered}, total, seconds, dropped)
 
 
 def stored_executions(store: ReplayStore, executor: Executor, tasks: Container[str]) -> Iterator[Execution]:
@@ -171,12 +176,12 @@ def stored_executions(store: ReplayStore, executor: Executor, tasks: Container[s
         yield from executor.run([(task, parse(program)) for _, task, program in found[start : start + _CHUNK]])
 
 
-def _program(sample: Sample) -> Program | None:
+def _program(sample: Sample, codec: Codec) -> Program | None:
     """The canonical program of a sample; None if it is none, which the grammar rules out for finished samples."""
     if not sample.finished:
         return None
     try:
-        return detokenize(sample.tokens).pruned()
+        return codec.decode(sample.tokens)
     except ProgramError as error:
-        log.warning("a sample is no program: %s", error)
+        log.debug("a sample is no program: %s", error)
         return None

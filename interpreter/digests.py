@@ -10,8 +10,20 @@ import numpy.typing as npt
 from numba import njit
 
 from interpreter.grids import GridTable
-from interpreter.native import use_cache_folder
+from interpreter.native import inline, use_cache_folder
 from interpreter.ordering import mix, mix_at
+
+
+@inline
+def first_term(height, width):
+    """What a digest begins with; the mixed cells, each with its place, are added to it."""
+    return (height << 32) + width
+
+
+@inline
+def last_term(total):
+    """The digest of a sum over all cells."""
+    return mix(total) | 1
 
 
 def digest_grids(cells, starts, shapes, digests):
@@ -20,10 +32,10 @@ def digest_grids(cells, starts, shapes, digests):
         if shapes[k, 0] == 0 or shapes[k, 1] == 0:
             digests[k] = 0
             continue
-        total = (shapes[k, 0] << 32) + shapes[k, 1]
+        total = first_term(np.int64(shapes[k, 0]), np.int64(shapes[k, 1]))
         for at in range(starts[k], starts[k + 1]):
-            total += mix_at(cells[at], at - starts[k])
-        digests[k] = mix(total) | 1
+            total += mix_at(np.int64(cells[at]), at - starts[k])
+        digests[k] = last_term(total)
 
 
 @cache

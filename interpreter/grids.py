@@ -53,6 +53,17 @@ def as_grid(rows: object, where: str = "grid") -> Grid:
     return np.ascontiguousarray(array, dtype=np.int8)
 
 
+def pieces(
+    starts: npt.NDArray[np.int64], order: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Of a flat array whose piece k is `starts[k]` to `starts[k + 1]`: the indices of the pieces `order`, one piece
+    after the other, and the starts of these, with the end."""
+    sizes = np.diff(starts)[order]
+    new = np.zeros(len(order) + 1, np.int64)
+    np.cumsum(sizes, out=new[1:])
+    return np.arange(new[-1]) + np.repeat(starts[order] - new[:-1], sizes), new
+
+
 @dataclass(frozen=True)
 class GridTable:
     """Many grids in flat arrays: `cells` int8, `starts` int64 of n + 1 offsets, `shapes` int32 of (n, 2).
@@ -86,11 +97,7 @@ class GridTable:
 
     def take(self, order: npt.NDArray[np.int64]) -> GridTable:
         """The grids at the indices `order`."""
-        sizes = np.diff(self.starts)[order]
-        starts = np.zeros(len(order) + 1, np.int64)
-        np.cumsum(sizes, out=starts[1:])
-        # Cell k of the result comes from its grid's start plus its place within that grid.
-        source = np.arange(starts[-1]) + np.repeat(self.starts[order] - starts[:-1], sizes)
+        source, starts = pieces(self.starts, order)
         return GridTable(self.cells[source], starts, self.shapes[order])
 
     def __len__(self) -> int:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from numba import boolean, int8, int32, int64, njit, types, uint8
 
 from interpreter import blocks, calls, layout, values
-from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable
+from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable, pieces
 from interpreter.native import (
     OUTLINED,
     arena_pointer,
@@ -93,10 +93,8 @@ class Code:
 
     def take(self, programs: npt.NDArray[np.int64]) -> Code:
         """The programs at the indices `programs`."""
-        lengths = np.diff(self.starts)[programs]
-        starts = np.zeros(len(programs) + 1, np.int64)
-        np.cumsum(lengths, out=starts[1:])
-        return Code(self.rows[np.arange(starts[-1]) + np.repeat(self.starts[programs] - starts[:-1], lengths)], starts)
+        lines, starts = pieces(self.starts, programs)
+        return Code(self.rows[lines], starts)
 
 
 _LINES, _FUNCTION, _ARGUMENTS = attrgetter("lines"), attrgetter("function"), attrgetter("arguments")

@@ -1,4 +1,4 @@
-"""Screening: which of very many programs give a wanted grid on an input.
+"""Screening: what very many programs give on an input, each as one number.
 
 Mutants of a few programs have most of their work in common, and what they share runs once:
 
@@ -7,13 +7,14 @@ Mutants of a few programs have most of their work in common, and what they share
                      so that equal arguments are equal handles, and what follows equal values is equal, too
     failed calls     are looked up as well, those that ran out of fuel by the fuel that they had
 
-Values stay in the arena until it is full; then the input is begun anew. A program matches exactly where `Machine.run`
-with the same fuel gives the wanted grid. Compiled, without the GIL: threads work side by side.
+Values stay in the arena until it is full; then the input is begun anew. What comes out is the digest of exactly that
+grid which `Machine.run` with the same fuel gives, and 0 where it gives none. Compiled, without the GIL: threads work
+side by side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache
@@ -25,28 +26,29 @@ import numpy.typing as npt
 from numba import njit
 
 from interpreter import blocks, calls, layout, values
-from interpreter.grids import GridTable
-from interpreter.machine import Code, common_lines, new_arena, operand, order_by_lines
+from interpreter.digests import first_term, last_term
+from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable
+from interpreter.machine import Code, common_lines, load_input, new_arena, operand
 from interpreter.native import arena_pointer, cells_pointer, inline, use_cache_folder
 from interpreter.ordering import fingerprint, mix, mix_at, same
 from interpreter.outcome import Outcome
 
 # No run uses more fuel, and so no more words of the arena, than this.
 MAX_FUEL = 1_000_000
+DEFAULT_FUEL = 200_000
 WORDS = 1 << 23
-CALLS, VALUES = 1 << 16, 1 << 16  # slots of the tables, of which at most half are used
+SLOTS, MIN_SLOTS = 1 << 16, 1 << 9
 
 FINGERPRINT_FUEL = 1 << 14  # a value that takes more is known by its handle alone
 PLENTY = 1 << 40
 TOP, FUEL, DEPTH, ERROR, REGISTERS = layout.TOP, layout.FUEL, layout.DEPTH, layout.ERROR, layout.REGISTERS
-NOTHING = values.NOTHING
 OUT_OF_FUEL = int(Outcome.OUT_OF_FUEL)
-# What a remembered call gave, apart from values: as the last line a match or none; that it ran out of fuel.
-MATCH, MISMATCH, EXHAUSTED = -1, -2, -3
+# What a remembered call gave, apart from values: as the last line a digest, or that it ran out of fuel.
+LAST, EXHAUSTED = -1, -2
 # Columns of a remembered call, behind its function and operands.
-RESULT, COST = 5, 6
+RESULT, COST, DIGEST = 5, 6, 7
 # Indices of the counts.
-LINES, COMMON, REMEMBERED, RUN, RESTARTS, USED_CALLS, USED_VALUES = range(7)
+LINES, COMMON, REMEMBERED, RUN, USED_CALLS, USED_VALUES = range(6)
 
 
 @inline
@@ -91,7 +93,7 @@ def slot_of(made, f, a, b, c, d):
 
 
 @inline
-def enter(made, at, f, a, b, c, d, result, cost):
+def enter(made, at, f, a, b, c, d, result, cost, digest):
     made[at, 0] = f
     made[at, 1] = a
     made[at, 2] = b
@@ -99,34 +101,21 @@ def enter(made, at, f, a, b, c, d, result, cost):
     made[at, 4] = d
     made[at, RESULT] = result
     made[at, COST] = cost
+    made[at, DIGEST] = digest
 
 
 @inline
-def load(A, cells, height, width, known, counts):
-    """A grid as an interned value."""
-    grid = blocks.new_grid(A, height, width)
-    for k in range(blocks.area(A, grid)):
-        blocks.put(A, grid, k, cells[k])
-    return intern(A, values.handle(values.GRID, grid), known, counts)[0]
-
-
-@inline
-def begin(A, source, height, width, target, target_height, target_width, made, known, counts):
-    """Empty arena and tables, and put the input into register 1; the wanted output."""
-    A[TOP] = layout.HEAP
-    A[FUEL] = PLENTY
+def begin(A, cells, height, width, made, known, counts):
+    """Empty arena and tables, and put the input into register 1."""
     forgive(A)
     for k in range(len(made)):
         made[k, 0] = 0
     for k in range(len(known)):
         known[k, 1] = 0
     counts[USED_CALLS] = counts[USED_VALUES] = 0
-    counts[RESTARTS] += 1
-    wanted = load(A, target, target_height, target_width, known, counts)
     A[FUEL] = PLENTY
-    A[REGISTERS] = NOTHING
-    A[REGISTERS + 1] = load(A, source, height, width, known, counts)
-    return wanted
+    load_input(A, cells, height, width)
+    A[REGISTERS + 1] = intern(A, A[REGISTERS + 1], known, counts)[0]
 
 
 @inline
@@ -150,8 +139,25 @@ def run_line(A, f, n, a, b, c, d, fuel):
 
 
 @inline
-def line_value(A, rows, line, is_last, fuel, wanted, made, known, counts):
-    """The value of a line, NOTHING where it fails; for a last line MATCH or MISMATCH. And what of the fuel is left."""
+def digest_of(A, x):
+    """The digest of a value that is a valid grid (see `interpreter.digests`), 0 of any other."""
+    if values.tag(x) != values.GRID:
+        return 0
+    grid = values.offset(x)
+    if A[grid] > MAX_SIDE or A[grid + 1] > MAX_SIDE:
+        return 0
+    wrong = 0
+    total = first_term(A[grid], A[grid + 1])
+    for k in range(blocks.area(A, grid)):
+        color = blocks.get(A, grid, k)
+        wrong |= (color < 0) | (color > MAX_COLOR)
+        total += mix_at(color, k)
+    return 0 if wrong else last_term(total)
+
+
+@inline
+def line_value(A, rows, line, is_last, fuel, made, known, counts):
+    """The value of a line, of a last line its digest; 0 where it fails. And what of the fuel is left."""
     f, a, b = operand(A, rows[line, 0]), operand(A, rows[line, 2]), operand(A, rows[line, 3])
     c, d = operand(A, rows[line, 4]), operand(A, rows[line, 5])
     at, found = slot_of(made, f, a, b, c, d)
@@ -159,12 +165,12 @@ def line_value(A, rows, line, is_last, fuel, wanted, made, known, counts):
         result, cost = made[at, RESULT], made[at, COST]
         if result == EXHAUSTED and fuel <= cost:
             counts[REMEMBERED] += 1
-            return NOTHING, 0
-        if result != EXHAUSTED and cost <= fuel and (result > 0 or is_last):
+            return 0, 0
+        if result != EXHAUSTED and cost <= fuel and (result >= 0 or is_last):
             counts[REMEMBERED] += 1
-            if is_last and result > 0 and result != NOTHING:
-                result = MATCH if result == wanted else MISMATCH
-            return result, fuel - cost
+            if is_last and result > 0:
+                return digest_of(A, result), fuel - cost
+            return made[at, DIGEST] if is_last else result, fuel - cost
     counts[RUN] += 1
     counts[USED_CALLS] += not found
     top = A[TOP]
@@ -173,67 +179,57 @@ def line_value(A, rows, line, is_last, fuel, wanted, made, known, counts):
         exhausted = A[ERROR] == OUT_OF_FUEL
         forgive(A)
         A[TOP] = top
-        enter(made, at, f, a, b, c, d, EXHAUSTED if exhausted else NOTHING, fuel if exhausted else 0)
-        return NOTHING, 0
+        enter(made, at, f, a, b, c, d, EXHAUSTED if exhausted else 0, fuel if exhausted else 0, 0)
+        return 0, 0
     if is_last:
-        A[FUEL] = PLENTY
-        result = MATCH if same(A, result, wanted) else MISMATCH
+        digest = digest_of(A, result)
         A[TOP] = top
-    else:
-        result, is_new = intern(A, result, known, counts)
-        if not is_new:
-            A[TOP] = top
-    enter(made, at, f, a, b, c, d, result, cost)
+        enter(made, at, f, a, b, c, d, LAST, cost, digest)
+        return digest, fuel - cost
+    result, is_new = intern(A, result, known, counts)
+    if not is_new:
+        A[TOP] = top
+    enter(made, at, f, a, b, c, d, result, cost, 0)
     return result, fuel - cost
 
 
-def screen(
-    arena, rows, starts, order, cells, cell_starts, shapes, target_cells, target_starts, target_shapes, pairs,
-    fuel, made, known, counts, matches,
-):  # fmt: skip
-    """For each (input, target) of `pairs` run the programs in `order` and write whether they match."""
+def screen(arena, rows, starts, order, cells, cell_start, height, width, fuel, made, known, counts, digests):
+    """Run the programs of `order` on one input, and write the digest of what each gives."""
     A = arena_pointer(arena.ctypes.data)
+    source = cells_pointer(cells.ctypes.data + cell_start)
     left = np.zeros(layout.MAX_VARIABLES + 2, np.int64)  # fuel before each line of the program
-    for pair in range(len(pairs)):
-        source, target = pairs[pair, 0], pairs[pair, 1]
-        height, width = shapes[source, 0], shapes[source, 1]
-        target_height, target_width = target_shapes[target, 0], target_shapes[target, 1]
-        source_at = cells_pointer(cells.ctypes.data + cell_starts[source])
-        target_at = cells_pointer(target_cells.ctypes.data + target_starts[target])
-        left[0] = fuel - (3 + height * width)  # what loading the input costs
-        wanted = NOTHING
-        before = -1
-        done = 0  # lines of the program before that have their value
-        for k in range(len(order)):
-            program = order[k]
-            first, last = starts[program], starts[program + 1]
-            matches[pair, program] = False
-            if before < 0 or is_full(A, fuel, made, known, counts):
-                wanted = begin(
-                    A, source_at, height, width, target_at, target_height, target_width, made, known, counts
+    left[0] = fuel - (3 + height * width)  # what loading the input costs
+    before = -1
+    done = 0  # lines of the program before that have their value
+    for k in range(len(order)):
+        program = order[k]
+        first, last = starts[program], starts[program + 1]
+        digests[k] = 0
+        kept = 0
+        if before < 0 or is_full(A, fuel, made, known, counts):
+            begin(A, source, height, width, made, known, counts)
+            done = 0
+        else:  # the value of a last line was not kept
+            kept = common_lines(rows, starts[before], starts[before + 1] - 1, first, last)
+        before = program
+        counts[LINES] += last - first
+        if kept > done:  # the program before failed in a line that is this one's, too
+            counts[COMMON] += last - first
+            continue
+        counts[COMMON] += kept
+        for line in range(kept, last - first):
+            done = line
+            is_last = line == last - first - 1
+            value = 0
+            if left[line] >= 0:
+                value, left[line + 1] = line_value(
+                    A, rows, first + line, is_last, left[line], made, known, counts
                 )  # fmt: skip
-                kept = done = 0
-            else:  # the value of a last line was not kept
-                kept = common_lines(rows, starts[before], starts[before + 1] - 1, first, last)
-            before = program
-            counts[LINES] += last - first
-            if kept > done:  # the program before failed in a line that is this one's, too
-                counts[COMMON] += last - first
-                continue
-            counts[COMMON] += kept
-            done = kept
-            value = wanted
-            while done < last - first and value != NOTHING and left[done] >= 0:
-                is_last = done == last - first - 1
-                value, left[done + 1] = line_value(
-                    A, rows, first + done, is_last, left[done], wanted, made, known, counts
-                )  # fmt: skip
-                if is_last:
-                    matches[pair, program] = value == MATCH
-                    break
-                if value != NOTHING:
-                    done += 1
-                    A[REGISTERS + 1 + done] = value
+            if is_last:
+                digests[k] = value
+            if value == 0:
+                break
+            A[REGISTERS + 2 + line] = value
 
 
 @cache
@@ -255,41 +251,32 @@ class Saved:
 class Screen:
     """One arena with its tables. Not for use by two threads at once.
 
-    `fuel` is that of a run, at most 1,000,000; `words` of 8 bytes is the memory for values of many programs.
+    `fuel` is that of a run, at most 1,000,000; `words` of 8 bytes is the memory for values of many programs; `slots` of
+    the tables, a power of two, are twice the number of calls that are remembered.
     """
 
-    def __init__(self, fuel: int = 200_000, words: int = WORDS) -> None:
+    def __init__(self, fuel: int = DEFAULT_FUEL, words: int = WORDS, slots: int = SLOTS) -> None:
         if not 1 <= fuel <= MAX_FUEL:
             raise ValueError(f"the fuel of a screened run must be 1 to {MAX_FUEL:,}, not {fuel:,}")
         if words < layout.HEAP + 4 * fuel:
-            raise ValueError(
-                f"an arena for runs of {fuel:,} needs at least {layout.HEAP + 4 * fuel:,} words, not {words:,}"
-            )
+            raise ValueError(f"runs of {fuel:,} need at least {layout.HEAP + 4 * fuel:,} words, not {words:,}")
+        if slots < MIN_SLOTS or slots & (slots - 1):
+            raise ValueError(f"tables have a power of two of slots, at least {MIN_SLOTS}, not {slots}")
         self.fuel = fuel
         self._arena = new_arena(words)
-        self._made = np.zeros((CALLS, 8), np.int64)
-        self._known = np.zeros((VALUES, 2), np.int64)
-        self._counts = np.zeros(7, np.int64)
+        self._made = np.zeros((slots, 8), np.int64)
+        self._known = np.zeros((slots, 2), np.int64)
+        self._counts = np.zeros(6, np.int64)
 
-    def run(
-        self,
-        code: Code,
-        inputs: GridTable,
-        targets: GridTable,
-        pairs: npt.NDArray[np.int32],
-        order: npt.NDArray[np.int64] | None = None,
-    ) -> npt.NDArray[np.bool_]:
-        """Whether each program gives the target, for each of `pairs` (n, 2: an input, a target): bool of (n, programs).
-
-        `order` is that of `order_by_lines`, for callers that have it.
-        """
-        matches = np.zeros((len(pairs), len(code)), np.bool_)
+    def run(self, code: Code, grids: GridTable, grid: int, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The digest of what each program of `order` gives on one grid, in that order; see `order_by_lines`."""
+        digests = np.zeros(len(order), np.int64)
+        height, width = grids.shapes[grid].tolist()
         _compiled()(
-            self._arena, code.rows, code.starts, order_by_lines(code) if order is None else order,
-            inputs.cells, inputs.starts, inputs.shapes, targets.cells, targets.starts, targets.shapes,
-            np.ascontiguousarray(pairs, np.int32), self.fuel, self._made, self._known, self._counts, matches,
+            self._arena, code.rows, code.starts, order, grids.cells, grids.starts[grid], height, width,
+            self.fuel, self._made, self._known, self._counts, digests,
         )  # fmt: skip
-        return matches
+        return digests
 
     @property
     def saved(self) -> Saved:
@@ -298,38 +285,35 @@ class Screen:
 
 
 class ScreenPool:
-    """Screens in threads, one for each processor that it may use. Results are the same for any number of them."""
+    """Screens in threads. Results are the same for any number of them."""
 
-    def __init__(self, workers: int, fuel: int, inputs: GridTable, targets: GridTable) -> None:
+    def __init__(self, workers: int, fuel: int = DEFAULT_FUEL) -> None:
+        if workers < 1:
+            raise ValueError(f"a pool needs at least 1 worker, not {workers}")
         self._screens = [Screen(fuel) for _ in range(workers)]
-        self._inputs, self._targets = inputs, targets
         self._threads = ThreadPoolExecutor(workers)
 
     def run(
-        self, code: Code, pairs: npt.NDArray[np.int32], progress: Callable[[int], None] | None = None
-    ) -> npt.NDArray[np.bool_]:
-        """Like `Screen.run` on this pool's grids. `progress` is called with the number of pairs that are done."""
-        order = order_by_lines(code)
-        matches = np.zeros((len(pairs), len(code)), np.bool_)
+        self, code: Code, grids: GridTable, work: Iterable[tuple[int, npt.NDArray[np.int64]]]
+    ) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+        """The digests of each (grid, order of programs) of `work`, with its number, as they are done."""
         idle: SimpleQueue[Screen] = SimpleQueue()
         for screen in self._screens:
             idle.put(screen)
 
-        def work(k: int) -> None:
+        def one(grid: int, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
             screen = idle.get()
-            matches[k] = screen.run(code, self._inputs, self._targets, pairs[k : k + 1], order)[0]
+            digests = screen.run(code, grids, grid, order)
             idle.put(screen)
+            return digests
 
-        todo = [self._threads.submit(work, k) for k in range(len(pairs))]
+        numbers = {self._threads.submit(one, *each): number for number, each in enumerate(work)}
         try:
-            for done, one in enumerate(as_completed(todo), 1):
-                one.result()
-                if progress is not None:
-                    progress(done)
+            for done in as_completed(numbers):
+                yield numbers[done], done.result()
         finally:  # after Ctrl-C, what has not begun does not begin
-            for one in todo:
-                one.cancel()
-        return matches
+            for future in numbers:
+                future.cancel()
 
     @property
     def saved(self) -> Saved:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from interpreter import layout
+from interpreter.grids import pieces
 from interpreter.machine import WORDS, Code
 from interpreter.program import Line, Program
 from interpreter.vocabulary import PROGRAM_TOKENS, TOKEN_IDS
@@ -56,12 +57,8 @@ class Symbols:
 
     def take(self, programs: npt.NDArray[np.int64]) -> Symbols:
         """The programs at the indices `programs`."""
-        lengths = np.diff(self.starts)[programs]
-        starts = np.zeros(len(programs) + 1, np.int64)
-        np.cumsum(lengths, out=starts[1:])
-        return Symbols(
-            self.rows[np.arange(starts[-1]) + np.repeat(self.starts[programs] - starts[:-1], lengths)], starts
-        )
+        lines, starts = pieces(self.starts, programs)
+        return Symbols(self.rows[lines], starts)
 
     def program(self, k: int) -> Program:
         """Program `k` as an object."""

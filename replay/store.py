@@ -230,6 +230,17 @@ class ReplayStore:
             record = txn.get(b"progress", db=self._meta)
         return None if record is None else unpack(record, "progress record", dict)
 
+    def clear(self) -> None:
+        """Remove all tasks, all experiences and the progress record, in one transaction."""
+
+        def write(txn: lmdb.Transaction) -> None:
+            for database in (self._tasks, self._experiences):
+                txn.drop(database, delete=False)
+            txn.delete(b"progress", db=self._meta)
+
+        self._transact(write)
+        self._priorities = Priorities.of(())
+
     # Inspection
 
     def stats(self) -> dict[str, Any]:

@@ -3,8 +3,9 @@
     model.safetensors    weights, fp32, transformers' names
     config.json          transformers' configuration of the policy
     vocab.json           the tokens by id, their hash, and the prompt limit of the codec
+    tokenizer/           of a pretrained policy, its tokenizer as transformers saves it
     training/            optimizer and random state, for exact resumption
-    manifest.json        schema, policy version, and the size and sha256 of every other file
+    manifest.json        schema, kind of policy, policy version, and the size and sha256 of every other file
 
 A checkpoint is written under a temporary name beside its place, each file is synced, the manifest last, and
 the folder is renamed. So a folder without a manifest is no checkpoint, and a checkpoint never changes.
@@ -22,10 +23,12 @@ from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
-from trainer.codec import CompactCodec, vocabulary_hash
+from trainer.codec import Codec, CodecError, CompactCodec, PolicyKind, vocabulary_hash
+from trainer.text_codec import TextCodec
 
 MODEL = "model.safetensors"
 VOCABULARY = "vocab.json"
+TOKENIZER = "tokenizer"
 MANIFEST = "manifest.json"
 TRAINING = "training"
 
@@ -52,6 +55,7 @@ class Manifest(_Record):
     """What a checkpoint consists of; `files` by path relative to its folder."""
 
     schema_version: Literal[1] = Field(1, alias="schema")
+    policy: PolicyKind = "compact"
     policy_version: NonNegativeInt
     files: dict[str, FileRecord]
 
@@ -64,7 +68,7 @@ class Vocabulary(_Record):
     max_prompt_tokens: PositiveInt
 
     @classmethod
-    def of(cls, codec: CompactCodec) -> Vocabulary:
+    def of(cls, codec: Codec) -> Vocabulary:
         return cls(tokens=codec.tokens, sha256=codec.vocabulary_hash, max_prompt_tokens=codec.max_prompt_tokens)
 
     @model_validator(mode="after")
@@ -75,7 +79,7 @@ class Vocabulary(_Record):
 
 
 @contextmanager
-def publishing(folder: Path, policy_version: int) -> Iterator[Path]:
+def publishing(folder: Path, policy_version: int, kind: PolicyKind = "compact") -> Iterator[Path]:
     """A temporary folder to write a checkpoint's files into; it becomes `folder` when the block ends.
 
     An error in the block removes it. Raises `CheckpointError` where `folder` exists: nothing is overwritten.
@@ -87,7 +91,7 @@ def publishing(folder: Path, policy_version: int) -> Iterator[Path]:
     partial.mkdir(parents=True)
     try:
         yield partial
-        _seal(partial, policy_version)
+        _seal(partial, policy_version, kind)
         partial.rename(folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -95,9 +99,11 @@ def publishing(folder: Path, policy_version: int) -> Iterator[Path]:
     _sync(folder.parent)
 
 
-def write_vocabulary(folder: Path, codec: CompactCodec) -> None:
-    """Write the vocabulary file of a checkpoint that is being published."""
+def write_vocabulary(folder: Path, codec: Codec) -> None:
+    """Write the vocabulary file of a checkpoint that is being published, and the tokenizer of a pretrained policy."""
     (folder / VOCABULARY).write_text(Vocabulary.of(codec).model_dump_json(indent=1) + "\n")
+    if isinstance(codec, TextCodec):
+        codec.tokenizer.save_pretrained(folder / TOKENIZER)
 
 
 def load_manifest(folder: Path, verify_hash: bool = False) -> Manifest:
@@ -122,6 +128,22 @@ def load_vocabulary(folder: Path) -> Vocabulary:
     return _load(Vocabulary, folder, VOCABULARY)
 
 
+def load_codec(folder: Path) -> Codec:
+    """The codec that the policy of a checkpoint was trained with. Raises `CheckpointError`.
+
+    Imports transformers where the policy has a tokenizer.
+    """
+    kind, limit = load_manifest(folder).policy, load_vocabulary(folder).max_prompt_tokens
+    if kind == "compact":
+        return CompactCodec(limit)
+    from trainer.pretrained import load_tokenizer
+
+    try:
+        return TextCodec(load_tokenizer(str(folder / TOKENIZER)), limit, is_seq2seq=kind == "seq2seq")
+    except CodecError as error:
+        raise CheckpointError(f"checkpoint {folder} is damaged: {error}") from None
+
+
 def _load(kind: type[RecordType], folder: Path, name: str) -> RecordType:
     if not (folder / name).is_file():
         raise CheckpointError(f"{folder} is no checkpoint: it has no {name}")
@@ -133,13 +155,13 @@ def _load(kind: type[RecordType], folder: Path, name: str) -> RecordType:
         raise CheckpointError(f"checkpoint {folder} is damaged: {name}, {where}: {first['msg']}") from None
 
 
-def _seal(folder: Path, policy_version: int) -> None:
+def _seal(folder: Path, policy_version: int, kind: PolicyKind) -> None:
     """Sync all files of a folder and write its manifest, synced too."""
     files = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         files[path.relative_to(folder).as_posix()] = FileRecord(size=path.stat().st_size, sha256=_sha256(path))
         _sync(path)
-    manifest = Manifest(policy_version=policy_version, files=files)
+    manifest = Manifest(policy=kind, policy_version=policy_version, files=files)
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1, by_alias=True) + "\n")
     _sync(folder / MANIFEST)
     for path in sorted(path for path in folder.rglob("*") if path.is_dir()):

@@ -1,6 +1,7 @@
-"""The compact codec: grids and programs as the tokens that a compact policy reads and writes.
+"""Codecs: grids and programs as the tokens that a policy reads and writes.
 
-A prompt is a list of demonstrations and `<bos>`, after which the policy writes the program:
+The one of compact policies is here, that of pretrained ones in `trainer.text_codec`. A compact prompt is a list of
+demonstrations and `<bos>`, after which the policy writes the program:
 
     <in> h3 w7 bg0 r0 n2 c1 k5 n4 r2 k1  <out> h3 w3 bg0 ...  <in> ...  <edit> r0 c2 k3  <bos>
 
@@ -19,13 +20,14 @@ Program tokens come first in the vocabulary, so that their ids are those of `int
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 
 from interpreter.grids import MAX_COLOR, MAX_SIDE, Grid, is_valid
-from interpreter.program import parse
+from interpreter.program import Program, parse
 from interpreter.vocabulary import BOS, PROGRAM_TOKENS, detokenize, tokenize
 
 # The values of each family of grid tokens: token `h3` is the value 3 of the family `h`.
@@ -42,6 +44,8 @@ MARKS = ("<in>", "<out>", "<edit>")
 UNCHANGED = -1
 
 Pair = tuple[Grid, Grid]
+# Trained from scratch and decoder-only; pretrained, encoder-decoder or decoder-only.
+PolicyKind = Literal["compact", "seq2seq", "causal"]
 
 
 class CodecError(ValueError):
@@ -68,8 +72,57 @@ def vocabulary_hash(tokens: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(tokens).encode()).hexdigest()
 
 
+class Codec(Protocol):
+    """Prompts and programs of one kind of policy, as token ids and back."""
+
+    kind: PolicyKind
+    max_prompt_tokens: int
+    tokens: tuple[str, ...]
+    """By id."""
+    vocabulary_hash: str
+
+    def encode_prompt(self, pairs: Sequence[Pair]) -> list[int]:
+        """The prompt of demonstrations (input, output), shortened by whole demonstrations until it fits."""
+
+    def encode_program(self, text: str) -> list[int]:
+        """The ids of a program in canonical form, with its end. Raises `ProgramError`."""
+
+    def decode(self, ids: Sequence[int]) -> Program:
+        """The canonical program that ids write, up to the first end. Raises `ProgramError`."""
+
+    def example(self, pairs: Sequence[Pair], text: str) -> Example:
+        """The example that teaches to answer demonstrations with a program."""
+
+
+def keep_fitting(lengths: Sequence[int], fits: Callable[[list[int]], bool]) -> list[int]:
+    """Indices of the demonstrations that a prompt keeps; none where not even the shortest fits.
+
+    Demonstrations leave whole until the others fit: the longest first, the later of equals.
+    """
+    kept = list(range(len(lengths)))
+    while kept and not fits(kept):
+        kept.remove(max(kept, key=lambda index: (lengths[index], index)))
+    return kept
+
+
+def check_pairs(pairs: Sequence[Pair]) -> None:
+    """Raise `CodecError` for no demonstration or an invalid grid."""
+    if not pairs:
+        raise CodecError("a prompt needs at least one demonstration")
+    for grid in (grid for pair in pairs for grid in pair):
+        if not is_valid(grid):
+            raise CodecError(f"not an ARC grid: shape {grid.shape}, dtype {grid.dtype}")
+
+
+def background_of(grid: Grid) -> int:
+    """The most frequent colour, the smaller one of a tie."""
+    return int(np.bincount(grid.ravel()).argmax())
+
+
 class CompactCodec:
     """Prompts of at most `max_prompt_tokens` ids, and programs."""
+
+    kind: PolicyKind = "compact"
 
     def __init__(self, max_prompt_tokens: int) -> None:
         families = [f"{family}{value}" for family, values in FAMILIES.items() for value in values]
@@ -91,18 +144,16 @@ class CompactCodec:
         later of equals. Raises `PromptTooLong` where none is left, `CodecError` for no demonstration or an invalid
         grid.
         """
-        if not pairs:
-            raise CodecError("a prompt needs at least one demonstration")
+        check_pairs(pairs)
         demonstrations = [self._demonstration(given, wanted) for given, wanted in pairs]
-        shortest = min(len(demonstration) for demonstration in demonstrations)
-        while demonstrations and sum(map(len, demonstrations)) + 1 > self.max_prompt_tokens:
-            longest = max(range(len(demonstrations)), key=lambda index: (len(demonstrations[index]), index))
-            del demonstrations[longest]
-        if not demonstrations:
+        lengths = [len(demonstration) for demonstration in demonstrations]
+        room = self.max_prompt_tokens - 1
+        kept = keep_fitting(lengths, lambda kept: sum(lengths[index] for index in kept) <= room)
+        if not kept:
             raise PromptTooLong(
-                f"the shortest demonstration takes {shortest + 1} tokens, the prompt has {self.max_prompt_tokens}"
+                f"the shortest demonstration takes {min(lengths) + 1} tokens, the prompt has {self.max_prompt_tokens}"
             )
-        return [token for demonstration in demonstrations for token in demonstration] + [BOS]
+        return [token for index in kept for token in demonstrations[index]] + [BOS]
 
     def decode_prompt(self, ids: Sequence[int]) -> list[Pair]:
         """The demonstrations of a prompt. Raises `CodecError`."""
@@ -125,18 +176,15 @@ class CompactCodec:
         """The ids of a program in canonical form, with `<eos>`. Raises `ProgramError`."""
         return tokenize(parse(text).pruned())
 
-    def decode_program(self, ids: Sequence[int]) -> str:
-        """The canonical text of a program's ids, up to and including the first `<eos>`. Raises `ProgramError`."""
-        return detokenize(ids).pruned().text
+    def decode(self, ids: Sequence[int]) -> Program:
+        """The canonical program of ids, up to and including the first `<eos>`. Raises `ProgramError`."""
+        return detokenize(ids).pruned()
 
     def example(self, pairs: Sequence[Pair], text: str) -> Example:
         """The example that teaches to answer demonstrations with a program. Raises as the encoders do."""
         return Example(tuple(self.encode_prompt(pairs)), tuple(self.encode_program(text)))
 
     def _demonstration(self, given: Grid, wanted: Grid) -> list[int]:
-        for grid in (given, wanted):
-            if not is_valid(grid):
-                raise CodecError(f"not an ARC grid: shape {grid.shape}, dtype {grid.dtype}")
         answer = [self._ids["<out>"], *self._grid(wanted)]
         if given.shape == wanted.shape:
             changed = np.where(given == wanted, UNCHANGED, wanted)
@@ -145,7 +193,7 @@ class CompactCodec:
 
     def _grid(self, grid: Grid) -> list[int]:
         height, width = grid.shape
-        background = int(np.bincount(grid.ravel()).argmax())
+        background = background_of(grid)
         header = [self._first["h"] + height, self._first["w"] + width, self._first["bg"] + background]
         return header + self._content(grid, background)
 

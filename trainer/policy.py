@@ -1,7 +1,8 @@
-"""Compact policies: small decoder-only models that are trained from scratch.
+"""Compact policies, small decoder-only models that are trained from scratch, and the policies of checkpoints.
 
-They are plain Llama models of transformers with tied embeddings, so that vLLM and transformers run their
-checkpoints as they are. Heads are 64 wide, which vLLM's attention supports on every device.
+`trainer.pretrained` has the other kind. Compact ones are plain Llama models of transformers with tied embeddings, so
+that vLLM and transformers run their checkpoints as they are. Heads are 64 wide, which vLLM's attention supports on any
+device.
 """
 
 from __future__ import annotations
@@ -11,14 +12,12 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from transformers import LlamaConfig, LlamaForCausalLM
-from transformers.utils import logging as transformers_logging
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from interpreter.vocabulary import BOS, EOS, PAD
 from trainer.checkpoint import MODEL, CheckpointError, load_manifest, load_vocabulary
+from trainer.pretrained import load_pretrained
 from trainer.shapes import POLICIES
-
-transformers_logging.disable_progress_bar()  # a checkpoint is written in a blink, and progress is the caller's
 
 HEAD_DIM = 64
 EMBEDDING = "model.embed_tokens.weight"
@@ -49,14 +48,18 @@ def new_policy(name: str, vocabulary_size: int, max_positions: int, seed: int) -
     return _initialised(config, seed)
 
 
-def load_policy(folder: Path, tokens: Sequence[str]) -> LlamaForCausalLM:
+def load_policy(folder: Path, tokens: Sequence[str]) -> PreTrainedModel:
     """The policy of a checkpoint in fp32 on the CPU, for a vocabulary of `tokens` by id.
 
-    Tokens are mapped by name. One that is new to the checkpoint starts with a random embedding; one that the
-    checkpoint knows and `tokens` lacks is a `CheckpointError`, as is a damaged checkpoint.
+    A compact policy's tokens are mapped by name. One that is new to the checkpoint starts with a random embedding; one
+    that the checkpoint knows and `tokens` lacks is a `CheckpointError`, as is a damaged checkpoint, and any other
+    vocabulary for a pretrained policy.
     """
-    load_manifest(folder)
-    saved = load_vocabulary(folder).tokens
+    kind, saved = load_manifest(folder).policy, load_vocabulary(folder).tokens
+    if kind != "compact":
+        if saved != tuple(tokens):
+            raise CheckpointError(f"checkpoint {folder} has another tokenizer")
+        return load_pretrained(str(folder))
     ids = {token: index for index, token in enumerate(tokens)}
     missing = [token for token in saved if token not in ids]
     if missing:
@@ -71,8 +74,8 @@ def load_policy(folder: Path, tokens: Sequence[str]) -> LlamaForCausalLM:
     return policy
 
 
-def parameter_count(policy: LlamaForCausalLM) -> int:
-    """The number of parameters, with the tied embedding counted once."""
+def parameter_count(policy: PreTrainedModel) -> int:
+    """The number of parameters, with a tied embedding counted once."""
     return sum(parameter.numel() for parameter in policy.parameters())
 
 

@@ -22,3 +22,10 @@ POLICIES: dict[str, Shape] = {
     "compact-60m": Shape(layers=8, width=768, inner=2176),
     "compact-220m": Shape(layers=16, width=1024, inner=3072),
 }
+
+# Fine-tuned from a checkpoint on Hugging Face: 60M, 220M (the paper's) and 770M parameters.
+PRETRAINED: dict[str, str] = {
+    "codet5-small": "Salesforce/codet5-small",
+    "codet5p-220m": "Salesforce/codet5p-220m",
+    "codet5p-770m": "Salesforce/codet5p-770m",
+}

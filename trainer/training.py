@@ -1,17 +1,21 @@
 """Training: one epoch of maximum likelihood on program tokens, as a plain loop.
 
-Batches hold examples of similar length, padded on the right. Attention is causal, so no real token ever sees
-padding and no mask is needed; only the positions that predict a program token reach the output layer and the
-loss. Weights and optimizer are fp32; where the hardware computes in bf16 the forward pass is autocast to it.
+Batches hold examples of similar length, padded on the right. A decoder-only policy reads prompt and program as one
+sequence. Attention is causal, so no real token ever sees padding and no mask is needed; only the positions that predict
+a program token reach the output layer and the loss. An encoder-decoder policy reads the prompt, masked, with its
+encoder and the program with its decoder.
+
+Weights and optimizer are fp32; where the hardware computes in bf16 the forward pass is autocast to it.
 
 An update takes the mean loss of all program tokens in `accumulate` batches, one after the other, and where several
 processes train (`trainer.group`) in as many of each of them: both come to the same, up to rounding.
 
 The learning rate rises linearly over the first `warmup_steps` updates of a trainer's life and is constant then.
-All randomness comes from the trainer's own generator. Its state, the number of updates and the optimizer's
-moments travel in the checkpoint, so that a resumed trainer continues exactly:
+All randomness comes from the trainer's own generator, that of dropout from the seed and the number of updates. These
+and the optimizer's moments travel in the checkpoint, so that a resumed trainer continues exactly:
 
     training/optimizer.safetensors    `<parameter>.<moment>`
+             factors.safetensors      of a policy with LoRA, its factors
              state.json               {"steps": n, "generator": {...}}
 """
 
@@ -20,8 +24,8 @@ from __future__ import annotations
 import ctypes
 import json
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,18 +36,22 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import LlamaForCausalLM
+from transformers import PreTrainedModel
 
 from trainer.checkpoint import TRAINING, CheckpointError, load_vocabulary, publishing, write_vocabulary
-from trainer.codec import CompactCodec, Example
+from trainer.codec import Codec, Example
 from trainer.policy import load_policy
+from trainer.pretrained import lora_factors, save_policy
 
 IGNORED = -100
+# Pads encoder prompts; tokens are 0 and more.
+NO_TOKEN = -1
 # Batches are sorted by length inside pools of this many, so that a batch is not all one task.
 POOL_BATCHES = 16
 # Updates after which free memory goes back to the system.
 RELEASE_EVERY = 64
 OPTIMIZER_FILE = "optimizer.safetensors"
+FACTORS_FILE = "factors.safetensors"
 STATE_FILE = "state.json"
 
 Progress = Callable[[int, int], None]
@@ -78,22 +86,35 @@ class TrainResult:
 
 @dataclass(frozen=True)
 class Batch:
-    """`ids` (n, length) of prompts and programs, `labels` the same shape: the next program token or `IGNORED`."""
+    """`ids` (n, length) that the decoder reads, `labels` the same shape: the next program token or `IGNORED`.
+
+    `prompts` (n, other length) is what an encoder reads, padded with `NO_TOKEN`; None for a decoder-only policy.
+    """
 
     ids: Tensor
     labels: Tensor
+    prompts: Tensor | None = None
 
     @classmethod
-    def of(cls, examples: Sequence[Example]) -> Batch:
-        """Pad examples on the right. The last token of a program is only a label."""
-        length = max(map(len, examples)) - 1
-        ids = np.zeros((len(examples), length), np.int64)
-        labels = np.full((len(examples), length), IGNORED, np.int64)
-        for row, example in enumerate(examples):
-            end = len(example) - 1
-            ids[row, :end] = (example.prompt + example.program)[:-1]
-            labels[row, len(example.prompt) - 1 : end] = example.program
-        return cls(torch.from_numpy(ids), torch.from_numpy(labels))
+    def of(cls, examples: Sequence[Example], start: int | None = None) -> Batch:
+        """Pad examples on the right. The last token of a program is only a label.
+
+        `start` is the token that an encoder-decoder policy's decoder begins with, None for a decoder-only policy.
+        """
+        if start is not None:
+            read = _padded([(start, *example.program[:-1]) for example in examples], 0)
+            labels = _padded([example.program for example in examples], IGNORED)
+            return cls(read, labels, _padded([example.prompt for example in examples], NO_TOKEN))
+        ignored = [(IGNORED,) * (len(example.prompt) - 1) for example in examples]
+        return cls(
+            _padded([(example.prompt + example.program)[:-1] for example in examples], 0),
+            _padded([before + example.program for before, example in zip(ignored, examples, strict=True)], IGNORED),
+        )
+
+    @property
+    def size(self) -> int:
+        """Tokens, padding included."""
+        return self.ids.numel() + (0 if self.prompts is None else self.prompts.numel())
 
     @property
     def program_tokens(self) -> int:
@@ -101,52 +122,70 @@ class Batch:
         return int((self.labels != IGNORED).sum())
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(self.ids.to(device), self.labels.to(device))
+        prompts = None if self.prompts is None else self.prompts.to(device)
+        return Batch(self.ids.to(device), self.labels.to(device), prompts)
+
+
+def _padded(rows: Sequence[Sequence[int]], padding: int) -> Tensor:
+    """Rows (n, longest) of int64, padded on the right."""
+    padded = np.full((len(rows), max(map(len, rows))), padding, np.int64)
+    for index, row in enumerate(rows):
+        padded[index, : len(row)] = row
+    return torch.from_numpy(padded)
 
 
 class ProgramLoss(nn.Module):
     """The mean cross-entropy (nats) of a policy on the labelled positions of a batch."""
 
-    def __init__(self, policy: LlamaForCausalLM, bf16: bool = False) -> None:
+    def __init__(self, policy: PreTrainedModel, bf16: bool = False) -> None:
         super().__init__()
         self.policy = policy
         self.bf16 = bf16
 
-    def forward(self, ids: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, ids: Tensor, labels: Tensor, prompts: Tensor | None = None) -> Tensor:
         predicting = labels != IGNORED
         with torch.autocast(ids.device.type, torch.bfloat16, enabled=self.bf16):
-            hidden = self.policy.model(ids, use_cache=False).last_hidden_state
-            logits = self.policy.lm_head(hidden[predicting])
+            if prompts is None:
+                hidden = self.policy.base_model(ids, use_cache=False).last_hidden_state
+                logits = self.policy.get_output_embeddings()(hidden[predicting])
+            else:
+                real = prompts != NO_TOKEN
+                read = {"input_ids": prompts.clamp(min=0), "attention_mask": real, "decoder_input_ids": ids}
+                logits = self.policy(**read, use_cache=False).logits[predicting]
         return nn.functional.cross_entropy(logits.float(), labels[predicting])
 
 
 def plan_batches(
-    lengths: Sequence[int], batch_tokens: int, generator: np.random.Generator | None
+    lengths: Sequence[int] | Sequence[tuple[int, ...]], batch_tokens: int, generator: np.random.Generator | None
 ) -> list[npt.NDArray[np.int64]]:
     """Indices of examples, batch by batch; a batch is at most `batch_tokens` with padding, or one example.
 
+    An example has one length, or several of parts that are padded separately: then their sum counts.
     With a generator the examples are shuffled, sorted by length in pools, and the batches shuffled; without one
     all are sorted by length.
     """
-    sizes = np.asarray(lengths, np.int64)
+    parts = np.asarray(lengths, np.int64).reshape(len(lengths), -1)
+    sizes = parts.sum(1)
     if generator is None:
-        return _cut(np.argsort(sizes, kind="stable"), sizes, batch_tokens)
+        return _cut(np.argsort(sizes, kind="stable"), parts, batch_tokens)
     order = generator.permutation(len(sizes))
     pool = max(1, int(POOL_BATCHES * batch_tokens / sizes.mean()))
     batches = []
     for start in range(0, len(order), pool):
         members = order[start : start + pool]
-        batches += _cut(members[np.argsort(sizes[members], kind="stable")], sizes, batch_tokens)
+        batches += _cut(members[np.argsort(sizes[members], kind="stable")], parts, batch_tokens)
     return [batches[index] for index in generator.permutation(len(batches))]
 
 
-def _cut(order: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64], limit: int) -> list[npt.NDArray[np.int64]]:
-    """Cut indices in order of size into batches; the last of a batch is its longest."""
+def _cut(order: npt.NDArray[np.int64], parts: npt.NDArray[np.int64], limit: int) -> list[npt.NDArray[np.int64]]:
+    """Cut indices in order of size into batches; `parts` (n, k) are the lengths of all examples."""
     cuts, start = [], 0
+    longest = np.zeros(parts.shape[1], np.int64)
     for position, index in enumerate(order):
-        if position > start and (position - start + 1) * sizes[index] > limit:
+        longest = np.maximum(longest, parts[index])
+        if position > start and (position - start + 1) * longest.sum() > limit:
             cuts.append(position)
-            start = position
+            start, longest = position, parts[index]
     return np.split(order, cuts)
 
 
@@ -157,13 +196,15 @@ class Trainer:
     the same examples and come to the same weights.
     """
 
-    def __init__(self, policy: LlamaForCausalLM, codec: CompactCodec, settings: TrainingSettings) -> None:
-        if policy.config.vocab_size != len(codec.tokens):
-            raise ValueError(f"the policy has {policy.config.vocab_size} tokens, the codec {len(codec.tokens)}")
+    def __init__(self, policy: PreTrainedModel, codec: Codec, settings: TrainingSettings) -> None:
+        known, tokens = policy.config.vocab_size, len(codec.tokens)
+        if known < tokens or (codec.kind == "compact" and known > tokens):  # pretrained policies have spare embeddings
+            raise ValueError(f"the policy has {known} tokens, the codec {tokens}")
         self.policy = policy
         self.codec = codec
         self.settings = settings
         self.steps = 0
+        self._start = policy.config.decoder_start_token_id if codec.kind == "seq2seq" else None
         self._generator = np.random.Generator(np.random.PCG64(settings.seed))
         # Precision is not given to accelerate, whose choice of it holds for the whole process.
         self._accelerator = Accelerator(cpu=settings.device == "cpu")
@@ -186,7 +227,7 @@ class Trainer:
         """
         self._check(examples)
         started = time.perf_counter()
-        lengths = [len(example) for example in examples]
+        lengths = self._lengths(examples)
         batches = plan_batches(lengths, self.settings.batch_tokens, self._generator)
         size = self.settings.accumulate * self._accelerator.num_processes
         updates = [batches[start : start + size] for start in range(0, len(batches), size)]
@@ -194,16 +235,16 @@ class Trainer:
         done = padded = 0
         self.policy.train()
         for update in updates:
-            losses.append(self._update([Batch.of([examples[index] for index in indices]) for indices in update]))
+            made = [Batch.of([examples[index] for index in indices], self._start) for indices in update]
+            losses.append(self._update(made))
             done += sum(len(indices) for indices in update)
-            # The last index of a batch is its longest example, whose last token is only a label.
-            padded += sum(len(indices) * (lengths[indices[-1]] - 1) for indices in update)
+            padded += sum(batch.size for batch in made)
             if len(losses) % RELEASE_EVERY == 0:
                 release_memory()
             if progress is not None:
                 progress(done, len(examples))
         release_memory()
-        tokens = sum(lengths) - len(lengths)
+        tokens = sum(map(sum, lengths)) - (len(lengths) if self._start is None else 0)
         total = self._accelerator.reduce(torch.stack(losses).sum(), "sum")
         return TrainResult(
             loss=total.item() / sum(len(example.program) for example in examples),
@@ -220,18 +261,20 @@ class Trainer:
         self._check(examples)
         self.policy.eval()
         total = 0.0
-        for indices in plan_batches([len(example) for example in examples], self.settings.batch_tokens, None):
+        for indices in plan_batches(self._lengths(examples), self.settings.batch_tokens, None):
             chosen = [examples[index] for index in indices]
-            batch = Batch.of(chosen).to(self.device)
-            total += self._evaluated(batch.ids, batch.labels).item() * batch.program_tokens
+            batch = Batch.of(chosen, self._start).to(self.device)
+            total += self._evaluated(batch.ids, batch.labels, batch.prompts).item() * batch.program_tokens
         return total / sum(len(example.program) for example in examples)
 
     def publish(self, folder: Path, policy_version: int) -> Path:
         """Write a checkpoint to `folder`, which must not exist, and return it. Raises `CheckpointError`."""
-        with publishing(folder, policy_version) as partial:
-            self.policy.save_pretrained(partial)
+        with publishing(folder, policy_version, self.codec.kind) as partial:
+            save_policy(self.policy, partial)
             write_vocabulary(partial, self.codec)
             (partial / TRAINING).mkdir()
+            if factors := lora_factors(self.policy):
+                save_file(factors, partial / TRAINING / FACTORS_FILE)
             save_file(self._optimizer_tensors(), partial / TRAINING / OPTIMIZER_FILE)
             state = {"steps": self.steps, "generator": self._generator.bit_generator.state}
             (partial / TRAINING / STATE_FILE).write_text(json.dumps(state, indent=1) + "\n")
@@ -247,11 +290,14 @@ class Trainer:
             raise CheckpointError(f"cannot resume from {folder}: its vocabulary differs (start a new run from it)")
         if not (folder / TRAINING / STATE_FILE).is_file():
             raise CheckpointError(f"cannot resume from {folder}: it has no training state")
-        weights = load_policy(folder, self.codec.tokens).state_dict()
-        shapes = {name: tensor.shape for name, tensor in weights.items()}
-        if shapes != {name: tensor.shape for name, tensor in self.policy.state_dict().items()}:
+        factors, lora = folder / TRAINING / FACTORS_FILE, lora_factors(self.policy)
+        if factors.is_file() != bool(lora):
+            raise CheckpointError(f"cannot resume from {folder}: it was {'not ' * bool(lora)}trained with LoRA")
+        weights = load_file(factors) if lora else load_policy(folder, self.codec.tokens).state_dict()
+        shapes = {name: tensor.shape for name, tensor in (lora or self.policy.state_dict()).items()}
+        if shapes != {name: tensor.shape for name, tensor in weights.items()}:
             raise CheckpointError(f"cannot resume from {folder}: its policy has another shape")
-        self.policy.load_state_dict(weights)
+        self.policy.load_state_dict(weights, strict=not lora)
         self._load_optimizer(load_file(folder / TRAINING / OPTIMIZER_FILE))
         state = json.loads((folder / TRAINING / STATE_FILE).read_text())
         self.steps = state["steps"]
@@ -273,7 +319,8 @@ class Trainer:
         for number, (batch, tokens) in enumerate(shares, 1):
             with nullcontext() if number == len(shares) else self._accelerator.no_sync(self._loss):
                 on_device = batch.to(self.device)
-                loss = self._loss(on_device.ids, on_device.labels)
+                with self._dropout(rank + processes * number):
+                    loss = self._loss(on_device.ids, on_device.labels, on_device.prompts)
                 self._accelerator.backward(loss * (tokens * processes / every))
             losses.append(loss.detach() * tokens)
         nn.utils.clip_grad_norm_(self.policy.parameters(), self.settings.clip_norm, error_if_nonfinite=True)
@@ -281,11 +328,25 @@ class Trainer:
         self._optimizer.zero_grad()
         return torch.stack(losses).sum()
 
+    @contextmanager
+    def _dropout(self, number: int) -> Iterator[None]:
+        """Seed torch for one of an update's batches, and put its generators back."""
+        with torch.random.fork_rng(devices=[] if self.device.type == "cpu" else [self.device]):
+            entropy = np.random.SeedSequence([self.settings.seed, self.steps, number])
+            torch.manual_seed(int(entropy.generate_state(1)[0]))
+            yield
+
+    def _lengths(self, examples: Sequence[Example]) -> list[tuple[int, ...]]:
+        """The tokens of each example: of its prompt and its program, or of the one sequence that they are."""
+        if self._start is None:
+            return [(len(example),) for example in examples]
+        return [(len(example.prompt), len(example.program)) for example in examples]
+
     def _check(self, examples: Sequence[Example]) -> None:
         if not examples:
             raise ValueError("no examples to learn from")
-        longest, limit = max(map(len, examples)), self.policy.config.max_position_embeddings
-        if longest > limit:
+        longest, limit = max(map(len, examples)), getattr(self.policy.config, "max_position_embeddings", None)
+        if limit is not None and longest > limit:
             raise ValueError(f"an example has {longest} tokens, the policy {limit} positions")
 
     def _optimizer_tensors(self) -> dict[str, Tensor]:

@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
-from engine.sampler.constraint import Tracker, constrain
-from interpreter.grammar import Grammar
+from engine.sampler.constraint import PolicyGrammar, Tracker, constrain
 from interpreter.vocabulary import EOS, PAD
 
 Rows = Sequence[tuple[int, int]]  # (prompt, index of the sample) of each row of a batch
@@ -61,7 +60,7 @@ def generate(
 class GrammarRule(LogitsProcessor):
     """Well-formed programs only, as the samplers write them."""
 
-    def __init__(self, grammar: Grammar, rows: Rows) -> None:
+    def __init__(self, grammar: PolicyGrammar, rows: Rows) -> None:
         self._written: list[list[int]] = [[] for _ in rows]
         self._trackers = [Tracker(grammar, tokens) for tokens in self._written]
         self._started = False

@@ -2,7 +2,9 @@
 
 Two samplers stand behind one protocol. `vllm` runs vLLM's engine in this process and is the one to use;
 `transformers` prefills each prompt once and decodes its samples together, needs no vLLM, and is the reference
-that the first is tested against. Both write well-formed programs only (`interpreter.grammar`).
+that the first is tested against. Both write well-formed programs only (`engine.sampler.constraint`), whatever the kind
+of policy: the checkpoint says whether it is compact or pretrained, and decoder-only or encoder-decoder. Then a prompt
+is what the encoder reads.
 
 Importing this package imports neither torch nor vLLM.
 """
@@ -32,7 +34,8 @@ class Sample:
     """One program, as the policy wrote it.
 
     `request` is the index of its request and `index` its place among the request's n. `tokens` leaves the prompt
-    out and has <eos> when `finished`, which the grammar sees to.
+    out and ends with the end token when `finished`, which the grammar sees to for compact policies; the limit can cut a
+    program of others off. The codec of the checkpoint (`trainer.checkpoint.load_codec`) decodes them.
     """
 
     request: int
@@ -47,7 +50,7 @@ class SamplerOptions:
     """How programs are sampled."""
 
     max_tokens: int
-    """Tokens of a program at most, <eos> included: the grammar ends every program within them."""
+    """Tokens of a program at most, its end included."""
     max_model_len: int
     """Tokens of a prompt and its program together at most."""
     typed: bool = False

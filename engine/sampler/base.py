@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file
 
 from engine.sampler import Sample, SampleRequest, SamplerOptions, check_requests
+from engine.sampler.constraint import policy_grammar
 from engine.sampler.published import Published
-from interpreter.grammar import Grammar
-from trainer.checkpoint import MODEL
+from trainer.checkpoint import MODEL, load_codec
 
 Weights = dict[str, torch.Tensor]
 
@@ -24,9 +24,9 @@ class CheckpointSampler(ABC):
 
     def __init__(self, checkpoint: Path, options: SamplerOptions) -> None:
         self._options = options
-        self._grammar = Grammar(options.max_tokens, options.typed)
         self._published = Published.read(checkpoint)
         self._published.check_length(options.max_model_len)
+        self._grammar = policy_grammar(load_codec(checkpoint), options.max_tokens, options.typed)
         self._streaming = False
         self._closed = False
 

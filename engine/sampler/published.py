@@ -11,6 +11,7 @@ from safetensors import safe_open
 
 from interpreter.vocabulary import PROGRAM_TOKENS
 from trainer.checkpoint import MODEL, CheckpointError, load_manifest, load_vocabulary
+from trainer.codec import PolicyKind
 
 # Keys of config.json that say who wrote it and not what the model computes.
 _PROVENANCE = {"transformers_version", "_name_or_path"}
@@ -22,6 +23,7 @@ class Published:
 
     folder: Path
     policy_version: int
+    kind: PolicyKind
     tokens: tuple[str, ...]
     vocabulary_hash: str
     architecture: dict[str, Any]
@@ -33,31 +35,41 @@ class Published:
     def read(cls, folder: Path) -> Self:
         """Read everything but the weights. Raises `CheckpointError` for a folder that is damaged or cannot sample."""
         manifest, vocabulary = load_manifest(folder), load_vocabulary(folder)
-        if vocabulary.tokens[: len(PROGRAM_TOKENS)] != PROGRAM_TOKENS:
+        is_compact = manifest.policy == "compact"
+        if is_compact and vocabulary.tokens[: len(PROGRAM_TOKENS)] != PROGRAM_TOKENS:
             raise CheckpointError(
                 f"checkpoint {folder} was made for another set of primitives: its program tokens differ"
             )
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        if config["vocab_size"] != len(vocabulary.tokens):
-            raise CheckpointError(
-                f"checkpoint {folder} has {len(vocabulary.tokens)} tokens but embeddings for {config['vocab_size']}"
-            )
+        embeddings, tokens = config["vocab_size"], len(vocabulary.tokens)
+        if embeddings < tokens or (is_compact and embeddings > tokens):  # pretrained policies have spare ones
+            raise CheckpointError(f"checkpoint {folder} has {tokens} tokens but embeddings for {embeddings}")
         with safe_open(folder / MODEL, framework="numpy") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             tensors = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
         architecture = {key: value for key, value in config.items() if key not in _PROVENANCE}
-        return cls(folder, manifest.policy_version, vocabulary.tokens, vocabulary.sha256, architecture, tensors)
+        return cls(
+            folder=folder,
+            policy_version=manifest.policy_version,
+            kind=manifest.policy,
+            tokens=vocabulary.tokens,
+            vocabulary_hash=vocabulary.sha256,
+            architecture=architecture,
+            tensors=tensors,
+        )
 
     def check_length(self, max_model_len: int) -> None:
-        """Raise ValueError for sequences longer than the policy has positions."""
-        positions = self.architecture["max_position_embeddings"]
-        if max_model_len > positions:
+        """Raise ValueError for sequences longer than the policy has positions; T5's are relative."""
+        positions = self.architecture.get("max_position_embeddings")
+        if positions is not None and max_model_len > positions:
             raise ValueError(
                 f"max_model_len is {max_model_len}, but the policy of {self.folder} has {positions} positions"
             )
 
     def check_successor(self, other: Published) -> None:
         """Raise `CheckpointError` unless `other` has other weights for the same policy, and nothing else new."""
+        if other.kind != self.kind:
+            raise CheckpointError(f"checkpoint {other.folder} is a {other.kind} policy, the running one {self.kind}")
         if other.vocabulary_hash != self.vocabulary_hash:
             raise CheckpointError(f"checkpoint {other.folder} has another vocabulary than the running policy")
         if other.architecture != self.architecture:

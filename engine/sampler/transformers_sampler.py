@@ -1,7 +1,7 @@
 """Sampling with transformers: the reference for the vLLM sampler, and the way on a machine without vLLM.
 
-Each prompt is prefilled once, its cache is repeated for the n samples, and these are decoded together, one token a
-step. Rows that finish leave the batch. A sample draws from a generator of its own.
+Each prompt is prefilled (by an encoder-decoder, encoded) once, its cache is repeated for the n samples, and these are
+decoded together, one token a step. Rows that finish leave the batch. A sample draws from a generator of its own.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from transformers import Cache
 
 from engine.sampler import Sample, SampleRequest, SamplerOptions, sample_seed
 from engine.sampler.base import CheckpointSampler, Weights
-from engine.sampler.constraint import Tracker, constrain
-from interpreter.grammar import Grammar
-from interpreter.vocabulary import EOS
-from trainer.policy import EMBEDDING, OUTPUT, load_policy
+from engine.sampler.constraint import PolicyGrammar, Tracker, constrain
+from trainer.policy import load_policy
 
 
 class TransformersSampler(CheckpointSampler):
@@ -34,18 +32,20 @@ class TransformersSampler(CheckpointSampler):
         self._policy = None
 
     def _load(self, weights: Weights) -> None:
-        self._policy.load_state_dict({OUTPUT: weights[EMBEDDING]} | weights)
+        self._policy.load_state_dict(weights, strict=False)  # names of tied tensors are not there, no others miss
 
     def _stream(self, requests: Sequence[SampleRequest]) -> Iterator[Sample]:
         for number, request in enumerate(requests):
-            rows = [_Row(k, sample_seed(request.seed, k), self._grammar) for k in range(request.n)]
+            rows = [
+                _Row(k, sample_seed(request.seed, k), self._grammar, self._options.max_tokens) for k in range(request.n)
+            ]
             with self._threads():
                 logits, cache = self._prefill(request)
                 self._write(rows, logits)
             while True:
                 for row in rows:
                     if row.done:
-                        yield Sample(number, row.index, tuple(row.tokens), self.policy_version, finished=True)
+                        yield Sample(number, row.index, tuple(row.tokens), self.policy_version, row.finished)
                 kept = [i for i, row in enumerate(rows) if not row.done]
                 if not kept:
                     break
@@ -59,7 +59,11 @@ class TransformersSampler(CheckpointSampler):
     def _prefill(self, request: SampleRequest) -> tuple[torch.Tensor, Cache]:
         """Logits (n, vocabulary) after the prompt, and its cache for n rows."""
         prompt = torch.tensor([request.prompt], device=self._device)
-        output = self._policy(prompt, use_cache=True, logits_to_keep=1)
+        if self._published.kind == "seq2seq":
+            start = torch.tensor([[self._policy.config.decoder_start_token_id]], device=self._device)
+            output = self._policy(input_ids=prompt, decoder_input_ids=start, use_cache=True)
+        else:
+            output = self._policy(prompt, use_cache=True, logits_to_keep=1)
         output.past_key_values.batch_repeat_interleave(request.n)
         return output.logits[:, -1].repeat(request.n, 1), output.past_key_values
 
@@ -67,7 +71,13 @@ class TransformersSampler(CheckpointSampler):
     def _decode(self, rows: Sequence[_Row], cache: Cache) -> torch.Tensor:
         """Logits (rows, vocabulary) after the last token of each row, which enters the cache."""
         tokens = torch.tensor([row.tokens[-1:] for row in rows], device=self._device)
-        return self._policy(tokens, past_key_values=cache, use_cache=True).logits[:, -1]
+        if self._published.kind == "seq2seq":
+            # What the encoder gave is in the cache; its output is only asked for its shape.
+            encoded = torch.empty(len(rows), 1, self._policy.config.d_model, device=self._device)
+            read = {"decoder_input_ids": tokens, "encoder_outputs": (encoded,)}
+        else:
+            read = {"input_ids": tokens}
+        return self._policy(**read, past_key_values=cache, use_cache=True).logits[:, -1]
 
     @torch.inference_mode()
     def _write(self, rows: Sequence[_Row], logits: torch.Tensor) -> None:
@@ -84,13 +94,19 @@ class TransformersSampler(CheckpointSampler):
 class _Row:
     """A sample that is being written."""
 
-    def __init__(self, index: int, seed: int, grammar: Grammar) -> None:
+    def __init__(self, index: int, seed: int, grammar: PolicyGrammar, max_tokens: int) -> None:
         self.index = index
         self.tokens: list[int] = []
         self.tracker = Tracker(grammar, self.tokens)
+        self._end = grammar.eos
+        self._max_tokens = max_tokens
         self.generator = torch.Generator().manual_seed(seed)
 
     @property
+    def finished(self) -> bool:
+        """Whether the program has ended; the grammar of compact policies brings every row here within its limit."""
+        return self.tokens[-1] == self._end
+
+    @property
     def done(self) -> bool:
-        """The grammar brings every row here within its limit."""
-        return self.tokens[-1] == EOS
+        return self.finished or len(self.tokens) == self._max_tokens

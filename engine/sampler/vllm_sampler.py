@@ -15,19 +15,20 @@ import atexit
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from engine.sampler import Sample, SampleRequest, SamplerOptions, sample_seed
 from engine.sampler.base import CheckpointSampler, Weights
-from engine.sampler.constraint import grammar_processor
+from engine.sampler.constraint import PolicyGrammar, grammar_processor
 from engine.sampler.host import hosting
-from interpreter.grammar import Grammar
-from interpreter.vocabulary import EOS
+from engine.sampler.published import Published
+from engine.sampler.t5 import make_prompt, register
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
+    from vllm.inputs import EngineInput
     from vllm.outputs import RequestOutput
     from vllm.v1.engine.llm_engine import LLMEngine
 
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 # after its last full block are computed again for each sample.
 _BLOCK = 32
 _BATCHED_TOKENS = 4096
+# Of an encoder-decoder, the samples of a prompt are encoded once if they start in one step; so many do.
+_ENCODED_TOGETHER = 24
 
 Key = tuple[int, int]  # (request, index) of a sample
 
@@ -59,7 +62,7 @@ class VllmSampler(CheckpointSampler):
     def _running(self) -> LLMEngine:
         """The engine with the current weights, started if there is none."""
         if self._engine is None:
-            self._engine = _open_engine(self._published.folder, self._options, self._grammar)
+            self._engine = _open_engine(self._published, self._options, self._grammar)
         return self._engine
 
     def _discard(self) -> None:
@@ -106,14 +109,24 @@ class VllmSampler(CheckpointSampler):
 
     def _submit(self, samples: dict[Key, SampleRequest]) -> None:
         """Queue one sequence for each sample."""
-        from vllm.inputs import tokens_input
-
         engine = self._running()
+        prompts: dict[int, EngineInput] = {}
         for (number, k), request in samples.items():
             params = self._params(sample_seed(request.seed, k))
             name = f"{number}.{k}"
-            engine.add_request(name, tokens_input(list(request.prompt)), params)
+            if number not in prompts:
+                prompts[number] = self._prompt(engine, request.prompt)
+            engine.add_request(name, prompts[number], params)
             self._keys[name] = (number, k)
+
+    def _prompt(self, engine: LLMEngine, tokens: tuple[int, ...]) -> EngineInput:
+        """A prompt as the engine takes it; that of an encoder-decoder policy is what its encoder reads."""
+        from vllm.inputs import tokens_input
+
+        if self._published.kind != "seq2seq":
+            return tokens_input(list(tokens))
+        (prompt,) = engine.renderer.render_cmpl([make_prompt(tokens)])
+        return prompt
 
     def _params(self, seed: int) -> SamplingParams:
         from vllm import SamplingParams
@@ -124,7 +137,7 @@ class VllmSampler(CheckpointSampler):
             max_tokens=self._options.max_tokens,
             seed=seed,
             ignore_eos=True,  # vLLM knows no <eos> without a tokenizer; it is a stop token like any other
-            stop_token_ids=[EOS],
+            stop_token_ids=[self._grammar.eos],
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
@@ -136,7 +149,7 @@ class VllmSampler(CheckpointSampler):
 
     def _sample(self, key: Key, output: RequestOutput) -> Sample:
         tokens = tuple(output.outputs[0].token_ids)
-        return Sample(*key, tokens, self.policy_version, finished=tokens[-1] == EOS)
+        return Sample(*key, tokens, self.policy_version, finished=tokens[-1] == self._grammar.eos)
 
     def _abort(self) -> None:
         """Drop what the engine is still working on."""
@@ -145,7 +158,7 @@ class VllmSampler(CheckpointSampler):
         self._keys.clear()
 
 
-def _open_engine(folder: Path, options: SamplerOptions, grammar: Grammar) -> LLMEngine:
+def _open_engine(published: Published, options: SamplerOptions, grammar: PolicyGrammar) -> LLMEngine:
     """A vLLM engine in this process with the weights of a checkpoint."""
     with hosting():
         from vllm.engine.arg_utils import EngineArgs
@@ -154,18 +167,18 @@ def _open_engine(folder: Path, options: SamplerOptions, grammar: Grammar) -> LLM
         from engine.sampler import weights
 
         weights.register()
+        register()
         arguments = EngineArgs(
-            model=str(folder),
+            model=str(published.folder),
             skip_tokenizer_init=True,
             generation_config="vllm",
             load_format="safetensors",
             dtype=options.dtype,
-            max_model_len=options.max_model_len,
             max_num_seqs=options.max_sequences,
-            max_num_batched_tokens=max(_BATCHED_TOKENS, options.max_model_len),
+            **_lengths(published, options),
             kv_cache_memory_bytes=options.kv_cache_bytes,
             block_size=_BLOCK,
-            enable_prefix_caching=True,
+            enable_prefix_caching=published.kind != "seq2seq",  # vLLM has none for encoder-decoders
             enable_chunked_prefill=False,  # with a seeded request it crashes on a CPU
             async_scheduling=False,  # the grammar needs the token of the step before
             enforce_eager=True,
@@ -175,3 +188,16 @@ def _open_engine(folder: Path, options: SamplerOptions, grammar: Grammar) -> LLM
             disable_log_stats=True,
         )
         return LLMEngine.from_engine_args(arguments)
+
+
+def _lengths(published: Published, options: SamplerOptions) -> dict[str, Any]:
+    """vLLM's limits on tokens. An encoder-decoder's model length is its decoder's, the start token included."""
+    if published.kind != "seq2seq":
+        batched = max(_BATCHED_TOKENS, options.max_model_len)
+        return {"max_model_len": options.max_model_len, "max_num_batched_tokens": batched}
+    prompt = options.max_model_len - options.max_tokens
+    return {
+        "max_model_len": options.max_tokens + 1,
+        "max_num_batched_tokens": max(_BATCHED_TOKENS, _ENCODED_TOGETHER * prompt),
+        "hf_overrides": {"max_source_positions": prompt},
+    }

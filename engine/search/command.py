@@ -22,7 +22,7 @@ from interpreter.screening import MAX_FUEL
 TRAINING_TASKS = "arc1-train"
 DEFAULT_TASKS, DEFAULT_PROGRAMS, DEFAULT_FUEL = "arc1-eval", 150_000, 200_000
 # What decides the outcome is kept in the folder; a continued search cannot change it.
-FIXED = ("seeds", "tasks", "task_ids", "limit", "seed", "exhaustive", "fuel", "drop", "rates")
+FIXED = ("seeds", "tasks", "task_ids", "limit", "seed", "exhaustive", "fuel", "keep_repeats", "rates")
 
 
 def search(
@@ -52,6 +52,11 @@ def search(
     tasks = load_tasks(settings.tasks, settings.task_ids, settings.limit)
     if programs is None and budget is None:
         programs = DEFAULT_PROGRAMS
+    done = folder.progress().get("programs", 0) if folder else 0
+    if programs is not None and done >= programs:
+        raise UsageError(
+            f"{out}: nothing to resume, {done:,} programs ran already (more: --programs N or --budget MIN)"
+        )
     compile_interpreter()
     if folder is None:
         out = out or Path("runs") / f"search-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -76,7 +81,7 @@ def _settings(
     seed: int | None,
     exhaustive: bool,
     fuel: int | None,
-    drop: bool,
+    keep_repeats: bool,
     rates: str | None,
     seeds: str | None,
 ) -> SearchSettings:
@@ -85,7 +90,7 @@ def _settings(
     if (seed or 0) < 0:
         raise UsageError(f"--seed must be at least 0, not {seed}")
     return SearchSettings(
-        tasks or DEFAULT_TASKS, task_ids or (), limit, seed or 0, exhaustive, fuel or DEFAULT_FUEL, drop,
+        tasks or DEFAULT_TASKS, task_ids or (), limit, seed or 0, exhaustive, fuel or DEFAULT_FUEL, keep_repeats,
         asdict(_rates(rates)),
     )  # fmt: skip
 

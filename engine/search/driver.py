@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any
@@ -18,14 +18,16 @@ from engine.progress import Display
 from engine.ranking import Method
 from engine.search.folder import SearchFolder
 from engine.search.scoring import Scorer
-from engine.search.sources import METHODS, Proposal, Settings, Source
+from engine.search.sources import METHODS, Settings, Source
 from engine.seeds import Seed
 from engine.tasks import Task
-from interpreter.grids import GridTable
-from interpreter.machine import Machine
+from interpreter.digests import grid_digests
+from interpreter.grids import Grid, GridTable
+from interpreter.machine import Machine, order_by_lines
 from interpreter.mutation import Rates, Seen
 from interpreter.pool import default_workers
 from interpreter.screening import ScreenPool
+from interpreter.symbols import Symbols
 
 # Numbers of programs at which the curve has a point: the paper's, and some between.
 MILESTONES = (9_600, 19_200, 51_200, 150_000, 400_000, 700_000, 1_000_000, 1_430_000)
@@ -41,7 +43,7 @@ class SearchSettings:
     seed: int
     exhaustive: bool
     fuel: int
-    drop: bool
+    keep_repeats: bool
     rates: Mapping[str, float]
 
     def as_json(self) -> dict[str, Any]:
@@ -66,48 +68,59 @@ class Search:
         self.tasks = tasks
         self.display = display
         self._training_tasks, self._seeds = training_tasks, seeds
-        self._machine = Machine(settings.fuel)
-        self.scorer = Scorer(tasks, self._machine)
+        self.scorer = Scorer(tasks, Machine(settings.fuel))
         self._memory = Seen(), Seen()
-        self._counts: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()  # of batches that are done
+        self._begun: Counter[str] = Counter()  # of the one that is not
         self._batches: Counter[str] = Counter()
+        self._offset = 0  # programs that have run of a batch of mutants that was begun
         self.programs = 0
         self._seconds = 0.0
-        self._pairs = _demonstrations(tasks, settings.exhaustive)
-        demonstrations = [pair for task in tasks for pair in task.demonstrations]
-        with ExitStack() as stack:
-            inputs, outputs = (GridTable.pack(list(grids)) for grids in zip(*demonstrations, strict=True))
-            self._pool = ScreenPool(workers or default_workers(), settings.fuel, inputs, outputs)
-            stack.callback(self._pool.close)
-            self._restore()
-            self._open = stack.pop_all()
+        screened = [(number, *pair) for number, task in enumerate(tasks) for pair in self._screened(task)]
+        numbers, inputs, outputs = zip(*screened, strict=True)
+        self._owners = np.array(numbers)  # the task of each screened demonstration
+        self._inputs, self._wanted = GridTable.pack(inputs), grid_digests(GridTable.pack(outputs))
+        self._pool = ScreenPool(workers or default_workers(), settings.fuel)
+        self._restore()
 
     def __enter__(self) -> Search:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._open.close()
+        self._pool.close()
 
     def run(self, method: str, programs: int | None, seconds: float | None) -> dict[str, Any]:
-        """Run up to `programs` more programs, for up to `seconds`, by one method; the content of `summary.json`."""
+        """Search by one method until `programs` ran in all, or for `seconds`; the content of `summary.json`."""
         source = self._source(method)
         start, begun = time.perf_counter(), self._seconds
-        goal = None if programs is None else self.programs + programs
-        while (goal is None or self.programs < goal) and (seconds is None or time.perf_counter() - start < seconds):
+        while (programs is None or self.programs < programs) and (
+            seconds is None or time.perf_counter() - start < seconds
+        ):
             before = self.programs
             proposal = source.propose(self._batches[method])
-            rows = self._batch(proposal, method, None if goal is None else goal - self.programs)
-            source.learn(rows)
-            self._batches[method] += 1
-            self._counts.update(proposal.counts)
-            self._seconds = begun + time.perf_counter() - start
-            self._points(rows, before, final=self.programs == goal)
-            self.folder.append(rows, proposal.keys)
-            self.folder.commit(self._progress(), self.summary())
-            self.display.overall(method, self.programs, goal, self._note())
-            if self.programs == before and not len(proposal.keys):
+            if proposal is None:
                 self.display.say(f"{method}: nothing is left to try")
                 break
+            offset = self._offset if source.repeats else 0
+            left = math.inf if programs is None else programs - before
+            some = proposal.programs.take(np.arange(offset, min(len(proposal.programs), offset + left)))
+            rows = self._batch(some, proposal.tasks, method)
+            source.learn(rows)
+            self._seconds = begun + time.perf_counter() - start
+            self._begun = Counter(proposal.counts)
+            self._points(rows, before, final=self.programs == programs)
+            if source.repeats and offset + len(some) < len(proposal.programs):  # the rest of the batch is for later
+                self._offset = offset + len(some)
+                keys = proposal.keys[:0]
+            else:
+                self._offset = 0 if source.repeats else self._offset
+                self._batches[method] += 1
+                self._counts += self._begun
+                self._begun.clear()
+                keys = proposal.keys
+            self.folder.append(rows, keys)
+            self.folder.commit(self._progress(), self.summary())
+            self.display.overall(method, self.programs, programs, self._note())
         return self.summary()
 
     def summary(self) -> dict[str, Any]:
@@ -117,24 +130,29 @@ class Search:
 
     @property
     def counts(self) -> dict[str, int]:
-        """What became of candidates: made, valid on their own task, and of these what does nothing new there."""
-        return dict(self._counts)
+        """What became of candidates: made, valid on their own task, and of these what does nothing new there.
+
+        Of all batches that were begun, whole ones.
+        """
+        return dict(self._counts + self._begun)
 
     # ---------------------------------------------------------------------------------------- one batch
 
-    def _batch(self, proposal: Proposal, method: str, left: int | None) -> list[dict[str, Any]]:
-        programs = proposal.programs
-        if left is not None and len(programs) > left:
-            programs = programs.take(np.arange(left))
-        if not len(programs):
-            return []
-        chosen = np.arange(len(self.tasks)) if proposal.tasks is None else proposal.tasks
-        pairs = self._pairs[np.isin(self._pairs[:, 0], chosen)]
-        with self.display.phase(f"{method}, batch {self._batches[method]}", len(pairs)) as update:
-            matches = self._pool.run(programs.code(), pairs[:, 1:], update)
-        where, which = np.nonzero(matches)
-        hits = sorted(set(zip(which.tolist(), pairs[where, 0].tolist(), strict=True)))
-        rows = self.scorer.score(programs, hits, self.programs, method)
+    def _batch(self, programs: Symbols, tasks: npt.NDArray[np.int64] | None, method: str) -> list[dict[str, Any]]:
+        """Run programs on the tasks at the indices `tasks` (None: all); the rows of those that match."""
+        demonstrations = np.arange(len(self._owners))
+        if tasks is not None:
+            demonstrations = demonstrations[np.isin(self._owners, tasks)]
+        code = programs.code()
+        order = order_by_lines(code)
+        hits: set[tuple[int, int]] = set()
+        with self.display.phase(f"{method}, batch {self._batches[method]}", len(demonstrations)) as update:
+            results = self._pool.run(code, self._inputs, [(k, order) for k in demonstrations.tolist()])
+            for done, (number, digests) in enumerate(results, 1):
+                k = demonstrations[number]
+                hits.update((program, int(self._owners[k])) for program in order[digests == self._wanted[k]].tolist())
+                update(done)
+        rows = self.scorer.score(programs, sorted(hits), self.programs, method)
         self.programs += len(programs)
         return rows
 
@@ -156,7 +174,7 @@ class Search:
 
     def _point(self, programs: int) -> None:
         solved = self.scorer.board.summary()
-        point = {"programs": programs, "seconds": round(self._seconds, 1), "solved": solved, **self._counts}
+        point = {"programs": programs, "seconds": round(self._seconds, 1), "solved": solved, **self.counts}
         self.folder.append_point(point)
         figures = ", ".join(f"{method} {solved[method]['pass@3']}" for method in map(str, Method))
         self.display.say(f"{programs:,} programs: solved of {len(self.tasks)} (pass@3) {figures}")
@@ -168,6 +186,7 @@ class Search:
             "programs": self.programs,
             "seconds": self._seconds,
             "batches": dict(self._batches),
+            "offset": self._offset,
             "counts": dict(self._counts),
         }
 
@@ -177,6 +196,7 @@ class Search:
         self._seconds = progress.get("seconds", 0.0)
         self._batches.update(progress.get("batches", {}))
         self._counts.update(progress.get("counts", {}))
+        self._offset = progress.get("offset", 0)
         for row in self.folder.rows():
             self.scorer.take(row)
         for seen, keys in zip(self._memory, self.folder.keys().T, strict=True):
@@ -184,27 +204,18 @@ class Search:
 
     def _source(self, method: str) -> Source:
         options = self.settings
-        settings = Settings(self._machine, Rates(**options.rates), options.seed, options.drop, *self._memory)
+        settings = Settings(self._pool, Rates(**options.rates), options.seed, options.keep_repeats, *self._memory)
         if method == "mutate":
             return METHODS[method](self._seeds, self._training_tasks, settings)
         source = METHODS[method](self.tasks, settings)
         source.learn(list(self.folder.rows()))
         return source
 
+    def _screened(self, task: Task) -> list[tuple[Grid, Grid]]:
+        """The demonstrations of which a program must match one to be run on the others."""
+        return task.demonstrations if self.settings.exhaustive else task.demonstrations[:1]
+
     def _note(self) -> str:
         rate = self.programs * len(self.tasks) / max(self._seconds, 1e-9)
         solved = self.scorer.board.summary()[str(Method.PAPER)]["pass@3"]
         return f"{rate:,.0f} runs/s, {solved}/{len(self.tasks)} solved"
-
-
-def _demonstrations(tasks: Sequence[Task], exhaustive: bool) -> npt.NDArray[np.int32]:
-    """Rows (task, input, target) of the demonstrations that are screened: the first of each task, or all."""
-
-    def rows() -> Iterator[tuple[int, int, int]]:
-        first = 0
-        for number, task in enumerate(tasks):
-            for k in range(len(task.inputs) if exhaustive else 1):
-                yield number, first + k, first + k
-            first += len(task.inputs)
-
-    return np.array(list(rows()), np.int32)

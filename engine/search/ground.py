@@ -17,11 +17,9 @@ import numpy.typing as npt
 from engine.tasks import Task
 from interpreter.digests import grid_digests
 from interpreter.grids import GridTable
-from interpreter.machine import Machine
+from interpreter.machine import Code, order_by_lines
+from interpreter.screening import ScreenPool
 from interpreter.symbols import Symbols
-
-# Runs of one batch of the machine, which bounds the memory of outputs.
-RUNS = 20_000
 
 
 @dataclass(frozen=True)
@@ -35,10 +33,10 @@ class Proof:
 
 
 class Ground:
-    """The demonstration inputs of tasks, and a machine to run candidates on them."""
+    """The demonstration inputs of tasks, and screens to run candidates on them."""
 
-    def __init__(self, tasks: Sequence[Task], machine: Machine) -> None:
-        self._machine = machine
+    def __init__(self, tasks: Sequence[Task], pool: ScreenPool) -> None:
+        self._pool = pool
         self._counts = np.array([len(task.inputs) for task in tasks], np.int64)
         self.first = np.cumsum(self._counts) - self._counts  # each task's first input among `grids`
         self.grids = GridTable.pack([grid for task in tasks for grid in task.inputs])
@@ -47,24 +45,48 @@ class Ground:
         self._names = np.frombuffer(b"".join(names), np.int64)
 
     def prove(self, programs: Symbols, tasks: npt.NDArray[np.int64]) -> Proof:
-        """Run each program on the inputs of its task: an index into the ground's tasks for each program."""
+        """Run each program on the inputs of its task: an index into the ground's tasks for each program.
+
+        Those that fail on the first input do not run on the others.
+        """
+        code = programs.code()
+        order = order_by_lines(code)
         counts = self._counts[tasks]
         starts = np.cumsum(counts) - counts
-        place = np.arange(counts.sum()) - np.repeat(starts, counts)  # of a run among those of its program
+        outputs = np.zeros(counts.sum(), np.int64)
+        self._run(code, order, tasks, starts, outputs, later=False)
+        valid = outputs[starts] != 0
+        self._run(code, order[valid[order]], tasks, starts, outputs, later=True)
+        place = np.arange(len(outputs)) - np.repeat(starts, counts)  # of a run among those of its program
         inputs = np.repeat(self.first[tasks], counts) + place
-        jobs = np.stack([np.repeat(np.arange(len(programs)), counts), inputs], axis=1).astype(np.int32)
-        code = programs.code()
-        parts = [self._machine.run(code, self.grids, jobs[low : low + RUNS]) for low in range(0, len(jobs), RUNS)]
-        outputs = np.concatenate([np.zeros(0, np.int64), *(grid_digests(part.outputs) for part in parts)])
-        with np.errstate(over="ignore"):
-            behaviours = (_total(outputs * (2 * place + 3), starts) + self._names[tasks]) | 1
-        same_as_first = outputs == np.repeat(outputs[starts], counts)
         return Proof(
-            valid=outputs[starts] != 0,
+            valid=valid,
             identity=_all(outputs == self._inputs[inputs], starts),
-            constant=_all(same_as_first, starts) & (counts > 1),
-            behaviours=behaviours,
+            constant=_all(outputs == np.repeat(outputs[starts], counts), starts) & (counts > 1) & valid,
+            behaviours=(_total(outputs * (2 * place + 3), starts) + self._names[tasks]) | 1,
         )
+
+    def _run(
+        self,
+        code: Code,
+        order: npt.NDArray[np.int64],
+        tasks: npt.NDArray[np.int64],
+        starts: npt.NDArray[np.int64],
+        outputs: npt.NDArray[np.int64],
+        later: bool,
+    ) -> None:
+        """Write the outputs of programs on the first input of their task, or on all later ones."""
+        owners = tasks[order]
+        grouped = order[np.argsort(owners, kind="stable")]
+        present, begin = np.unique(np.sort(owners), return_index=True)
+        work = [
+            (place, self.first[task] + place, programs)
+            for task, programs in zip(present.tolist(), np.split(grouped, begin[1:]), strict=True)
+            for place in (range(1, self._counts[task]) if later else [0])
+        ]
+        for number, digests in self._pool.run(code, self.grids, [(grid, programs) for _, grid, programs in work]):
+            place, _, programs = work[number]
+            outputs[starts[programs] + place] = digests
 
 
 def _total(values: npt.NDArray, starts: npt.NDArray[np.int64]) -> npt.NDArray:

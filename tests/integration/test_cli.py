@@ -15,7 +15,10 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "--preset", "smok"], "unknown preset 'smok': one of smoke, cpu, paper (did you mean 'smoke'?)"),
+        (
+            ["run", "--preset", "smok"],
+            "unknown preset 'smok': one of smoke, cpu, paper, paper-codet5, sizes (did you mean 'smoke'?)",
+        ),
         (["run", "--sampler.n-sample", "3"], "unknown option --sampler.n-sample (did you mean --sampler.n-samples?)"),
         (["run", "--tasks.search", "arc1-evil"], "unknown task set 'arc1-evil'"),
         (["run", "--tasks.task-ids", "00576224,zzz"], "task 'zzz' is not in arc1-eval"),

@@ -1,39 +1,173 @@
-"""The fill of replay from the embedded seeds."""
+"""The fill of replay: seeds, mutants and augmented copies of both, in batches."""
+
+from itertools import islice
 
 import numpy as np
 import pytest
 
+import engine.fill
+from engine.augment import Transform
 from engine.config import load_config
+from engine.errors import UsageError
 from engine.fill import fill
 from engine.progress import Display
-from engine.seeds import load_seeds
+from engine.seeds import Seed, load_seeds
 from engine.tasks import load_tasks
-from interpreter.mutation import mutants
+from interpreter.grids import GridTable
+from interpreter.machine import Code, Machine
+from interpreter.mutation import Mutator, mutants
 from interpreter.program import canonical, parse
+from replay.experience import Origin, relabel
+from replay.store import ReplayStore
+
+SMALL = ["--fill.mutants", "400", "--interpreter.workers", "1"]
 
 
 @pytest.fixture(scope="module")
-def filled():
-    tasks = {task.id: task for task in load_tasks("arc1-train")}
-    seeds = load_seeds(None, tasks)
-    with Display() as display:
-        return tasks, seeds, *fill(seeds, tasks, load_config("smoke"), display)
+def tasks():
+    return {task.id: task for task in load_tasks("arc1-train")}
 
 
-def test_the_smoke_preset_starts_with_enough_distinct_experiences(filled):
-    _, seeds, experiences, heldout = filled
-    assert len({experience.key for experience in experiences}) == len(experiences) >= 2000
-    assert len(heldout) == 200
+@pytest.fixture(scope="module")
+def seeds(tasks):
+    return load_seeds(None, tasks)
+
+
+def filled_stores(folder, seeds, tasks, config, capacity=None):
+    """Fill stores in a folder: what `fill` says, and all that is in them, in an order that tells insertions."""
+    with (
+        ReplayStore(folder / "replay", capacity) as store,
+        ReplayStore(folder / "heldout") as heldout,
+        Display() as display,
+    ):
+        filled = fill(seeds, tasks, config, store, heldout, display)
+        assert store.verify().ok
+        assert heldout.verify().ok
+        return filled, [each.draw(np.random.default_rng(0), 10**6, Origin.MUTATED) for each in (store, heldout)]
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory, tasks, seeds):
+    filled, contents = filled_stores(tmp_path_factory.mktemp("smoke"), seeds, tasks, load_config("smoke"))
+    return filled, *contents
+
+
+def test_the_smoke_preset_starts_with_enough_distinct_experiences(smoke, seeds):
+    filled, experiences, heldout = smoke
+    assert filled.mutants == load_config("smoke").fill.mutants
+    assert len({experience.key for experience in experiences}) == len(experiences) == filled.experiences
+    assert 15_000 < len(experiences) < 17_000
+    assert len(heldout) == filled.heldout == 200
     kept = {(experience.task, experience.program): experience.priority for experience in experiences}
     assert all(kept[seed.task, seed.program.text] == 1.0 for seed in seeds)
 
 
-def test_held_out_programs_never_train(filled):
-    _, seeds, experiences, heldout = filled
+def test_held_out_programs_never_train(smoke, seeds):
+    _, experiences, heldout = smoke
     programs = {experience.program for experience in heldout}
     assert len(programs) == len(heldout)
     assert programs.isdisjoint(experience.program for experience in experiences)
     assert programs.isdisjoint(seed.program.text for seed in seeds)
+
+
+def test_at_most_a_tenth_of_the_mutant_programs_is_held_out(tmp_path, tasks, seeds):
+    _, (experiences, heldout) = filled_stores(tmp_path, seeds, tasks, load_config("smoke", None, SMALL))
+    programs = {experience.program for experience in (*experiences, *heldout)}
+    assert len(heldout) == len(programs - {seed.program.text for seed in seeds}) // 10 > 10
+
+
+@pytest.mark.parametrize("capacity", [None, 250])
+def test_a_fill_that_was_killed_is_put_right_by_another(tmp_path, monkeypatch, tasks, seeds, capacity):
+    monkeypatch.setattr(engine.fill, "BATCH", 64)
+    config = load_config("smoke", None, [*SMALL, "--fill.augment", "1"])
+    whole = filled_stores(tmp_path / "whole", seeds, tasks, config, capacity)
+
+    class Killed(BaseException):
+        pass
+
+    commits = iter(range(9))
+    commit = ReplayStore.commit
+
+    def commit_or_die(store, *arguments):
+        if next(commits, None) is None:
+            raise Killed
+        return commit(store, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ReplayStore, "commit", commit_or_die)
+        with pytest.raises(Killed):
+            filled_stores(tmp_path / "killed", seeds, tasks, config, capacity)
+    with ReplayStore(tmp_path / "killed" / "replay", capacity) as store:
+        assert store.progress() is None
+        assert len(store) > 100
+    assert filled_stores(tmp_path / "killed", seeds, tasks, config, capacity) == whole
+    folders = [ReplayStore(tmp_path / name / "replay", readonly=True) for name in ("whole", "killed")]
+    assert folders[0].tasks() == folders[1].tasks()
+
+
+def test_batches_are_bounded(tmp_path, monkeypatch, tasks, seeds):
+    monkeypatch.setattr(engine.fill, "BATCH", 50)
+    sizes = []
+    commit = ReplayStore.commit
+
+    def counted(store, experiences, progress):
+        sizes.append(len({experience.program for experience in experiences}))
+        return commit(store, experiences, progress)
+
+    monkeypatch.setattr(ReplayStore, "commit", counted)
+    filled, _ = filled_stores(tmp_path, seeds[:20], tasks, load_config("smoke", None, SMALL))
+    assert filled.mutants == 400
+    assert len(sizes) == 2 * (1 + 400 // 50)
+    assert max(sizes) <= 50
+
+
+def test_a_fill_ends_where_hardly_any_new_mutants_are_found(tmp_path, monkeypatch, tasks, seeds):
+    class Weary(Mutator):
+        def mutants(self, n, seed):
+            return super().mutants(n, seed, attempts=n // 20)
+
+    monkeypatch.setattr(engine.fill, "Mutator", Weary)
+    filled, _ = filled_stores(tmp_path, seeds[:20], tasks, load_config("smoke", None, SMALL))
+    assert 0 < filled.mutants <= 20
+
+
+def test_seeds_without_a_grid_are_refused(tmp_path, tasks):
+    seed = Seed("67a3c6ac", parse("O = size(I)"), "hand")
+    config = load_config("smoke", None, ["--fill.mutants", "0", "--interpreter.workers", "1"])
+    with pytest.raises(UsageError, match="no seed program gives a valid grid"):
+        filled_stores(tmp_path, [seed], tasks, config)
+
+
+def test_augmented_copies_are_what_their_programs_do(tmp_path, tasks, seeds):
+    config = load_config("smoke", None, [*SMALL, "--fill.augment", "3", "--fill.augment-colors", "all"])
+    _, (experiences, heldout) = filled_stores(tmp_path, seeds, tasks, config)
+    originals = {(e.task, e.program): e for e in experiences if "~" not in e.task}
+    copies = [e for e in experiences if "~" in e.task]
+    assert len(copies) > 200
+    assert {e.program for e in copies}.isdisjoint(e.program for e in heldout)
+    assert len({e.task.partition("~")[2][:5] for e in copies}) > 4
+    machine = Machine()
+    with ReplayStore(tmp_path / "replay", readonly=True) as store:
+        for copy in islice(copies, 200):
+            transform = transform_of(copy.task)
+            original = originals[copy.task.partition("~")[0], copy.program]
+            task = transform.task(tasks[original.task])
+            assert all(map(np.array_equal, store.inputs(copy.task), task.inputs))
+            jobs = np.array([(0, k) for k in range(len(task.inputs))], np.int32)
+            runs = machine.run(Code.assemble([parse(copy.program)]), GridTable.pack(task.inputs), jobs)
+            outputs = list(runs.outputs)
+            assert copy == relabel(task.id, copy.program, outputs, task.outputs, Origin.MUTATED, 0, 0)
+            assert (copy.pairs, copy.priority) == (original.pairs, original.priority)
+            assert all(map(np.array_equal, copy.outputs, map(transform, original.outputs)))
+
+
+def transform_of(task):
+    """The transform that a variant's id names."""
+    values = {}
+    for part in task.split("~")[1:]:
+        kind, _, colors = part.partition("-")
+        values |= {"colors": tuple(map(int, colors))} if kind == "colors" else {"symmetry": kind}
+    return Transform(**values)
 
 
 def test_mutants_are_distinct_canonical_programs():

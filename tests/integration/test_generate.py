@@ -9,7 +9,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 from bench.baselines.generate import GrammarRule, LengthRule, generate
 from engine.sampler import SampleRequest, SamplerOptions, open_sampler
-from interpreter.grammar import Grammar
+from engine.sampler.constraint import CompactGrammar
 from interpreter.vocabulary import BOS, EOS, detokenize
 from trainer.checkpoint import publishing, write_vocabulary
 from trainer.codec import CompactCodec
@@ -39,7 +39,7 @@ def prompts():
 
 def test_greedy_programs_are_those_of_the_sampler(policy, prompts, tmp_path):
     """With batches of two prompts, of which the shorter is padded."""
-    rule = partial(GrammarRule, Grammar(OPTIONS.max_tokens))
+    rule = partial(GrammarRule, CompactGrammar(OPTIONS.max_tokens))
     found = generate(policy, prompts, 1, 2, OPTIONS.max_tokens, 0.0, rule)
     with publishing(tmp_path / "1", 1) as partial_folder:
         policy.save_pretrained(partial_folder)
@@ -53,7 +53,7 @@ def test_greedy_programs_are_those_of_the_sampler(policy, prompts, tmp_path):
 
 def test_samples_are_programs_of_many_lengths(policy, prompts):
     torch.manual_seed(0)
-    found = generate(policy, prompts, 8, 16, 24, 0.95, partial(GrammarRule, Grammar(24, typed=True)))
+    found = generate(policy, prompts, 8, 16, 24, 0.95, partial(GrammarRule, CompactGrammar(24, typed=True)))
     assert sorted(found) == [(number, k) for number in range(5) for k in range(8)]
     for tokens in found.values():
         detokenize(tokens)

@@ -218,12 +218,13 @@ def test_shared_first_lines_change_nothing(batch, expected):
 
 
 ENDLESS = """
-import sys, numpy as np
+import signal, sys, numpy as np
 from interpreter.grids import GridTable
 from interpreter.machine import Code
 from interpreter.pool import Pool
 from interpreter.program import parse
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background may have it ignored
     code = Code.assemble([parse("x1 = objects(I, T, F, F)\\nO = paint(I, x1)")] * 2000)
     jobs = np.stack([np.arange(2000), np.zeros(2000)], 1).astype(np.int32)
     grids = GridTable.pack([np.eye(30, dtype=np.int8)])

@@ -118,6 +118,23 @@ def test_a_key_twice_in_a_commit_is_one_experience(store: ReplayStore) -> None:
     assert [(stored.priority, stored.meta_iteration) for stored in store] == [(1.0, 1)]
 
 
+def test_a_cleared_store_is_like_a_new_one(path: Path, store: ReplayStore) -> None:
+    store.commit(many(100), {"meta_iteration": 0})
+    store.clear()
+    for _ in range(2):
+        assert (len(store), store.tasks(), store.progress()) == (0, [], None)
+        assert store.draw(np.random.default_rng(0), 5, Origin.POLICY) == []
+        store.close()
+        store = ReplayStore(path)
+    store.put_tasks({"a": [WIDE]})  # other inputs than before
+    assert store.commit(many(3), None) == 3
+    assert len(store.draw(np.random.default_rng(0), 5, Origin.POLICY)) == 3
+    assert store.verify().ok
+    store.close()
+    with ReplayStore(path, readonly=True) as reader, pytest.raises(ReplayError, match="open read-only"):
+        reader.clear()
+
+
 def test_a_full_map_grows_and_loses_nothing(path: Path) -> None:
     with ReplayStore(path, map_size=SMALL_MAP) as store:
         store.put_tasks(TASKS)

@@ -13,7 +13,9 @@ from engine.tasks import load_tasks
 from interpreter.mutation import mutants
 from interpreter.program import parse
 from interpreter.vocabulary import EOS, tokenize
+from trainer.codec import CompactCodec
 
+CODEC = CompactCodec(100)
 TASKS = load_tasks("arc1-eval", limit=3)
 PROMPTS = {task.id: (1,) for task in TASKS}
 N = 120
@@ -52,7 +54,7 @@ def roll(programs, executor, order, batch):
     sampler, updates = ScriptedSampler(programs, order), []
     with Running(executor, batch) as running:
         samples = sample_programs(
-            PROMPTS, sampler, N, hash, lambda done, total, note: updates.append((done, total)), running.add
+            PROMPTS, CODEC, sampler, N, hash, lambda done, total, note: updates.append((done, total)), running.add
         )
         rollout = running.rollout(samples)
     assert updates[-1] == (N * len(TASKS), N * len(TASKS))
@@ -70,7 +72,8 @@ def test_neither_the_order_of_samples_nor_the_batches_show(programs, executor):
     assert contents(streamed) == contents(together)
     work = [(execution.task, execution.program) for execution in together.executions]
     assert work == sorted(set(work)) == [(task, program.text) for task, program in together.samples.counts]
-    assert sum(together.samples.counts.values()) == together.samples.total - len(TASKS)  # but for the unfinished ones
+    assert together.samples.dropped == len(TASKS)  # the unfinished ones
+    assert sum(together.samples.counts.values()) == together.samples.total - len(TASKS)
     assert 0 < together.valid_share < 1
 
 

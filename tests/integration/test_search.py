@@ -30,12 +30,10 @@ def small_batches(monkeypatch):
 
 
 def run(out, programs=None, method=None, resume=False, **fixed):
-    settings = dict.fromkeys(("seeds", "task_ids", "limit", "seed", "fuel", "rates"))
-    settings |= {"tasks": None, "exhaustive": False, "drop": True}
+    settings = dict.fromkeys(("seeds", "tasks", "task_ids", "limit", "seed", "fuel", "rates"))
+    settings |= {"exhaustive": False, "keep_repeats": False}
     if not resume:
         settings |= {"tasks": "arc1-train", "task_ids": TASKS}
-    else:
-        settings |= {"drop": False}
     return search(method, programs, None, out, resume, 2, **settings | fixed)
 
 
@@ -98,19 +96,19 @@ def without_times(out):
 
 
 def test_a_search_in_parts_finds_what_one_in_one_go_finds(found, tmp_path):
-    whole, _ = found
+    whole, summary = found
     out = tmp_path / "parts"
-    first = run(out, 400)
-    assert first["programs"] == 400
+    assert run(out, 400)["programs"] == 400
     with (out / "search.jsonl").open("a") as lines:
         lines.write('{"number": 401, "task": "cut short by a ki')
     with (out / "keys.i64").open("ab") as file:
         file.write(b"12345")
-    second = run(out, 800, resume=True)
-    assert second["programs"] == 1200
-    # A batch is cut where the count is reached, so what follows differs; what came before does not.
-    assert rows(out)[: first["matching"]] == [row for row in rows(whole) if row["number"] < 400]
+    second = run(out, 1200, resume=True)
+    assert second["solved"] == summary["solved"]
+    assert rows(out) == rows(whole)
     assert without_times(out)[-1]["programs"] == 1200
+    with pytest.raises(UsageError, match="nothing to resume, 1,200 programs ran already"):
+        run(out, 1200, resume=True)
 
 
 def test_a_search_that_was_killed_between_batches_goes_on_as_if_it_had_not(found, tmp_path, monkeypatch):
@@ -130,7 +128,7 @@ def test_a_search_that_was_killed_between_batches_goes_on_as_if_it_had_not(found
     monkeypatch.setattr(SearchFolder, "commit", commit)
     done = json.loads((out / "progress.json").read_text())["programs"]
     assert 0 < done < 1200
-    resumed = run(out, 1200 - done, resume=True)
+    resumed = run(out, 1200, resume=True)
     assert rows(out) == rows(whole)
     assert without_times(out) == without_times(whole)
     assert resumed["solved"] == summary["solved"]
@@ -153,8 +151,7 @@ def test_a_full_disk_is_said_and_loses_nothing(found, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match=r"No space left on device.*--resume"):
         run(out, 1200)
     monkeypatch.setattr(SearchFolder, "append", append)
-    done = json.loads((out / "progress.json").read_text())["programs"]
-    run(out, 1200 - done, resume=True)
+    run(out, 1200, resume=True)
     assert rows(out) == rows(whole)
 
 
@@ -166,17 +163,28 @@ def test_exhaustive_finds_all_that_the_early_exit_finds(found, tmp_path):
     assert early < all_
 
 
-def test_deeper_methods_go_on_from_what_was_found(found, tmp_path):
+def test_deeper_methods_go_on_from_what_was_found(tmp_path):
     out = tmp_path / "deeper"
     run(out, 600, tasks="arc1-eval", task_ids=PARTLY)
     before = len(rows(out))
-    for method in ("remutate", "recombine"):
-        run(out, 300, method, resume=True)
+    for method, programs in (("remutate", 900), ("recombine", 1200)):
+        run(out, programs, method, resume=True)
     later = rows(out)[before:]
     assert {row["method"] for row in later} == {"remutate", "recombine"}
     assert len({(row["task"], row["program"]) for row in rows(out)}) == len(rows(out))
     with pytest.raises(UsageError, match="starts from what a search has found"):
         run(tmp_path / "new", 100, "remutate")
+
+
+def test_enumeration_solves_what_no_seed_is_near_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "ENUMERATED", (20_000,))
+    out, seeds = tmp_path / "out", tmp_path / "seeds.jsonl"
+    seeds.write_text(json.dumps({"task": "007bbfb7", "program": "O = lefthalf(I)"}) + "\n")
+    assert run(out, 1, seeds=str(seeds))["solved"]["cumulative"]["paper"]["pass@3"] == 0
+    summary = run(out, 1000, "enumerate", resume=True)
+    assert summary["programs"] < 1000  # it ends when every task had its turn
+    assert summary["solved"]["cumulative"]["paper"]["pass@1"] >= 5
+    assert {row["program"] for row in rows(out) if row["task"] == "67a3c6ac"} == {"O = vmirror(I)"}
 
 
 @pytest.mark.parametrize(

@@ -130,12 +130,12 @@ def test_programs_come_back_canonical_under_the_interpreters_ids() -> None:
     assert words(ids) == "vmirror I O vconcat x1 I <eos>"
     assert CODEC.tokens[: len(PROGRAM_TOKENS)] == PROGRAM_TOKENS
     assert ids[-1] == EOS
-    assert CODEC.decode_program([*ids, 0, 0]) == "x1 = vmirror(I)\nO = vconcat(x1, I)"
+    assert CODEC.decode([*ids, 0, 0]).text == "x1 = vmirror(I)\nO = vconcat(x1, I)"
 
 
 def test_a_program_that_stops_in_the_middle_is_an_error() -> None:
     with pytest.raises(ProgramError):
-        CODEC.decode_program(CODEC.encode_program("O = hmirror(I)")[:-1])
+        CODEC.decode(CODEC.encode_program("O = hmirror(I)")[:-1])
 
 
 def test_the_vocabulary_is_distinct_and_its_hash_depends_on_every_token() -> None:

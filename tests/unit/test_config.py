@@ -1,10 +1,13 @@
 """Configuration: presets load, later sources win, and mistakes are named."""
 
+from importlib.resources import files
+
 import pytest
 
 from engine.config import PRESETS, Config, fields, load_config, read_config
 from engine.errors import UsageError
 from engine.run_folder import RunFolder
+from trainer.shapes import PRETRAINED
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -15,10 +18,31 @@ def test_presets_load_and_survive_being_written(preset, tmp_path):
     assert read_config(tmp_path / "run" / "config.toml") == config
 
 
+def test_every_preset_file_is_a_preset():
+    assert {path.name for path in files("engine").joinpath("presets").iterdir()} == {f"{p}.toml" for p in PRESETS}
+
+
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_pretrained_policies_have_their_checkpoint_and_another_one_goes_before(name):
+    options = ["--trainer.policy", name]
+    assert load_config("sizes", None, options).trainer.pretrained == f"Salesforce/{name}"
+    assert load_config("sizes", None, [*options, "--trainer.checkpoint", "a/b"]).trainer.pretrained == "a/b"
+    assert load_config("cpu").trainer.pretrained is None
+
+
+def test_the_papers_policy_fits_the_decoder_of_vllm_on_a_gpu():
+    for preset in ("paper-codet5", "sizes"):
+        config = load_config(preset)
+        assert config.sampler.max_tokens + 1 <= 512 - 64
+        assert config.trainer.max_prompt_tokens == 512 + 512
+        assert config.trainer.policy == "codet5p-220m"
+
+
 def test_the_paper_preset_has_the_papers_numbers():
     config = load_config("paper")
     assert (config.replay.draw_policy, config.replay.draw_mutated) == (90_000, 10_000)
     assert (config.sampler.n_samples, config.sampler.temperature) == (24, 0.95)
+    assert config.fill.mutants == 19_200
 
 
 def test_the_command_line_goes_before_the_file_and_the_file_before_the_preset(tmp_path):
@@ -37,6 +61,8 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_the_preset(tm
         (["--sampler.n-samples", "0"], "sampler.n_samples: input should be greater than or equal to 1, not '0'"),
         (["--sampler.n-samples", "many"], "sampler.n_samples: input should be a valid integer"),
         (["--loop.seed"], "expected one argument"),
+        (["--trainer.policy", "codet5"], "unknown policy (one of compact-tiny, compact-3m"),
+        (["--trainer.lora-rank", "8"], "lora_rank is for pretrained policies, compact-3m is trained from scratch"),
         (["stray"], "unrecognized arguments: stray"),
     ],
 )

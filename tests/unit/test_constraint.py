@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from engine.sampler import SampleRequest, SamplerOptions, check_requests, open_sampler, sample_seed
-from engine.sampler.constraint import Tracker, constrain
-from interpreter.grammar import Grammar, GrammarError
+from engine.sampler.constraint import CompactGrammar, Tracker, constrain
+from interpreter.grammar import GrammarError
 from interpreter.vocabulary import EOS, PROGRAM_TOKENS, TOKEN_IDS, detokenize
 
 VOCABULARY = len(PROGRAM_TOKENS) + 40
 OPTIONS = SamplerOptions(max_tokens=32, max_model_len=100)
 
 
-def write(grammar: Grammar, generator: torch.Generator, rows: int) -> list[list[int]]:
+def write(grammar: CompactGrammar, generator: torch.Generator, rows: int) -> list[list[int]]:
     """Programs that a policy of random logits writes, all rows in step until each has ended."""
     programs: list[list[int]] = [[] for _ in range(rows)]
     trackers = [Tracker(grammar, program) for program in programs]
@@ -27,7 +27,7 @@ def write(grammar: Grammar, generator: torch.Generator, rows: int) -> list[list[
 
 @pytest.mark.parametrize("max_tokens", [4, 5, 9, 32, 100])
 def test_random_logits_write_programs_within_the_limit(max_tokens: int) -> None:
-    for program in write(Grammar(max_tokens), torch.Generator().manual_seed(max_tokens), rows=40):
+    for program in write(CompactGrammar(max_tokens), torch.Generator().manual_seed(max_tokens), rows=40):
         detokenize(program)
         assert len(program) <= max_tokens
 
@@ -35,13 +35,13 @@ def test_random_logits_write_programs_within_the_limit(max_tokens: int) -> None:
 def test_grid_tokens_are_never_allowed() -> None:
     logits = torch.zeros(1, VOCABULARY)
     logits[0, len(PROGRAM_TOKENS) :] = 100.0
-    constrain(logits, [Tracker(Grammar(32), [])])
+    constrain(logits, [Tracker(CompactGrammar(32), [])])
     assert torch.isneginf(logits[0, len(PROGRAM_TOKENS) :]).all()
     assert logits[0, TOKEN_IDS["O"]] == 0
 
 
 def test_a_sequence_that_was_preempted_continues_where_it_was() -> None:
-    grammar = Grammar(32)
+    grammar = CompactGrammar(32)
     (program,) = write(grammar, torch.Generator().manual_seed(1), rows=1)
     written: list[int] = []
     steady = Tracker(grammar, written)
@@ -51,7 +51,7 @@ def test_a_sequence_that_was_preempted_continues_where_it_was() -> None:
 
 
 def test_a_token_that_was_not_allowed_is_noticed() -> None:
-    tracker = Tracker(Grammar(32), [TOKEN_IDS["I"]])
+    tracker = Tracker(CompactGrammar(32), [TOKEN_IDS["I"]])
     with pytest.raises(GrammarError):
         tracker.allowed()
 

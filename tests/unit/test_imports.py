@@ -56,6 +56,7 @@ def test_the_plugin_of_vllm_stands_alone():
         ("interpreter.pool", {"torch", "vllm", "transformers"}),
         ("replay.store", {"torch", "vllm", "numba.cuda.cudadrv"}),
         ("trainer.codec", {"torch", "vllm", "transformers"}),
+        ("trainer.text_grammar", {"torch", "vllm", "transformers"}),
         ("engine.sampler", {"torch", "vllm", "transformers"}),
         ("engine.sampler.t5", {"torch", "vllm", "transformers", "numba", "numpy"}),
         ("engine.launch", {"torch", "vllm", "transformers"}),

@@ -1,0 +1,118 @@
+"""`codeit seeds discover`: real tasks, killed and resumed; mutants of what was found; easy tasks are found again."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+
+from engine import recombine
+from engine.cli import main
+from engine.discover import Clock, search
+from engine.discovery import Journal
+from engine.tasks import Task, load_tasks
+from engine.trial import try_programs
+from interpreter.grids import GridTable
+from interpreter.machine import Code, Machine
+from interpreter.program import parse
+
+ROOT = Path(__file__).parents[2]
+EASY = "68b16354,a416b8f3,ed36ccf7"  # hmirror, hconcat, rot270
+EASY_TEN = [
+    "68b16354", "be94b721", "6d0aefbc", "4258a5f9", "7468f01a", "0520fde7", "c1d99e64", "44d8ac46", "1f85a75f",
+    "2dee498d",
+]  # fmt: skip
+ARGUMENTS = ["seeds", "discover", "--task-ids", EASY, "--budget", "0.5"]
+
+
+def rows(file):
+    return [json.loads(row) for row in file.read_text().splitlines()]
+
+
+def test_killed_in_the_middle_and_resumed(tmp_path, capsys):
+    out = tmp_path / "seeds.jsonl"
+    command = [sys.executable, "-m", "engine.cli", *ARGUMENTS, "--out", str(out)]
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not (out.exists() and out.stat().st_size):
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    first = rows(out)[0]
+    out.write_text(json.dumps(first) + '\n{"task": "a416')  # as if it was killed within the second row
+    assert main([*ARGUMENTS, "--out", str(out), "--resume"]) == 0
+    found = rows(out)
+    assert found[0] == first
+    assert sorted(row["task"] for row in found) == EASY.split(",")
+    assert {row["origin"] for row in found} == {"search"}
+    tasks = {task.id: task for task in load_tasks("arc1-train", EASY.split(","))}
+    trials = try_programs([(tasks[row["task"]], parse(row["program"])) for row in found], Machine())
+    assert all(trial.solves for trial in trials)
+    assert "3 of 3 tasks solved" in capsys.readouterr().out
+    assert main(["seeds", "check", "--seeds", str(out)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--budget", "0"], "--budget must be more than 0 minutes"),
+        (["--seed", "-1"], "--seed must be at least 0"),
+        (["--workers", "0"], "--workers must be at least 1"),
+        (["--task-ids", "zzz"], "task 'zzz' is not in arc1-train"),
+        (["--resume"], "discovered.jsonl: no discovery to resume"),
+        (["--out", "nowhere/seeds.jsonl"], "nowhere: no such folder"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["seeds", "discover", "--limit", "1", *arguments]) == 2
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert errors.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def made_task(id_, text):
+    """A task of random grids that a program solves."""
+    generator = np.random.default_rng(0)
+    grids = tuple(generator.integers(0, 4, (6, 6)).astype(np.int8) for _ in range(4))
+    jobs = np.array([(0, k) for k in range(4)], np.int32)
+    outputs = tuple(Machine().run(Code.assemble([parse(text)]), GridTable.pack(grids), jobs).outputs)
+    return Task(id_, grids[:3], outputs[:3], grids[3:], outputs[3:])
+
+
+def recombined(tmp_path, name, workers):
+    """Two rounds of mutants for a task that is a change away from what another's program does, and a hopeless one."""
+    known = "x1 = ofcolor(I, ONE)\nx2 = shift(x1, DOWN)\nx3 = fill(I, SEVEN, x2)\nO = hconcat(x3, I)"
+    tasks = [
+        made_task("known", known),
+        made_task("near", known.replace("SEVEN", "EIGHT")),
+        made_task("far", "x1 = canvas(NINE, TWO_BY_TWO)\nO = hconcat(x1, x1)"),
+    ]
+    with Journal(tmp_path / name, {}, resume=False) as journal, ThreadPoolExecutor(workers) as threads:
+        journal.solved("known", parse(known))
+        mutants = recombine.Recombination(tasks, journal, 0, threads, workers)
+        runs = [mutants.round(lambda: False) for _ in range(2)]
+        return journal.found, runs
+
+
+def test_mutants_of_what_was_found_solve_its_neighbours_in_any_number_of_threads(tmp_path):
+    found, runs = recombined(tmp_path, "one.jsonl", 1)
+    assert "near" in found.programs
+    again, others = recombined(tmp_path, "two.jsonl", 2)
+    assert again.programs == found.programs
+    assert runs == others
+    assert min(runs) > 0
+
+
+@pytest.mark.slow
+def test_easy_training_tasks_are_found_again():
+    for task in load_tasks("arc1-train", EASY_TEN):
+        result = search(task, 200_000, Clock(time.monotonic() + 60, Event()))
+        assert result.program is not None, task.id
+        assert try_programs([(task, result.program)], Machine())[0].solves

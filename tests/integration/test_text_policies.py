@@ -1,0 +1,322 @@
+"""Pretrained policies end to end: loaded, trained, published, resumed, sampled by both samplers, swapped.
+
+The models are tiny and random, the tokenizers real: see `tiny_models`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import save_qwen, save_t5
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+from engine.config import load_config
+from engine.errors import UsageError
+from engine.parts import new_codec, new_sampler, new_trainer
+from engine.rollout import sample_programs
+from engine.sampler import Sample, Sampler, SampleRequest, SamplerOptions, open_sampler
+from engine.sampler.constraint import policy_grammar
+from trainer.checkpoint import CheckpointError, load_codec, load_manifest
+from trainer.codec import Codec, Example
+from trainer.policy import load_policy
+from trainer.pretrained import load_pretrained, load_tokenizer
+from trainer.text_codec import TextCodec
+from trainer.training import Batch, ProgramLoss, Trainer, TrainingSettings
+
+MAX_PROMPT, MAX_PROGRAM = 200, 60
+SETTINGS = TrainingSettings(
+    learning_rate=3e-3, warmup_steps=5, batch_tokens=2048, precision="fp32", device="cpu", seed=5
+)
+OPTIONS = SamplerOptions(
+    max_tokens=MAX_PROGRAM, max_model_len=MAX_PROMPT + MAX_PROGRAM, max_sequences=32, kv_cache_bytes=64 << 20
+)
+GREEDY = replace(OPTIONS, temperature=0.0)
+SAVE: dict[str, Callable[..., Path]] = {"seq2seq": save_t5, "causal": save_qwen}
+PROGRAMS = {
+    "O = hmirror(I)": lambda grid: grid[::-1],
+    "O = vmirror(I)": lambda grid: grid[:, ::-1],
+    "x1 = hmirror(I)\nO = vconcat(I, x1)": lambda grid: np.vstack([grid, grid[::-1]]),
+    "O = hconcat(I, I)": lambda grid: np.hstack([grid, grid]),
+}
+
+needs_vllm = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads of models this small wait for each other on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module", params=["seq2seq", "causal"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def source(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return SAVE[kind](tmp_path_factory.mktemp("pretrained") / kind)
+
+
+@pytest.fixture(scope="module")
+def codec(kind: str, source: Path) -> TextCodec:
+    return TextCodec(load_tokenizer(str(source)), MAX_PROMPT, is_seq2seq=kind == "seq2seq")
+
+
+@pytest.fixture(scope="module")
+def published(source: Path, codec: TextCodec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A policy that has learned its examples somewhat."""
+    trainer, examples = make_trainer(source, codec), make_examples(codec)
+    before = trainer.heldout_loss(examples)
+    for _ in range(12):
+        result = trainer.train(examples)
+    assert result.loss < before / 4
+    return trainer.publish(tmp_path_factory.mktemp("published") / "1", policy_version=1)
+
+
+@pytest.fixture(scope="module")
+def sharp(kind: str, codec: TextCodec, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two versions of a random policy whose choices depend on all weights and on the prompt, without ties."""
+    folder, folders = tmp_path_factory.mktemp("sharp"), []
+    for version in (1, 2):
+        trainer = make_trainer(SAVE[kind](folder / f"source{version}", seed=version), codec)
+        with torch.no_grad():
+            for name, parameter in trainer.policy.named_parameters():
+                if parameter.ndim == 2:
+                    parameter.mul_(0.3 if name == "shared.weight" else 1.5 if codec.is_seq2seq else 6)
+            if codec.is_seq2seq:
+                trainer.policy.decoder.final_layer_norm.weight.mul_(8)
+        folders.append(trainer.publish(folder / str(version), version))
+    return folders
+
+
+def make_pairs(program: str, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    generator = np.random.default_rng(seed)
+    grids = [generator.integers(0, 3, generator.integers(2, 5, 2)).astype(np.int8) for _ in range(2)]
+    return [(grid, PROGRAMS[program](grid)) for grid in grids]
+
+
+def make_examples(codec: Codec, count: int = 32) -> list[Example]:
+    names = [list(PROGRAMS)[index % len(PROGRAMS)] for index in range(count)]
+    return [codec.example(make_pairs(name, seed), name) for seed, name in enumerate(names)]
+
+
+def make_trainer(source: Path, codec: Codec) -> Trainer:
+    return Trainer(load_pretrained(str(source)), codec, SETTINGS)
+
+
+def make_requests(codec: Codec, n: int = 1) -> list[SampleRequest]:
+    prompts = [codec.encode_prompt(make_pairs(program, seed)) for seed, program in enumerate(PROGRAMS)]
+    return [SampleRequest(tuple(prompt), n, seed) for seed, prompt in enumerate(prompts)]
+
+
+def draw(sampler: Sampler, requests: Sequence[SampleRequest]) -> dict[tuple[int, int], Sample]:
+    samples = {(sample.request, sample.index): sample for sample in sampler.sample(requests)}
+    assert len(samples) == sum(request.n for request in requests)
+    return samples
+
+
+def greedy(folder: Path, codec: TextCodec, prompt: Sequence[int]) -> tuple[int, ...]:
+    """The reference: transformers over the whole sequence for each token, and the grammar."""
+    policy, grammar = load_policy(folder, codec.tokens).eval(), policy_grammar(codec, MAX_PROGRAM, typed=False)
+    state, tokens = grammar.start(), []
+    while len(tokens) < MAX_PROGRAM and codec.eos not in tokens:
+        if codec.is_seq2seq:
+            read = {"input_ids": torch.tensor([prompt]), "decoder_input_ids": torch.tensor([[0, *tokens]])}
+        else:
+            read = {"input_ids": torch.tensor([[*prompt, *tokens]])}
+        with torch.no_grad():
+            logits = policy(**read, use_cache=False).logits[0, -1]
+        allowed = grammar.ids[grammar.allowed(state)]
+        tokens.append(int(allowed[logits[torch.from_numpy(allowed)].argmax()]))
+        state = grammar.advance(state, tokens[-1])
+    return tuple(tokens)
+
+
+def test_a_loaded_policy_computes_what_transformers_does_layer_by_layer(
+    kind: str, source: Path, codec: TextCodec
+) -> None:
+    reference = (AutoModelForSeq2SeqLM if codec.is_seq2seq else AutoModelForCausalLM).from_pretrained(source)
+    example = make_examples(codec, 1)[0]
+    if codec.is_seq2seq:
+        read = {"input_ids": torch.tensor([example.prompt]), "decoder_input_ids": torch.tensor([example.program])}
+    else:
+        read = {"input_ids": torch.tensor([example.prompt + example.program])}
+    with torch.no_grad():
+        outputs = [
+            model.eval()(**read, output_hidden_states=True) for model in (load_pretrained(str(source)), reference)
+        ]
+    layers = ["encoder_hidden_states", "decoder_hidden_states"] if codec.is_seq2seq else ["hidden_states"]
+    assert torch.equal(outputs[0].logits, outputs[1].logits)
+    for name in layers:
+        assert len(outputs[0][name]) == 3  # the embeddings and two layers
+        assert all(torch.equal(a, b) for a, b in zip(outputs[0][name], outputs[1][name], strict=True))
+
+
+def test_the_loss_is_that_of_transformers_on_program_tokens(source: Path, codec: TextCodec) -> None:
+    policy, examples = load_pretrained(str(source)).eval(), make_examples(codec, 5)
+    batch = Batch.of(examples, 0 if codec.is_seq2seq else None)
+    total = 0.0
+    for example in examples:
+        if codec.is_seq2seq:
+            read = {"input_ids": torch.tensor([example.prompt]), "labels": torch.tensor([example.program])}
+        else:
+            ignored = (-100,) * len(example.prompt)
+            read = {
+                "input_ids": torch.tensor([example.prompt + example.program]),
+                "labels": torch.tensor([ignored + example.program]),
+            }
+        total += policy(**read).loss.item() * len(example.program)
+    ours = ProgramLoss(policy)(batch.ids, batch.labels, batch.prompts).item()
+    assert ours == pytest.approx(total / sum(len(example.program) for example in examples), rel=1e-4)
+
+
+def test_resumed_training_equals_uninterrupted_training(source: Path, codec: TextCodec, tmp_path: Path) -> None:
+    examples = make_examples(codec)
+    straight, stopped, resumed = (make_trainer(source, codec) for _ in range(3))
+    straight.train(examples)
+    expected = straight.train(examples)
+    stopped.train(examples)
+    resumed.resume(stopped.publish(tmp_path / "1", policy_version=1))
+    torch.manual_seed(99)  # dropout is the trainer's own
+    assert resumed.train(examples) == replace(expected, seconds=pytest.approx(expected.seconds, abs=1e3))
+    for name, tensor in straight.policy.state_dict().items():
+        assert torch.equal(tensor, resumed.policy.state_dict()[name]), name
+
+
+def test_batches_stay_within_their_budget(source: Path, codec: TextCodec) -> None:
+    trainer = make_trainer(source, codec)
+    result = trainer.train(make_examples(codec))
+    real = sum(len(example) - (not codec.is_seq2seq) for example in make_examples(codec))
+    assert result.tokens == real
+    assert 0 < result.padding_share < 0.3
+
+
+def test_a_checkpoint_is_complete_and_says_what_it_is(kind: str, published: Path, codec: TextCodec) -> None:
+    manifest = load_manifest(published, verify_hash=True)
+    assert manifest.policy == kind
+    assert {"tokenizer/tokenizer.json", "vocab.json", "config.json", "model.safetensors"} <= set(manifest.files)
+    restored = load_codec(published)
+    assert restored.kind == kind
+    assert restored.tokens == codec.tokens
+    assert make_examples(restored) == make_examples(codec)
+
+
+@pytest.mark.parametrize("backend", [pytest.param("vllm", marks=needs_vllm), "transformers"])
+def test_both_samplers_write_what_the_reference_does_and_take_new_weights(
+    sharp: list[Path], codec: TextCodec, backend: str
+) -> None:
+    requests = make_requests(codec, n=2)
+    wanted = [[greedy(folder, codec, request.prompt) for request in requests] for folder in sharp]
+    assert set(wanted[0]).isdisjoint(wanted[1])
+    assert len({*wanted[0], *wanted[1]}) > 1.4 * len(requests)
+    with open_sampler(sharp[0], GREEDY, backend) as sampler:
+        for version in (0, 1, 0):
+            sampler.swap(sharp[version])
+            samples = draw(sampler, requests)
+            for (number, _), sample in samples.items():
+                assert sample.tokens == wanted[version][number]
+                assert sample.policy_version == version + 1
+                assert sample.finished == (sample.tokens[-1] == codec.eos)
+
+
+@pytest.mark.parametrize("backend", [pytest.param("vllm", marks=needs_vllm), "transformers"])
+def test_samples_of_a_trained_policy_are_programs(published: Path, codec: TextCodec, backend: str) -> None:
+    prompts = {str(request.seed): request.prompt for request in make_requests(codec)}
+    with open_sampler(published, OPTIONS, backend) as sampler:
+        found = [sample_programs(prompts, codec, sampler, 6, int, lambda *_: None, lambda _: None) for _ in range(2)]
+    assert found[0].counts == found[1].counts
+    assert found[0].total == sum(found[0].counts.values()) == 24
+    assert found[0].dropped == 0
+    assert found[0].programs & set(PROGRAMS)
+
+
+def test_samples_that_do_not_end_are_dropped_and_counted(
+    sharp: list[Path], codec: TextCodec, caplog: pytest.LogCaptureFixture
+) -> None:
+    prompts = {str(request.seed): request.prompt for request in make_requests(codec)}
+    short = replace(OPTIONS, max_tokens=10, max_model_len=MAX_PROMPT + 10)
+    with open_sampler(sharp[0], short, "transformers") as sampler:
+        found = sample_programs(prompts, codec, sampler, 6, int, lambda *_: None, lambda _: None)
+    assert 0 < found.dropped == 24 - sum(found.counts.values())
+    assert f"{found.dropped} of 24 samples are no program" in caplog.text
+
+
+def test_a_checkpoint_of_another_kind_is_refused(published: Path, kind: str, tmp_path: Path) -> None:
+    other = SAVE["causal" if kind == "seq2seq" else "seq2seq"](tmp_path / "other")
+    codec = TextCodec(load_tokenizer(str(other)), MAX_PROMPT, is_seq2seq=kind != "seq2seq")
+    wrong = make_trainer(other, codec).publish(tmp_path / "1", 1)
+    with open_sampler(published, GREEDY, "transformers") as sampler:
+        with pytest.raises(CheckpointError, match="the running one"):
+            sampler.swap(wrong)
+        draw(sampler, make_requests(load_codec(published)))
+
+
+def test_the_parts_of_a_run_come_from_its_configuration(source: Path, kind: str, tmp_path: Path) -> None:
+    options = ["--trainer.checkpoint", str(source), "--sampler.backend", "transformers"]
+    lengths = ["--trainer.max-prompt-tokens", str(MAX_PROMPT), "--sampler.max-tokens", str(MAX_PROGRAM)]
+    config = load_config("smoke", None, [*options, *lengths])
+    codec = new_codec(config)
+    trainer = new_trainer(config, codec)
+    trainer.train(make_examples(codec, 4))
+    with new_sampler(config, trainer.publish(tmp_path / "1", 1)) as sampler:
+        assert len(draw(sampler, make_requests(codec, n=2))) == 8
+    if kind == "causal":
+        long = load_config("smoke", None, [*options, "--sampler.max-tokens", "500"])
+        with pytest.raises(UsageError, match="has 512 positions"):
+            new_trainer(long, codec)
+
+
+def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"cannot load the tokenizer of '.*nothing'"):
+        new_codec(load_config("smoke", None, ["--trainer.checkpoint", str(tmp_path / "nothing")]))
+    save_t5(tmp_path / "t5")
+    config = tmp_path / "t5" / "config.json"
+    config.write_text(config.read_text().replace('"t5"', '"bart"'))
+    with pytest.raises(CheckpointError, match="of the encoder-decoders only t5 is supported"):
+        load_pretrained(str(tmp_path / "t5"))
+
+
+@pytest.mark.skipif(find_spec("peft") is not None, reason="peft is installed")
+def test_lora_without_peft_says_what_to_install(source: Path) -> None:
+    config = load_config("smoke", None, ["--trainer.checkpoint", str(source), "--trainer.lora-rank", "4"])
+    config = config.model_copy(update={"trainer": config.trainer.model_copy(update={"max_prompt_tokens": MAX_PROMPT})})
+    with pytest.raises(CheckpointError, match=r"pip install 'codeit\[lora\]'"):
+        new_trainer(config, new_codec(config))
+
+
+@pytest.mark.skipif(find_spec("peft") is None, reason="peft is not installed")
+def test_lora_learns_beside_frozen_weights_and_is_published_merged(
+    source: Path, codec: TextCodec, tmp_path: Path
+) -> None:
+    from trainer.pretrained import add_lora
+
+    examples, trainers = make_examples(codec), []
+    for _ in range(3):
+        policy = load_pretrained(str(source))
+        add_lora(policy, rank=4, seed=1)
+        trainers.append(Trainer(policy, codec, SETTINGS))
+    straight, stopped, resumed = trainers
+    frozen = {name: tensor.clone() for name, tensor in stopped.policy.state_dict().items() if "lora_" not in name}
+    before = straight.heldout_loss(examples)
+    for trainer in (straight, straight, stopped):
+        result = trainer.train(examples)
+    assert result.loss < before
+    folder = stopped.publish(tmp_path / "1", policy_version=1)
+    assert all(torch.equal(tensor, stopped.policy.state_dict()[name]) for name, tensor in frozen.items())
+    merged = Trainer(load_policy(folder, codec.tokens), codec, SETTINGS)
+    assert merged.heldout_loss(examples) == pytest.approx(stopped.heldout_loss(examples), rel=1e-5)
+    resumed.resume(folder)
+    resumed.train(examples)
+    assert resumed.heldout_loss(examples) == straight.heldout_loss(examples)
+    with pytest.raises(CheckpointError, match="it was trained with LoRA"):
+        make_trainer(source, codec).resume(folder)

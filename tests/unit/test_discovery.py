@@ -1,0 +1,84 @@
+"""The files of a discovery: what was written is known again, a row that was cut off is not, others are refused."""
+
+import json
+import resource
+
+import pytest
+
+from engine.discovery import Journal
+from engine.errors import UsageError
+from interpreter.program import parse
+
+HEADER = {"tasks": "arc1-train", "seed": 0}
+FLIP = parse("O = hmirror(I)")
+TURN = parse("O = rot90(I)")
+
+
+def write(out):
+    with Journal(out, HEADER, resume=False) as journal:
+        journal.solved("a", FLIP)
+        journal.searched("b", 20_000, "growing", [(TURN, 2)])
+        journal.searched("c", 9_000, "ended", [])
+        journal.mutated(0)
+
+
+def test_what_was_written_is_known_again(tmp_path):
+    out = tmp_path / "seeds.jsonl"
+    write(out)
+    assert [json.loads(row) for row in out.read_text().splitlines()] == [
+        {"task": "a", "program": "O = hmirror(I)", "origin": "search"}
+    ]
+    with Journal(out, HEADER, resume=True) as journal:
+        found = journal.found
+    assert found.programs == {"a": FLIP}
+    assert found.calls == {"b": 20_000, "c": 9_000}
+    assert found.ended == {"c"}
+    assert found.near == {"b": [(TURN, 2)], "c": []}
+    assert found.rounds == 1
+
+
+def test_a_row_that_was_cut_off_is_dropped(tmp_path):
+    out = tmp_path / "seeds.jsonl"
+    write(out)
+    for file in (out, out.with_suffix(".progress.jsonl")):
+        whole = file.read_bytes()
+        file.write_bytes(whole + whole[:11])
+    with Journal(out, HEADER, resume=True) as journal:
+        assert set(journal.found.programs) == {"a"}
+        journal.solved("d", TURN)
+    assert [json.loads(row)["task"] for row in out.read_text().splitlines()] == ["a", "d"]
+
+
+def test_a_full_disk_is_a_mistake_in_one_line_and_loses_nothing(tmp_path):
+    out = tmp_path / "seeds.jsonl"
+    write(out)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Journal(out, HEADER, resume=True) as journal:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (out.stat().st_size + 20, limits[1]))
+        try:
+            with pytest.raises(UsageError, match=r"cannot write .*seeds.jsonl: .* \(what was found is kept"):
+                journal.solved("e", TURN)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert out.stat().st_size > 0
+    with Journal(out, HEADER, resume=True) as journal:
+        assert set(journal.found.programs) == {"a"}
+
+
+def test_files_that_are_not_this_discoverys_are_refused(tmp_path):
+    out = tmp_path / "seeds.jsonl"
+    with pytest.raises(UsageError, match="no discovery to resume"):
+        Journal(out, HEADER, resume=True)
+    with pytest.raises(UsageError, match="no such folder"):
+        Journal(tmp_path / "nowhere" / "seeds.jsonl", HEADER, resume=False)
+    write(out)
+    with pytest.raises(UsageError, match="exists already: go on with --resume"):
+        Journal(out, HEADER, resume=False)
+    with pytest.raises(UsageError, match="was made with --tasks arc1-train, --seed 0"):
+        Journal(out, {**HEADER, "seed": 1}, resume=True)
+    out.write_text("{}\n")
+    with pytest.raises(UsageError, match="no file of a discovery"):
+        Journal(out, HEADER, resume=True)
+    out.write_text("programs\n")
+    with pytest.raises(UsageError, match="not JSON lines"):
+        Journal(out, HEADER, resume=True)
