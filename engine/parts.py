@@ -33,8 +33,14 @@ def new_codec(config: Config) -> Codec:
 
 
 def new_trainer(config: Config, codec: Codec) -> Trainer | TrainerGroup:
-    """A trainer with an untrained policy, or a pretrained one; close it."""
+    """A trainer with an untrained policy, or a pretrained one; close it.
+
+    Raises `UsageError` for more processes than GPUs, where there are any.
+    """
     if config.trainer.processes > 1:
+        devices = torch.cuda.device_count()
+        if 0 < devices < config.trainer.processes:
+            raise UsageError(f"trainer.processes is {config.trainer.processes}, but there are {devices} GPUs")
         return TrainerGroup(partial(_new_trainer, config, codec), config.trainer.processes)
     return _new_trainer(config, codec)
 
