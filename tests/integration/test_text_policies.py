@@ -91,8 +91,8 @@ def sharp(kind: str, codec: TextCodec, tmp_path_factory: pytest.TempPathFactory)
         trainer = make_trainer(SAVE[kind](folder / f"source{version}", seed=version), codec)
         with torch.no_grad():
             for name, parameter in trainer.policy.named_parameters():
-                if parameter.ndim == 2:
-                    parameter.mul_(0.3 if name == "shared.weight" else 1.5 if codec.is_seq2seq else 6)
+                if parameter.ndim == 2 and name != "shared.weight":
+                    parameter.mul_(2.5 if codec.is_seq2seq else 6)
             if codec.is_seq2seq:
                 trainer.policy.decoder.final_layer_norm.weight.mul_(8)
         folders.append(trainer.publish(folder / str(version), version))
@@ -218,7 +218,7 @@ def test_both_samplers_write_what_the_reference_does_and_take_new_weights(
     requests = make_requests(codec, n=2)
     wanted = [[greedy(folder, codec, request.prompt) for request in requests] for folder in sharp]
     assert set(wanted[0]).isdisjoint(wanted[1])
-    assert len({*wanted[0], *wanted[1]}) > 1.4 * len(requests)
+    assert min(len(set(of_version)) for of_version in wanted) > 1  # which programs depends on the learned vocabulary
     with open_sampler(sharp[0], GREEDY, backend) as sampler:
         for version in (0, 1, 0):
             sampler.swap(sharp[version])
