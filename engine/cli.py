@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         options, overrides = _parser().parse_known_args(arguments)
-        if overrides and options.verb not in _CONFIGURABLE:
+        if overrides and not getattr(options, "configurable", False):
             raise UsageError(f"unrecognized argument {overrides[0]!r} (see codeit {options.verb} --help)")
         return options.run(options, overrides)
     except UsageError as error:
@@ -44,7 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 MAX_FUEL = 10**12
 MAX_MINUTES = 10**6
-_CONFIGURABLE = ("run", "eval")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--resume", action="store_true", help="continue the run in --run-dir after its last "
                      "complete meta-iteration")  # fmt: skip
     run.add_argument("--options", action="store_true", help="list all --section.field options, with their defaults")
-    run.set_defaults(run=_run)
+    run.set_defaults(run=_run, configurable=True)
 
     evaluate = verbs.add_parser(
         "eval", help="evaluate a run or a checkpoint on a task set",
@@ -85,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--samples", type=int, metavar="N", help="programs sampled a task (default: the run's, 24)")
     how.add_argument("--stored", action="store_true", help="score what the run found, without sampling")
     evaluate.add_argument("--out", type=Path, metavar="DIR", help="default: <run or model>/eval/<set>")
-    evaluate.set_defaults(run=_evaluate)
+    evaluate.set_defaults(run=_evaluate, configurable=True)
 
     search = verbs.add_parser(
         "search", help="program search without a model",
@@ -202,6 +201,9 @@ def _parser() -> argparse.ArgumentParser:
     samples.add_argument("--repeats", type=int, default=2, metavar="N", help="medians of N (default: 2)")
     samples.add_argument("--threads", type=int, default=1, metavar="N", help="on a CPU (default: 1)")
     samples.add_argument("--no-t5", dest="t5", action="store_false", help="leave out T5, which takes half the time")
+    learning = bench.add_parser("learning", help="held-out losses of a configuration after equal CPU time")
+    learning.add_argument("--seeds", metavar="PATH", help="seed programs as `codeit run` takes them (default: our own)")
+    learning.add_argument("--seconds", type=int, default=600, metavar="N", help="CPU time of training (default: 600)")
     swap = bench.add_parser("swap", help="seconds until new weights sample: 25M and 220M")
     swap.add_argument("--repeats", type=int, default=7, metavar="N", help="medians of N (default: 7)")
     differential = bench.add_parser("differential", help="beside arc-dsl's own functions, on mutants of real programs")
@@ -215,8 +217,9 @@ def _parser() -> argparse.ArgumentParser:
     fuzz.add_argument("--programs", type=int, default=100_000, metavar="N", help="default: 100,000")
     fuzz.add_argument("--seed", type=int, default=0, metavar="S", help="of the programs (default: 0)")
     fuzz.add_argument("--solvers", type=Path, metavar="FILE", help="JSONL to make mutants of (default: the seeds)")
-    for parser_ in (interpreter, search, samples, swap, differential, fuzz):
+    for parser_ in (interpreter, search, samples, learning, swap, differential, fuzz):
         parser_.set_defaults(run=_bench)
+    learning.set_defaults(configurable=True)
     return parser
 
 
@@ -380,7 +383,7 @@ def _replay_stats(options: argparse.Namespace, _overrides: list[str]) -> int:
     return 0
 
 
-def _bench(options: argparse.Namespace, _overrides: list[str]) -> int:
+def _bench(options: argparse.Namespace, overrides: list[str]) -> int:
     import importlib
     import json
 
@@ -389,8 +392,11 @@ def _bench(options: argparse.Namespace, _overrides: list[str]) -> int:
 
     launch.set_threads(None)
     compile_interpreter()
-    settings = {name: value for name, value in vars(options).items() if name not in ("verb", "bench", "run")}
-    for name in ("repeats", "tasks", "n", "mutants", "processes", "threads"):
+    left_out = ("verb", "bench", "run", "configurable")
+    settings = {name: value for name, value in vars(options).items() if name not in left_out}
+    if options.bench == "learning":
+        settings["overrides"] = overrides
+    for name in ("seconds", "repeats", "tasks", "n", "mutants", "processes", "threads"):
         _positive(settings.get(name), f"--{name}")
     if options.bench == "fuzz":
         _positive(options.programs, "--programs")

@@ -64,6 +64,9 @@ class ReplayConfig(_Section):
     """Experiences from the policy drawn a meta-iteration."""
     draw_mutated: int = Field(10_000, ge=1)
     """Experiences from mutation (seeds included) drawn a meta-iteration."""
+    relabel: bool = True
+    """Whether the policy learns from what its programs did instead of what was asked (hindsight relabelling); without
+    it, of its programs only those that are right on all demonstrations are learned from."""
 
 
 class TrainerConfig(_Section):
@@ -117,6 +120,10 @@ class TrainerConfig(_Section):
 class SamplerConfig(_Section):
     backend: Literal["vllm", "transformers"] = "vllm"
     """The engine that samples; transformers needs no vLLM and is slower."""
+    transfer: Literal["in_process", "ipc", "nccl"] = "in_process"
+    """How new weights reach vLLM: in_process, from training in the same process (CPU, or one GPU) or, where there are
+    several training processes, from the checkpoint; from training processes on the same GPU by CUDA IPC (ipc), or on
+    other GPUs by nccl."""
     n_samples: int = Field(24, ge=1)
     """Programs sampled for each task, a meta-iteration."""
     temperature: float = Field(0.95, ge=0)
@@ -133,6 +140,12 @@ class SamplerConfig(_Section):
     """Type of weights and activations while sampling."""
     threads: int = Field(1, ge=1)
     """Threads of sampling on a CPU: one is the fastest for a small policy."""
+
+    @model_validator(mode="after")
+    def _transfer_is_vllm(self) -> Self:
+        if self.transfer != "in_process" and self.backend != "vllm":
+            raise ValueError(f"transfer {self.transfer} is for backend vllm, {self.backend} has in_process alone")
+        return self
 
 
 class InterpreterConfig(_Section):

@@ -19,6 +19,7 @@ import numpy as np
 
 from engine.config import Config
 from engine.evaluation import Scoreboard, summary_record
+from engine.examples import to_examples
 from engine.execution import Execution, Executor
 from engine.fill import fill
 from engine.metrics import EventWriter, replay_counts
@@ -40,7 +41,7 @@ from engine.seeds import Seed
 from engine.tasks import Task
 from replay.experience import Experience, Origin, relabel
 from replay.store import ReplayStore
-from trainer.codec import Example, PromptTooLong
+from trainer.codec import Example
 from trainer.training import TrainResult
 
 log = logging.getLogger(__name__)
@@ -170,9 +171,13 @@ class Loop:
                     (Origin.MUTATED, self.config.replay.draw_mutated),
                 )
                 for experience in self.store.draw(generator, n, origin)
-                if experience.program not in self.heldout_programs
+                if experience.program not in self.heldout_programs and self._teaches(experience)
             ]
             return self._examples(drawn, self.store)
+
+    def _teaches(self, experience: Experience) -> bool:
+        """Whether an experience may be learned from: without relabelling, its outputs must be those of its task."""
+        return self.config.replay.relabel or experience.origin is Origin.MUTATED or experience.priority == 1.0
 
     def _train(self, examples: list[Example]) -> tuple[TrainResult, float | None]:
         with self._phase("train", len(examples) * self.config.trainer.epochs) as update:
@@ -186,7 +191,7 @@ class Loop:
             self.trainer.publish(checkpoint, version)
         if self._sampler is None:
             with self.display.phase("start the sampler"):
-                self._sampler = self._open.enter_context(new_sampler(self.config, checkpoint))
+                self._sampler = self._open.enter_context(new_sampler(self.config, checkpoint, self.trainer))
         else:
             with self._phase("swap"):
                 self._sampler.swap(checkpoint)
@@ -238,19 +243,7 @@ class Loop:
     # ----------------------------------------------------------------------------------------- helpers
 
     def _examples(self, experiences: Sequence[Experience], store: ReplayStore) -> list[Example]:
-        """What the policy learns from; experiences whose prompt or program is too long are left out."""
-        inputs = {task: store.inputs(task) for task in {experience.task for experience in experiences}}
-        examples = []
-        for experience in experiences:
-            grids = inputs[experience.task]
-            pairs = [(grids[k], output) for k, output in zip(experience.pairs, experience.outputs, strict=True)]
-            try:
-                example = self.codec.example(pairs, experience.program)
-            except PromptTooLong:
-                continue
-            if len(example.program) <= self.config.sampler.max_tokens:
-                examples.append(example)
-        return examples
+        return to_examples(experiences, store, self.codec, self.config.sampler.max_tokens)
 
     def _metrics(
         self, number: int, trained: TrainResult, heldout_loss: float | None, rollout: Rollout, solved: Mapping[str, Any]

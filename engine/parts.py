@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from engine.config import Config
 from engine.errors import UsageError
-from engine.sampler import Sampler, SamplerOptions, open_sampler
+from engine.sampler import Sampler, SamplerOptions, Transfer, open_sampler
 from trainer.checkpoint import CheckpointError
 from trainer.codec import Codec, CodecError, CompactCodec
 from trainer.group import TrainerGroup
@@ -35,14 +35,25 @@ def new_codec(config: Config) -> Codec:
 def new_trainer(config: Config, codec: Codec) -> Trainer | TrainerGroup:
     """A trainer with an untrained policy, or a pretrained one; close it.
 
-    Raises `UsageError` for more processes than GPUs, where there are any.
+    Raises `UsageError` where there are not the GPUs that training processes need.
     """
-    if config.trainer.processes > 1:
-        devices = torch.cuda.device_count()
-        if 0 < devices < config.trainer.processes:
-            raise UsageError(f"trainer.processes is {config.trainer.processes}, but there are {devices} GPUs")
-        return TrainerGroup(partial(_new_trainer, config, codec), config.trainer.processes)
-    return _new_trainer(config, codec)
+    processes, transfer = config.trainer.processes, config.sampler.transfer
+    if processes == 1 and transfer == "in_process":
+        return _new_trainer(config, codec)
+    _check_gpus(processes, transfer)
+    return TrainerGroup(partial(_new_trainer, config, codec), processes, first_device=int(transfer == "nccl"))
+
+
+def _check_gpus(processes: int, transfer: Transfer) -> None:
+    devices = torch.cuda.device_count()
+    if not devices and transfer == "in_process":
+        return  # processes share the CPU
+    if not devices:
+        raise UsageError(f"sampler.transfer {transfer} is for GPUs, and there is none: in_process works anywhere")
+    needed = processes + (transfer == "nccl")
+    if needed > devices:
+        sampler = " and the sampler another" * (transfer == "nccl")
+        raise UsageError(f"trainer.processes {processes} needs as many GPUs{sampler}, but there are {devices}")
 
 
 def _new_trainer(config: Config, codec: Codec) -> Trainer:
@@ -59,8 +70,11 @@ def _new_trainer(config: Config, codec: Codec) -> Trainer:
     return Trainer(_policy(config, codec), codec, settings)
 
 
-def new_sampler(config: Config, checkpoint: Path) -> Sampler:
-    """The sampler, with the weights of a published checkpoint."""
+def new_sampler(config: Config, checkpoint: Path, trainer: Trainer | TrainerGroup | None = None) -> Sampler:
+    """The sampler, with the weights of a published checkpoint.
+
+    A run's gets later ones as `sampler.transfer` says, from the `trainer` that published the checkpoint.
+    """
     options = SamplerOptions(
         max_tokens=config.sampler.max_tokens,
         max_model_len=config.trainer.max_prompt_tokens + config.sampler.max_tokens,
@@ -71,7 +85,9 @@ def new_sampler(config: Config, checkpoint: Path) -> Sampler:
         dtype=config.sampler.dtype,
         threads=config.sampler.threads,
     )
-    return open_sampler(checkpoint, options, config.sampler.backend)
+    if trainer is None or config.sampler.transfer == "in_process":
+        return open_sampler(checkpoint, options, config.sampler.backend)
+    return open_sampler(checkpoint, options, config.sampler.backend, config.sampler.transfer, trainer)
 
 
 def _policy(config: Config, codec: Codec) -> PreTrainedModel:

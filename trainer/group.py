@@ -2,7 +2,8 @@
 
 Each holds a `Trainer` that `accelerate` connects with the others, gets the same examples, and learns from its share of
 each update's batches. The first one answers, reports progress, evaluates and publishes. The sampler's process is not
-one of them: vLLM wants torch.distributed for itself there.
+one of them: vLLM wants torch.distributed for itself there. It can have the weights sent (`connect`, `send_weights`),
+by whatever link the caller opens.
 """
 
 from __future__ import annotations
@@ -11,18 +12,47 @@ import multiprocessing
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from trainer.codec import Example
 from trainer.training import Progress, Trainer, TrainResult
+
+# Seconds that the other processes have to finish what they do after one has failed at it.
+GRACE = 20.0
+
+Ask = Callable[[str, dict[str, Any]], None]
+"""Has a named thing done in the process that owns the group, and returns when it is."""
+
+
+class Link(Protocol):
+    """A training process's end of a connection on which its weights go to a sampler."""
+
+    def send_weights(self) -> None:
+        """Send all weights."""
+
+    def shutdown(self) -> None:
+        """Give back what the connection holds."""
+
+
+OpenLink = Callable[[Trainer, int, Ask], Link]
+"""Opens the link of a trainer, given its rank; picklable."""
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What a member asks its parent to do."""
+
+    name: str
+    arguments: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -44,18 +74,20 @@ class TrainerGroup:
 
     `make` makes a trainer, the same in each process, and must be picklable. Methods are those of `Trainer`; what a
     process raises is raised here and ends the group, as does RuntimeError for a process that died. A context manager.
+    The GPU of the first process is number `first_device`.
     """
 
-    def __init__(self, make: Callable[[], Trainer], processes: int) -> None:
+    def __init__(self, make: Callable[[], Trainer], processes: int, first_device: int = 0) -> None:
         context = multiprocessing.get_context("spawn")
-        port = _free_port()
+        port = free_port()
         self._members: list[tuple[BaseProcess, Connection]] = []
         try:
             for rank in range(processes):
                 ours, theirs = context.Pipe()
-                place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
+                place = {"RANK": rank, "LOCAL_RANK": first_device + rank}
+                size = {"WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
                 address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-                process = context.Process(target=_serve, args=(theirs, make, place | address), daemon=True)
+                process = context.Process(target=_serve, args=(theirs, make, place | size | address), daemon=True)
                 # Ctrl-C is the parent's to handle.
                 mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
                 try:
@@ -87,6 +119,17 @@ class TrainerGroup:
     def resume(self, folder: Path) -> None:
         self._call("resume", folder)
 
+    def connect(self, open_link: OpenLink, answer: Ask) -> None:
+        """Open a link in each process, in place of an earlier one; `answer` does what links ask for.
+
+        What a link or `answer` raises is raised here. The group goes on if all its processes came back.
+        """
+        self._call("connect", open_link, answer=answer)
+
+    def send_weights(self, answer: Ask) -> None:
+        """Have every process send its weights over its link. Raises as `connect` does."""
+        self._call("send_weights", answer=answer)
+
     def close(self) -> None:
         """End the processes. May be called twice."""
         for process, connection in self._members:
@@ -96,24 +139,45 @@ class TrainerGroup:
             process.join()
         self._members = []
 
-    def _call(self, method: str, *arguments: Any, members: int | None = None, progress: Progress | None = None) -> Any:
-        """The first member's answer to a method of the first `members` (default: all)."""
+    def _call(
+        self,
+        method: str,
+        *arguments: Any,
+        members: int | None = None,
+        progress: Progress | None = None,
+        answer: Ask | None = None,
+    ) -> Any:
+        """The first member's answer to a method of the first `members` (default: all).
+
+        An error ends the group, unless the call has `answer` and every member came back from it.
+        """
         if not self._members:
             raise RuntimeError("this group of trainers is closed")
         try:
             for _, connection in self._members[:members]:
                 connection.send((method, arguments))
-            return self._answers(members or len(self._members), progress)
+            value, error = self._answers(members or len(self._members), progress, answer)
         except BaseException:
             self.close()
             raise
+        if error is not None:
+            raise error
+        return value
 
-    def _answers(self, members: int, progress: Progress | None = None) -> Any:
-        """Wait until the first `members` have answered; the first one's answer."""
+    def _answers(
+        self, members: int, progress: Progress | None = None, answer: Ask | None = None
+    ) -> tuple[Any, Exception | None]:
+        """Wait until the first `members` have answered; the first one's answer, and the first error.
+
+        Raises the error at once where nothing can be done about it, or after a while if members do not come back.
+        """
         pending = {connection: rank for rank, (_, connection) in enumerate(self._members[:members])}
-        first = None
+        first = error = None
         while pending:
-            for connection in wait(list(pending)):
+            ready = wait(list(pending), None if error is None else GRACE)
+            if not ready:
+                raise error
+            for connection in ready:
                 rank = pending[connection]
                 try:
                     message = connection.recv()
@@ -123,31 +187,76 @@ class TrainerGroup:
                     if progress is not None:
                         progress(message.done, message.total)
                     continue
-                if message.error is not None:
+                if isinstance(message, _Question):
+                    failed = _done(connection, message, answer)
+                    error = error or failed
+                    continue
+                if message.error is not None and answer is None:
                     raise message.error
+                error = error or message.error
                 del pending[connection]
                 first = message.value if rank == 0 else first
-        return first
+        return first, error
+
+
+def _done(connection: Connection, question: _Question, answer: Ask) -> Exception | None:
+    """Do what a member asks for and tell it; what that raised."""
+    try:
+        answer(question.name, question.arguments)
+    except Exception as error:
+        connection.send(_Answer(error=RuntimeError(f"{question.name} failed: {error}")))
+        return error
+    connection.send(_Answer())
+    return None
+
+
+class _Member:
+    """What a training process does: the methods of its trainer, and those of its link."""
+
+    def __init__(self, trainer: Trainer, rank: int, connection: Connection) -> None:
+        self._trainer = trainer
+        self._rank = rank
+        self._connection = connection
+        self._link: Link | None = None
+
+    def call(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        """The answer to a message of the parent."""
+        if name == "connect":
+            return self._connect(*arguments)
+        if name == "send_weights":
+            return self._link.send_weights()
+        options = {"progress": self._report} if self._rank == 0 and name == "train" else {}
+        return getattr(self._trainer, name)(*arguments, **options)
+
+    def _connect(self, open_link: OpenLink) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.shutdown()
+        self._link = open_link(self._trainer, self._rank, self._ask)
+
+    def _ask(self, name: str, arguments: dict[str, Any]) -> None:
+        self._connection.send(_Question(name, arguments))
+        answer = self._connection.recv()
+        if answer.error is not None:
+            raise answer.error
+
+    def _report(self, done: int, total: int) -> None:
+        self._connection.send(_Progress(done, total))
 
 
 def _serve(connection: Connection, make: Callable[[], Trainer], environment: dict[str, Any]) -> None:
-    """A member's life: do what arrives until the parent hangs up."""
+    """A member's life: do what arrives until the parent hangs up, or is gone."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ |= {name: str(value) for name, value in environment.items()}
     torch.set_num_threads(max(1, torch.get_num_threads() // environment["WORLD_SIZE"]))
-    is_first = environment["RANK"] == 0
-
-    def report(done: int, total: int) -> None:
-        connection.send(_Progress(done, total))
-
-    trainer: Trainer | None = None
+    member: _Member | None = None
     name, arguments = "", ()
     while True:
         try:
-            if trainer is None:
-                value, trainer = None, make()
+            if member is None:
+                value, member = None, _Member(make(), environment["RANK"], connection)
             else:
-                options = {"progress": report} if is_first and name == "train" else {}
-                value = getattr(trainer, name)(*arguments, **options)
+                value = member.call(name, arguments)
             answer = _Answer(value)
         except Exception as error:  # the parent raises it
             answer = _Answer(error=error)
@@ -158,7 +267,13 @@ def _serve(connection: Connection, make: Callable[[], Trainer], environment: dic
             return
 
 
-def _free_port() -> int:
+def _end_with_parent() -> None:
+    """End this process as soon as its parent is gone, whatever it is doing: a killed run leaves no training behind."""
+    wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
+
+
+def free_port() -> int:
     """A port of this machine that nobody listens on at the moment."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))

@@ -17,7 +17,9 @@ class Shape:
 # `compact-tiny` is for tests; the others are named by their parameters.
 POLICIES: dict[str, Shape] = {
     "compact-tiny": Shape(layers=2, width=64, inner=128),
+    "compact-1m": Shape(layers=4, width=128, inner=384),
     "compact-3m": Shape(layers=4, width=256, inner=512),
+    "compact-8m": Shape(layers=6, width=320, inner=896),
     "compact-25m": Shape(layers=8, width=512, inner=1344),
     "compact-60m": Shape(layers=8, width=768, inner=2176),
     "compact-220m": Shape(layers=16, width=1024, inner=3072),

@@ -15,9 +15,14 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from trainer.group import Ask, OpenLink
 
 Backend = Literal["vllm", "transformers"]
+Transfer = Literal["in_process", "ipc", "nccl"]
+"""How new weights reach vLLM: by reference in one process, or from training processes by CUDA IPC or NCCL."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,16 @@ class SamplerOptions:
     short that one thread is the fastest, above all beside busy worker processes."""
 
 
+class WeightSender(Protocol):
+    """Training processes that send their weights (`trainer.group.TrainerGroup`)."""
+
+    def connect(self, open_link: OpenLink, answer: Ask) -> None:
+        """Open a link in each process; `answer` does what the links ask for."""
+
+    def send_weights(self, answer: Ask) -> None:
+        """Send the weights over the links."""
+
+
 class Sampler(Protocol):
     """What samples programs. One owner, one thread; also a context manager that closes."""
 
@@ -97,8 +112,17 @@ class Sampler(Protocol):
     def __exit__(self, *exception: object) -> None: ...
 
 
-def open_sampler(checkpoint: Path, options: SamplerOptions, backend: Backend = "vllm") -> Sampler:
+def open_sampler(
+    checkpoint: Path,
+    options: SamplerOptions,
+    backend: Backend = "vllm",
+    transfer: Transfer = "in_process",
+    sender: WeightSender | None = None,
+) -> Sampler:
     """A sampler with the weights of a published checkpoint.
+
+    With `transfer` ipc or nccl, a swap takes the weights of the published checkpoint from `sender`, which must have
+    published it last; only vLLM can.
 
     The folder of the current weights must stay until the next swap: an engine that fails is started again from it.
     Raises ValueError for a folder that is no checkpoint, for an unknown backend, or for options that do not fit, and
@@ -106,10 +130,14 @@ def open_sampler(checkpoint: Path, options: SamplerOptions, backend: Backend = "
     """
     if options.max_tokens >= options.max_model_len:
         raise ValueError(f"max_tokens ({options.max_tokens}) must be below max_model_len ({options.max_model_len})")
+    if (transfer == "in_process") != (sender is None):
+        raise ValueError(f"transfer is {transfer}, but there are {'no ' * (sender is None)}training processes to send")
     if backend == "vllm":
         from engine.sampler.vllm_sampler import VllmSampler
 
-        return VllmSampler(checkpoint, options)
+        return VllmSampler(checkpoint, options, transfer, sender)
+    if sender is not None:
+        raise ValueError(f"transfer {transfer} needs the sampler vllm, not {backend}")
     if backend == "transformers":
         from engine.sampler.transformers_sampler import TransformersSampler
 

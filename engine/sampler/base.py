@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Self
 
 import torch
-from safetensors.torch import load_file
 
 from engine.sampler import Sample, SampleRequest, SamplerOptions, check_requests
 from engine.sampler.constraint import policy_grammar
 from engine.sampler.published import Published
-from trainer.checkpoint import MODEL, load_codec
-
-Weights = dict[str, torch.Tensor]
+from trainer.checkpoint import load_codec
 
 
 class CheckpointSampler(ABC):
@@ -43,10 +40,8 @@ class CheckpointSampler(ABC):
         self._check_idle()
         published = Published.read(checkpoint)
         self._published.check_successor(published)
-        weights = load_file(checkpoint / MODEL)
-        self._published = published
         with self._threads():
-            self._load(weights)
+            self._load(published)
 
     def close(self) -> None:
         self._closed = True
@@ -62,8 +57,11 @@ class CheckpointSampler(ABC):
         """Draw the samples of checked requests; clean up when closed early."""
 
     @abstractmethod
-    def _load(self, weights: Weights) -> None:
-        """Replace the weights by those of `self._published`, which have the same names, shapes and types."""
+    def _load(self, published: Published) -> None:
+        """Replace the weights by those of another checkpoint, which have the same names, shapes and types.
+
+        `self._published` becomes that one as soon as nothing of it can be missing.
+        """
 
     @contextmanager
     def _threads(self) -> Iterator[None]:

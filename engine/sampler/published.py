@@ -13,6 +13,8 @@ from interpreter.vocabulary import PROGRAM_TOKENS
 from trainer.checkpoint import MODEL, CheckpointError, load_manifest, load_vocabulary
 from trainer.codec import PolicyKind
 
+EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+
 # Keys of config.json that say who wrote it and not what the model computes.
 _PROVENANCE = {"transformers_version", "_name_or_path"}
 
@@ -57,6 +59,12 @@ class Published:
             architecture=architecture,
             tensors=tensors,
         )
+
+    @property
+    def sent_names(self) -> tuple[str, ...]:
+        """The tensors to send to an engine that has these weights; an output head that is tied is one of them."""
+        tied = self.architecture.get("tie_word_embeddings") and EMBEDDING in self.tensors
+        return (*self.tensors, *([HEAD] if tied and HEAD not in self.tensors else ()))
 
     def check_length(self, max_model_len: int) -> None:
         """Raise ValueError for sequences longer than the policy has positions; T5's are relative."""

@@ -10,11 +10,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from transformers import Cache
 
 from engine.sampler import Sample, SampleRequest, SamplerOptions, sample_seed
-from engine.sampler.base import CheckpointSampler, Weights
+from engine.sampler.base import CheckpointSampler
 from engine.sampler.constraint import PolicyGrammar, Tracker, constrain
+from engine.sampler.published import Published
+from trainer.checkpoint import MODEL
 from trainer.policy import load_policy
 
 
@@ -31,7 +34,9 @@ class TransformersSampler(CheckpointSampler):
         super().close()
         self._policy = None
 
-    def _load(self, weights: Weights) -> None:
+    def _load(self, published: Published) -> None:
+        weights = load_file(published.folder / MODEL)
+        self._published = published
         self._policy.load_state_dict(weights, strict=False)  # names of tied tensors are not there, no others miss
 
     def _stream(self, requests: Sequence[SampleRequest]) -> Iterator[Sample]:

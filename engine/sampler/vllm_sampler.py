@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors.torch import load_file
 
-from engine.sampler import Sample, SampleRequest, SamplerOptions, sample_seed
-from engine.sampler.base import CheckpointSampler, Weights
+from engine.sampler import Sample, SampleRequest, SamplerOptions, Transfer, WeightSender, sample_seed
+from engine.sampler.base import CheckpointSampler
 from engine.sampler.constraint import PolicyGrammar, grammar_processor
 from engine.sampler.host import hosting
 from engine.sampler.published import Published
 from engine.sampler.t5 import make_prompt, register
+from trainer.checkpoint import MODEL
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -47,8 +49,16 @@ Key = tuple[int, int]  # (request, index) of a sample
 class VllmSampler(CheckpointSampler):
     """A `Sampler` on vLLM. See `open_sampler`."""
 
-    def __init__(self, checkpoint: Path, options: SamplerOptions) -> None:
+    def __init__(
+        self,
+        checkpoint: Path,
+        options: SamplerOptions,
+        transfer: Transfer = "in_process",
+        sender: WeightSender | None = None,
+    ) -> None:
         super().__init__(checkpoint, options)
+        self._transfer: Transfer = transfer
+        self._sender = sender
         self._keys: dict[str, Key] = {}  # samples that the engine is working on, by vLLM's request id
         self._engine: LLMEngine | None = None
         self._running()
@@ -62,7 +72,11 @@ class VllmSampler(CheckpointSampler):
     def _running(self) -> LLMEngine:
         """The engine with the current weights, started if there is none."""
         if self._engine is None:
-            self._engine = _open_engine(self._published, self._options, self._grammar)
+            self._engine = _open_engine(self._published, self._options, self._grammar, self._transfer)
+            if self._sender is not None:
+                from engine.sampler import weights
+
+                weights.connect(self._engine, self._sender, self._published, self._transfer)
         return self._engine
 
     def _discard(self) -> None:
@@ -72,14 +86,19 @@ class VllmSampler(CheckpointSampler):
         if engine is not None:
             engine.engine_core.shutdown()
 
-    def _load(self, weights: Weights) -> None:
-        from engine.sampler.weights import transfer
+    def _load(self, published: Published) -> None:
+        from engine.sampler import weights
 
+        tensors = load_file(published.folder / MODEL) if self._sender is None else {}
+        self._published = published
         engine = self._running()
         try:
-            transfer(engine, weights)
+            if self._sender is None:
+                weights.transfer(engine, tensors)
+            else:
+                weights.receive(engine, self._sender)
         except Exception:  # whatever vLLM raises: some of the weights may be new
-            log.exception("weights could not be transferred: vLLM starts again from %s", self._published.folder)
+            log.exception("weights could not be transferred: vLLM starts again from %s", published.folder)
             self._discard()
             self._running()
 
@@ -158,7 +177,9 @@ class VllmSampler(CheckpointSampler):
         self._keys.clear()
 
 
-def _open_engine(published: Published, options: SamplerOptions, grammar: PolicyGrammar) -> LLMEngine:
+def _open_engine(
+    published: Published, options: SamplerOptions, grammar: PolicyGrammar, transfer: Transfer
+) -> LLMEngine:
     """A vLLM engine in this process with the weights of a checkpoint."""
     with hosting():
         from vllm.engine.arg_utils import EngineArgs
@@ -166,7 +187,6 @@ def _open_engine(published: Published, options: SamplerOptions, grammar: PolicyG
 
         from engine.sampler import weights
 
-        weights.register()
         register()
         arguments = EngineArgs(
             model=str(published.folder),
@@ -183,7 +203,7 @@ def _open_engine(published: Published, options: SamplerOptions, grammar: PolicyG
             async_scheduling=False,  # the grammar needs the token of the step before
             enforce_eager=True,
             logits_processors=[grammar_processor(grammar)],
-            weight_transfer_config={"backend": weights.BACKEND},
+            weight_transfer_config={"backend": weights.backend(transfer)},
             use_tqdm_on_load=False,
             disable_log_stats=True,
         )

@@ -1,17 +1,21 @@
-"""New weights for a running vLLM engine: a backend of its weight transfer API for a trainer in the same process.
+"""New weights for a running vLLM engine, by its weight transfer API.
 
-vLLM's own backends move tensors between processes (NCCL, CUDA IPC). Here the tensors are already at hand, under
-their checkpoint names, and are passed by reference:
-
-    start_weight_update -> update_weights({"weights": {name: tensor}}) -> finish_weight_update
+    start_weight_update -> update_weights(...) -> finish_weight_update
 
 vLLM rebuilds each layer from checkpoint tensors as it does when it loads a model (`reload`), so that packed copies
 are made anew. A failure after the start leaves a model that must not be used.
+
+Tensors of this process, under their checkpoint names, are passed by reference, by a backend of our own (`transfer`).
+Training processes send theirs by vLLM's backends (`receive`): CUDA IPC on the sampler's GPU, or NCCL from another one
+(`engine.sampler.links` is their end). Which of the steps above is next then comes from there, through the pipe of the
+group of trainers; tensors never do.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from vllm.distributed.weight_transfer.base import (
@@ -23,9 +27,12 @@ from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
 from vllm.v1.engine.llm_engine import LLMEngine
 
-BACKEND = "codeit-in-process"
+from engine.sampler import Transfer, WeightSender
+from engine.sampler.links import OpenSender
+from engine.sampler.published import EMBEDDING, HEAD, Published
+from trainer.group import free_port
 
-_EMBEDDING, _HEAD = "model.embed_tokens.weight", "lm_head.weight"
+_IN_PROCESS = "codeit-in-process"
 
 
 @dataclass
@@ -58,8 +65,8 @@ class InProcessTransfer(WeightTransferEngine[NoInit, Weights]):
         # A tied head shares the embedding's parameter but, on a CPU, multiplies with a packed copy of its own,
         # which is only remade if the head itself receives weights. Without this line it stays stale, silently.
         # T5 has other names and sees to its head by itself.
-        if self.model.config.tie_word_embeddings and _EMBEDDING in weights:
-            weights.setdefault(_HEAD, weights[_EMBEDDING])
+        if self.model.config.tie_word_embeddings and EMBEDDING in weights:
+            weights.setdefault(HEAD, weights[EMBEDDING])
         expected = {name for name, _ in self.model.named_parameters(remove_duplicate=False)}
         missing = expected - self.model.load_weights(weights.items())
         if missing:
@@ -72,10 +79,11 @@ class InProcessTransfer(WeightTransferEngine[NoInit, Weights]):
         """There is no connection to close."""
 
 
-def register() -> None:
-    """Make the backend known to vLLM, once in a process."""
-    if BACKEND not in WeightTransferEngineFactory._registry:
-        WeightTransferEngineFactory.register_engine(BACKEND, InProcessTransfer)
+def backend(transfer: Transfer) -> str:
+    """The name of a way for weights among vLLM's backends; ours is made known to vLLM, once in a process."""
+    if _IN_PROCESS not in WeightTransferEngineFactory._registry:
+        WeightTransferEngineFactory.register_engine(_IN_PROCESS, InProcessTransfer)
+    return _IN_PROCESS if transfer == "in_process" else transfer
 
 
 def transfer(engine: LLMEngine, weights: dict[str, torch.Tensor]) -> None:
@@ -83,8 +91,27 @@ def transfer(engine: LLMEngine, weights: dict[str, torch.Tensor]) -> None:
 
     Raises whatever goes wrong; the engine is then unusable.
     """
-    engine.collective_rpc("start_weight_update")
-    engine.collective_rpc("update_weights", kwargs={"update_info": {"weights": weights}})
-    engine.collective_rpc("finish_weight_update")
+    _control(engine, "start_weight_update", {})
+    _control(engine, "update_weights", {"update_info": {"weights": weights}})
+    _control(engine, "finish_weight_update", {})
+    _forget_prefixes(engine)
+
+
+def connect(engine: LLMEngine, sender: WeightSender, published: Published, transfer: Transfer) -> None:
+    """Connect training processes with an engine that was opened for their way of transfer."""
+    sender.connect(OpenSender(transfer, published.sent_names, free_port()), partial(_control, engine))
+
+
+def receive(engine: LLMEngine, sender: WeightSender) -> None:
+    """Replace all weights of an idle engine by those that connected training processes have. As `transfer` else."""
+    sender.send_weights(partial(_control, engine))
+    _forget_prefixes(engine)
+
+
+def _control(engine: LLMEngine, step: str, arguments: dict[str, Any]) -> None:
+    engine.collective_rpc(step, kwargs=arguments)
+
+
+def _forget_prefixes(engine: LLMEngine) -> None:
     if not engine.reset_prefix_cache():
         raise RuntimeError("the prefix cache cannot be reset while requests are running")

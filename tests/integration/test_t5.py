@@ -84,7 +84,6 @@ def serving(folder: Path, **options: Any) -> Iterator[Any]:
         from vllm import LLM
 
         register()
-        weights.register()
         defaults = {
             "dtype": "float32",
             "max_model_len": 512,
@@ -98,7 +97,7 @@ def serving(folder: Path, **options: Any) -> Iterator[Any]:
             "enable_chunked_prefill": False,
             "async_scheduling": False,
             "enforce_eager": True,
-            "weight_transfer_config": {"backend": weights.BACKEND},
+            "weight_transfer_config": {"backend": weights.backend("in_process")},
             "use_tqdm_on_load": False,
         }
         llm = LLM(str(folder), **(defaults | options))

@@ -1,0 +1,92 @@
+"""`codeit bench learning`: how fast a policy learns, at equal CPU time, on training tasks alone.
+
+The seeds of every tenth task are kept from training. What is left fills replay as a run does, and is drawn as a run
+draws it; the policy trains until its CPU time is spent. Two losses (nats a program token) are taken on the way:
+
+    heldout_loss         mutants whose programs never train, as in a run; they are near programs that do
+    heldout_tasks_loss   the solvers of the tasks that were kept, on their own demonstrations: what solving a new task
+                         asks for
+
+One configuration is measured; others are other calls, which may run at the same time, a thread each. Options of
+`codeit run` say what differs: `--trainer.learning-rate 2e-3`, `--fill.mutants 100000`, `--trainer.policy compact-8m`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.config import Config, load_config
+from engine.examples import to_examples
+from engine.fill import fill
+from engine.parts import new_codec, new_trainer
+from engine.progress import Display
+from engine.seeds import Seed, load_seeds
+from engine.tasks import Task, load_tasks
+from replay.experience import Experience, Origin, relabel
+from replay.store import ReplayStore
+from trainer.codec import Codec, Example
+
+KEPT_EVERY = 5
+SLICE = 500  # examples that are trained between two looks at the clock
+POINTS = 8  # losses of the curve
+
+
+def measure(seeds: str | None, seconds: int, overrides: Sequence[str]) -> dict[str, Any]:
+    """Train for `seconds` of CPU time; the curve of the losses as one JSON object."""
+    config = load_config("cpu", None, overrides)
+    tasks = {task.id: task for task in load_tasks(config.tasks.train)}
+    programs = load_seeds(seeds, tasks, config.seeds.limit)
+    kept = set(sorted({seed.task for seed in programs})[::KEPT_EVERY])
+    codec, longest = new_codec(config), config.sampler.max_tokens
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        store, heldout_store = (stack.enter_context(ReplayStore(folder / name)) for name in ("replay", "heldout"))
+        display = stack.enter_context(Display())
+        filled = fill(
+            [seed for seed in programs if seed.task not in kept], tasks, config, store, heldout_store, display
+        )
+        solvers = [_solution(seed, tasks[seed.task]) for seed in programs if seed.task in kept]
+        heldout = {
+            "heldout_loss": to_examples(list(heldout_store), heldout_store, codec, longest),
+            "heldout_tasks_loss": to_examples(solvers, store, codec, longest),
+        }
+        trainer = new_trainer(config, codec)
+        stack.callback(trainer.close)
+        curve: list[dict[str, float]] = []
+        done, spent, update = 0, 0.0, stack.enter_context(display.phase("train", seconds))
+        for examples in _drawn(config, store, codec, longest):
+            start = time.process_time()
+            loss = trainer.train(examples).loss
+            spent += time.process_time() - start
+            done += len(examples)
+            update(int(spent))
+            if spent >= seconds * (len(curve) + 1) / POINTS:
+                losses = {name: round(trainer.heldout_loss(some), 4) for name, some in heldout.items()}
+                curve.append({"cpu_s": round(spent, 1), "examples": done, "loss": round(loss, 4), **losses})
+            if spent >= seconds:
+                break
+    return {"options": list(overrides), "experiences": filled.experiences, "curve": curve} | curve[-1]
+
+
+def _solution(seed: Seed, task: Task) -> Experience:
+    """A seed as the experience of one that was right on all demonstrations of its task."""
+    experience = relabel(task.id, seed.program.text, task.outputs, task.outputs, Origin.MUTATED, 0, 0)
+    assert experience is not None  # the outputs of a task are valid
+    return experience
+
+
+def _drawn(config: Config, store: ReplayStore, codec: Codec, longest: int) -> Iterator[list[Example]]:
+    """Examples in slices, drawn anew when those of a draw are used up, as each meta-iteration does."""
+    generator = np.random.default_rng(config.loop.seed)
+    while True:
+        drawn = store.draw(generator, config.replay.draw_policy + config.replay.draw_mutated, Origin.MUTATED)
+        generator.shuffle(drawn)
+        for start in range(0, len(drawn), SLICE):
+            yield to_examples(drawn[start : start + SLICE], store, codec, longest)

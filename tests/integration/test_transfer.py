@@ -1,0 +1,200 @@
+"""Weights from training processes into a running vLLM, by vLLM's own IPC and NCCL engines, without their hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import save_t5
+from without_gpu import pretend_a_gpu
+
+from engine.cli import main
+from engine.sampler import Sampler, SampleRequest, SamplerOptions, Transfer, open_sampler
+from trainer.codec import Codec, CompactCodec
+from trainer.group import TrainerGroup
+from trainer.policy import new_policy
+from trainer.pretrained import load_pretrained, load_tokenizer
+from trainer.text_codec import TextCodec
+from trainer.training import Trainer, TrainingSettings
+
+pytestmark = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
+
+MAX_PROMPT, MAX_PROGRAM = 300, 24
+GREEDY = SamplerOptions(
+    max_tokens=MAX_PROGRAM,
+    max_model_len=MAX_PROMPT + MAX_PROGRAM,
+    temperature=0.0,
+    max_sequences=32,
+    kv_cache_bytes=32 << 20,
+)
+SETTINGS = TrainingSettings(learning_rate=1e-2, warmup_steps=1, batch_tokens=1024, precision="fp32", device="cpu")
+GENERATOR = np.random.default_rng(0)
+GRIDS = [GENERATOR.integers(0, 10, GENERATOR.integers(2, 6, 2)).astype(np.int8) for _ in range(16)]
+FUNCTIONS = ("hmirror", "vmirror", "dmirror", "cmirror", "rot90", "rot180", "rot270")
+Written = dict[int, tuple[int, ...]]
+
+
+def make_codec(source: Path | None) -> Codec:
+    return CompactCodec(MAX_PROMPT) if source is None else TextCodec(load_tokenizer(str(source)), MAX_PROMPT, True)
+
+
+def make_trainer(source: Path | None = None) -> Trainer:
+    """In a training process: a compact policy, or the one of a folder, whose choices depend on the prompt."""
+    torch.set_num_threads(1)
+    pretend_a_gpu(pytest.MonkeyPatch())
+    codec = make_codec(source)
+    length = MAX_PROMPT + MAX_PROGRAM
+    policy = load_pretrained(str(source)) if source else new_policy("compact-tiny", len(codec.tokens), length, seed=3)
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(2 if source else 6)
+    return Trainer(policy, codec, SETTINGS)
+
+
+class Learner:
+    """Training processes, with a sampler that gets their weights."""
+
+    def __init__(self, group: TrainerGroup, codec: Codec, folder: Path) -> None:
+        self._group = group
+        self._folder = folder
+        self._codec = codec
+        self.requests = [SampleRequest(tuple(codec.encode_prompt([(grid, grid)])), 1, seed=0) for grid in GRIDS[:6]]
+        self.version = 1
+        self.checkpoint = group.publish(folder / "1", 1)
+        self.seen: list[Written] = []
+
+    def learn(self) -> Path:
+        """The checkpoint of the next version, which has learned another program than the last one."""
+        self.version += 1
+        text = f"O = {FUNCTIONS[self.version % len(FUNCTIONS)]}(I)"
+        self._group.train([self._codec.example([(grid, grid)], text) for grid in GRIDS])
+        self.checkpoint = self._group.publish(self._folder / str(self.version), self.version)
+        return self.checkpoint
+
+    def check(self, sampler: Sampler, is_new: bool = True) -> None:
+        """It writes what transformers does with the checkpoint, and if that is new, what no earlier version wrote."""
+        with open_sampler(self.checkpoint, GREEDY, "transformers") as reference:
+            written, wanted = ({s.request: s for s in each.sample(self.requests)} for each in (sampler, reference))
+        assert written == wanted
+        tokens = {number: sample.tokens for number, sample in written.items()}
+        assert (tokens not in self.seen) == is_new
+        self.seen.append(tokens)
+
+
+@pytest.fixture(params=[("ipc", 1), ("ipc", 2), ("nccl", 1), ("nccl", 2)], ids=lambda param: f"{param[0]}-{param[1]}")
+def way(request: pytest.FixtureRequest) -> tuple[Transfer, int]:
+    return request.param
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    pretend_a_gpu(monkeypatch)
+    return
+
+
+def test_weights_come_from_training_processes(
+    way: tuple[Transfer, int], no_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transfer, processes = way
+    with TrainerGroup(make_trainer, processes) as group:
+        learner = Learner(group, make_codec(None), tmp_path)
+        with open_sampler(learner.checkpoint, GREEDY, "vllm", transfer, group) as sampler:
+            learner.check(sampler)
+            with monkeypatch.context() as patch:
+                patch.setattr("engine.sampler.vllm_sampler.load_file", fail)  # not from the checkpoint
+                for _ in range(2):
+                    sampler.swap(learner.learn())
+                    learner.check(sampler)
+
+
+def test_a_t5_takes_weights_from_a_training_process(no_gpu: None, tmp_path: Path) -> None:
+    source = save_t5(tmp_path / "source")
+    options = replace(GREEDY, kv_cache_bytes=256 << 20)
+    with TrainerGroup(partial(make_trainer, source), 1) as group:
+        learner = Learner(group, make_codec(source), tmp_path)
+        with open_sampler(learner.checkpoint, options, "vllm", "ipc", group) as sampler:
+            learner.check(sampler)
+            sampler.swap(learner.learn())
+            learner.check(sampler)
+
+
+@pytest.mark.parametrize("transfer", ["ipc", "nccl"])
+def test_the_engine_starts_again_and_is_connected_again(
+    transfer: Transfer, no_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a transfer that failed at its end, and after a failure while sampling."""
+    from vllm.distributed.weight_transfer import WeightTransferEngine
+    from vllm.v1.engine.llm_engine import LLMEngine
+
+    with TrainerGroup(make_trainer, 1) as group:
+        learner = Learner(group, make_codec(None), tmp_path)
+        with open_sampler(learner.checkpoint, GREEDY, "vllm", transfer, group) as sampler:
+            for kind, method in ((WeightTransferEngine, "update_weights"), (LLMEngine, "reset_prefix_cache")):
+                with monkeypatch.context() as patch:
+                    patch.setattr(kind, method, then_fail(getattr(kind, method)))
+                    sampler.swap(learner.learn())
+                learner.check(sampler)
+            with monkeypatch.context() as patch:
+                patch.setattr(LLMEngine, "step", fail_once(LLMEngine.step))
+                learner.check(sampler, is_new=False)
+            sampler.swap(learner.learn())
+            learner.check(sampler)
+
+
+def fail(*arguments: object) -> None:
+    raise RuntimeError("on purpose")
+
+
+def then_fail(method: Callable[..., object]) -> Callable[..., None]:
+    def failing(*arguments: object, **options: object) -> None:
+        method(*arguments, **options)
+        fail()
+
+    return failing
+
+
+def fail_once(method: Callable[[object], object]) -> Callable[[object], object]:
+    calls = []
+
+    def failing(self: object) -> object:
+        calls.append(self)
+        return fail() if len(calls) == 1 else method(self)
+
+    return failing
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--sampler.transfer", "ipc"],
+            "sampler.transfer ipc is for GPUs, and there is none: in_process works anywhere",
+        ),
+        (
+            ["--sampler.transfer", "nccl", "--sampler.backend", "transformers"],
+            "transfer nccl is for backend vllm, transformers has in_process alone",
+        ),
+    ],
+)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_what_cannot_be_is_said(
+    options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--preset", "smoke", "--run-dir", str(tmp_path / "run"), *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_too_few_gpus_are_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    options = ["--sampler.transfer", "nccl", "--trainer.processes", "2"]
+    assert main(["run", "--preset", "smoke", "--run-dir", str(tmp_path / "run"), *options]) == 2
+    assert "trainer.processes 2 needs as many GPUs and the sampler another, but there are 2" in capsys.readouterr().err
