@@ -254,6 +254,7 @@ class Loop:
         return {
             "meta_iteration": number,
             "policy_version": number,
+            "examples": trained.examples,
             "loss": round(trained.loss, 4),
             "heldout_loss": None if heldout_loss is None else round(heldout_loss, 4),
             "padding_share": round(trained.padding_share, 4),

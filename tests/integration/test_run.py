@@ -98,6 +98,18 @@ def test_a_run_leaves_what_it_promises(finished):
         assert store.verify().ok
 
 
+def test_without_relabelling_only_what_was_asked_for_is_learned(finished, tmp_path):
+    """Four random samples of each of four tasks solve none."""
+    drawn = {"policy": 20, "mutated": 60}
+    assert [row["examples"] > drawn["mutated"] for row in metrics(finished)] == [False, True, True]
+    folder = tmp_path / "run"
+    finish(start("run", *TINY, "--loop.meta-iterations", "2", "--replay.relabel", "false", "--run-dir", folder))
+    rows = metrics(folder)
+    assert [row["solved_cumulative"] for row in rows] == [0, 0]
+    assert [0 < row["examples"] <= drawn["mutated"] for row in rows] == [True, True]
+    assert rows[0]["replay_policy"] > 0
+
+
 def test_a_killed_run_continues_as_if_nothing_had_happened(finished, resumed):
     ours, theirs = metrics(resumed), metrics(finished)
     assert [[row[name] for name in COMPARED] for row in ours] == [[row[name] for name in COMPARED] for row in theirs]
