@@ -71,7 +71,7 @@ class ReplayConfig(_Section):
 
 class TrainerConfig(_Section):
     policy: str = "compact-3m"
-    """Policy by name: compact-3m, compact-25m, compact-60m or compact-220m, by number of parameters, are trained from
+    """Policy by name: compact-1m, -3m, -8m, -25m, -60m and -220m, by number of parameters, are trained from
     scratch; codet5-small (60M), codet5p-220m and codet5p-770m are pretrained."""
     checkpoint: str | None = None
     """Pretrained policy instead of `policy`: the Hugging Face id or folder of a decoder-only model or a T5."""

@@ -61,7 +61,7 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_the_preset(tm
         (["--sampler.n-samples", "0"], "sampler.n_samples: input should be greater than or equal to 1, not '0'"),
         (["--sampler.n-samples", "many"], "sampler.n_samples: input should be a valid integer"),
         (["--loop.seed"], "expected one argument"),
-        (["--trainer.policy", "codet5"], "unknown policy (one of compact-tiny, compact-3m"),
+        (["--trainer.policy", "codet5"], "unknown policy (one of compact-tiny, compact-1m"),
         (["--trainer.lora-rank", "8"], "lora_rank is for pretrained policies, compact-3m is trained from scratch"),
         (["stray"], "unrecognized arguments: stray"),
     ],
