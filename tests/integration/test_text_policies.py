@@ -25,7 +25,7 @@ from engine.sampler.constraint import policy_grammar
 from trainer.checkpoint import CheckpointError, load_codec, load_manifest
 from trainer.codec import Codec, Example
 from trainer.policy import load_policy
-from trainer.pretrained import load_pretrained, load_tokenizer
+from trainer.pretrained import add_lora, load_pretrained, load_tokenizer
 from trainer.text_codec import TextCodec
 from trainer.training import Batch, ProgramLoss, Trainer, TrainingSettings
 
@@ -286,20 +286,17 @@ def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
         load_pretrained(str(tmp_path / "t5"))
 
 
-@pytest.mark.skipif(find_spec("peft") is not None, reason="peft is installed")
-def test_lora_without_peft_says_what_to_install(source: Path) -> None:
+def test_lora_without_peft_says_what_to_install(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.pretrained.find_spec", lambda name: None)
     config = load_config("smoke", None, ["--trainer.checkpoint", str(source), "--trainer.lora-rank", "4"])
     config = config.model_copy(update={"trainer": config.trainer.model_copy(update={"max_prompt_tokens": MAX_PROMPT})})
     with pytest.raises(CheckpointError, match=r"pip install 'codeit\[lora\]'"):
         new_trainer(config, new_codec(config))
 
 
-@pytest.mark.skipif(find_spec("peft") is None, reason="peft is not installed")
 def test_lora_learns_beside_frozen_weights_and_is_published_merged(
     source: Path, codec: TextCodec, tmp_path: Path
 ) -> None:
-    from trainer.pretrained import add_lora
-
     examples, trainers = make_examples(codec), []
     for _ in range(3):
         policy = load_pretrained(str(source))

@@ -19,7 +19,7 @@ from engine.sampler import Sampler, SampleRequest, SamplerOptions, Transfer, ope
 from trainer.codec import Codec, CompactCodec
 from trainer.group import TrainerGroup
 from trainer.policy import new_policy
-from trainer.pretrained import load_pretrained, load_tokenizer
+from trainer.pretrained import add_lora, load_pretrained, load_tokenizer
 from trainer.text_codec import TextCodec
 from trainer.training import Trainer, TrainingSettings
 
@@ -44,7 +44,7 @@ def make_codec(source: Path | None) -> Codec:
     return CompactCodec(MAX_PROMPT) if source is None else TextCodec(load_tokenizer(str(source)), MAX_PROMPT, True)
 
 
-def make_trainer(source: Path | None = None) -> Trainer:
+def make_trainer(source: Path | None = None, lora_rank: int = 0) -> Trainer:
     """In a training process: a compact policy, or the one of a folder, whose choices depend on the prompt."""
     torch.set_num_threads(1)
     pretend_a_gpu(pytest.MonkeyPatch())
@@ -55,6 +55,8 @@ def make_trainer(source: Path | None = None) -> Trainer:
         for parameter in policy.parameters():
             if parameter.ndim == 2:
                 parameter.mul_(2 if source else 6)
+    if lora_rank:
+        add_lora(policy, lora_rank, seed=1)
     return Trainer(policy, codec, SETTINGS)
 
 
@@ -114,10 +116,11 @@ def test_weights_come_from_training_processes(
                     learner.check(sampler)
 
 
-def test_a_t5_takes_weights_from_a_training_process(no_gpu: None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lora_rank", [0, 4])
+def test_a_t5_takes_weights_from_a_training_process(no_gpu: None, lora_rank: int, tmp_path: Path) -> None:
     source = save_t5(tmp_path / "source")
     options = replace(GREEDY, kv_cache_bytes=256 << 20)
-    with TrainerGroup(partial(make_trainer, source), 1) as group:
+    with TrainerGroup(partial(make_trainer, source, lora_rank), 1) as group:
         learner = Learner(group, make_codec(source), tmp_path)
         with open_sampler(learner.checkpoint, options, "vllm", "ipc", group) as sampler:
             learner.check(sampler)
