@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -142,6 +146,24 @@ def test_a_training_process_that_dies_is_an_error() -> None:
         with pytest.raises(RuntimeError, match=r"training process \d of 2 died"):
             group.train(make_examples(4))
     assert multiprocessing.active_children() == []
+
+
+def test_training_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "from test_training import *\n"
+        "if __name__ == '__main__':\n"
+        "    group = TrainerGroup(make_trainer, 2)\n"
+        "    group.train(make_examples(2000), lambda done, total: print(done, flush=True))\n"
+    )
+    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    command, environment = [sys.executable, str(script)], {**os.environ, "PYTHONPATH": paths}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as parent:
+        assert int(parent.stdout.readline()) > 0
+        children = psutil.Process(parent.pid).children(recursive=True)
+        assert len(children) >= 2
+        parent.kill()
+    assert psutil.wait_procs(children, timeout=20)[1] == []
 
 
 def test_resumed_training_equals_uninterrupted_training_bit_for_bit(tmp_path: Path) -> None:
