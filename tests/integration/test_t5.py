@@ -28,7 +28,10 @@ from transformers.models.t5.modeling_t5 import T5Attention
 
 from engine.sampler.t5 import make_prompt, register
 
-pytestmark = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
+pytestmark = [
+    pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed"),
+    pytest.mark.usefixtures("one_thread"),
+]
 
 VOCABULARY = 97
 START = 3  # not 0, which a forgotten start token would look like
@@ -175,14 +178,6 @@ class Served:
         from engine.sampler.weights import transfer
 
         transfer(self.llm.llm_engine, load_file(self.folders[which] / "model.safetensors"))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ The models are tiny and random, the tokenizers real: see `tiny_models`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +29,8 @@ from trainer.pretrained import add_lora, load_pretrained, load_tokenizer
 from trainer.text_codec import TextCodec
 from trainer.training import Batch, ProgramLoss, Trainer, TrainingSettings
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 MAX_PROMPT, MAX_PROGRAM = 200, 60
 SETTINGS = TrainingSettings(
     learning_rate=3e-3, warmup_steps=5, batch_tokens=2048, precision="fp32", device="cpu", seed=5
@@ -46,15 +48,6 @@ PROGRAMS = {
 }
 
 needs_vllm = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Threads of models this small wait for each other on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module", params=["seq2seq", "causal"])

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,8 @@ from trainer.group import TrainerGroup
 from trainer.policy import load_policy, new_policy
 from trainer.training import Batch, ProgramLoss, Trainer, TrainingSettings, plan_batches
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CODEC = CompactCodec(max_prompt_tokens=320)
 POSITIONS = 400
 SETTINGS = TrainingSettings(
@@ -40,15 +41,6 @@ PROGRAMS = {
     "x1 = hmirror(I)\nO = vconcat(I, x1)": lambda grid: np.vstack([grid, grid[::-1]]),
     "x1 = vmirror(I)\nO = hconcat(x1, I)": lambda grid: np.hstack([grid[:, ::-1], grid]),
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Matrices this small gain nothing from threads, which wait for each other on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def make_examples(count: int, seed: int = 0) -> list[Example]:
