@@ -196,7 +196,7 @@ def _open_engine(
             dtype=options.dtype,
             max_num_seqs=options.max_sequences,
             **_lengths(published, options),
-            kv_cache_memory_bytes=options.kv_cache_bytes,
+            **_memory(options),
             block_size=_BLOCK,
             enable_prefix_caching=published.kind != "seq2seq",  # vLLM has none for encoder-decoders
             enable_chunked_prefill=False,  # with a seeded request it crashes on a CPU
@@ -208,6 +208,16 @@ def _open_engine(
             disable_log_stats=True,
         )
         return LLMEngine.from_engine_args(arguments)
+
+
+def _memory(options: SamplerOptions) -> dict[str, Any]:
+    """vLLM's memory. At its start on a GPU it asks for a share to be free, by default most of it, but a trainer may be
+    there already: it should ask for what the cache takes."""
+    memory: dict[str, Any] = {"kv_cache_memory_bytes": options.kv_cache_bytes}
+    if torch.cuda.is_available():
+        total = torch.cuda.get_device_properties(0).total_memory
+        memory["gpu_memory_utilization"] = min(1.0, options.kv_cache_bytes / total)
+    return memory
 
 
 def _lengths(published: Published, options: SamplerOptions) -> dict[str, Any]:
