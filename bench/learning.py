@@ -1,14 +1,15 @@
 """`codeit bench learning`: how fast a policy learns, at equal CPU time, on training tasks alone.
 
-The seeds of every tenth task are kept from training. What is left fills replay as a run does, and is drawn as a run
+The seeds of every fifth task are kept from training. What is left fills replay as a run does, and is drawn as a run
 draws it; the policy trains until its CPU time is spent. Two losses (nats a program token) are taken on the way:
 
     heldout_loss         mutants whose programs never train, as in a run; they are near programs that do
     heldout_tasks_loss   the solvers of the tasks that were kept, on their own demonstrations: what solving a new task
                          asks for
 
-One configuration is measured; others are other calls, which may run at the same time, a thread each. Options of
-`codeit run` say what differs: `--trainer.learning-rate 2e-3`, `--fill.mutants 100000`, `--trainer.policy compact-8m`.
+One configuration is measured; others are other calls, which may run at the same time with a thread each
+(OMP_NUM_THREADS=1). Options of `codeit run` for seeds, fill, replay and trainer say what differs:
+`--trainer.learning-rate 2e-3`, `--fill.mutants 100000`, `--trainer.policy compact-8m`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.config import Config, load_config
+from engine.config import Config, given_options, load_config
+from engine.errors import UsageError
 from engine.examples import to_examples
 from engine.fill import fill
 from engine.parts import new_codec, new_trainer
@@ -34,6 +36,7 @@ from replay.store import ReplayStore
 from trainer.codec import Codec, Example
 
 KEPT_EVERY = 5
+_MEASURED = ("seeds.", "fill.", "replay.", "trainer.", "tasks.train", "interpreter.", "loop.seed", "sampler.max-tokens")
 SLICE = 500  # examples that are trained between two looks at the clock
 POINTS = 8  # losses of the curve
 
@@ -41,6 +44,9 @@ POINTS = 8  # losses of the curve
 def measure(seeds: str | None, seconds: int, overrides: Sequence[str]) -> dict[str, Any]:
     """Train for `seconds` of CPU time; the curve of the losses as one JSON object."""
     config = load_config("cpu", None, overrides)
+    for option in given_options(overrides):
+        if not option.startswith(_MEASURED) or option == "trainer.processes":
+            raise UsageError(f"--{option} has no effect on this bench")
     tasks = {task.id: task for task in load_tasks(config.tasks.train)}
     programs = load_seeds(seeds, tasks, config.seeds.limit)
     kept = set(sorted({seed.task for seed in programs})[::KEPT_EVERY])

@@ -121,9 +121,8 @@ class SamplerConfig(_Section):
     backend: Literal["vllm", "transformers"] = "vllm"
     """The engine that samples; transformers needs no vLLM and is slower."""
     transfer: Literal["in_process", "ipc", "nccl"] = "in_process"
-    """How new weights reach vLLM: in_process, from training in the same process (CPU, or one GPU) or, where there are
-    several training processes, from the checkpoint; from training processes on the same GPU by CUDA IPC (ipc), or on
-    other GPUs by nccl."""
+    """How new weights reach vLLM: from the checkpoint (in_process, anywhere), or from a training process, on the same
+    GPU by CUDA IPC (ipc) or on another one (nccl)."""
     n_samples: int = Field(24, ge=1)
     """Programs sampled for each task, a meta-iteration."""
     temperature: float = Field(0.95, ge=0)

@@ -64,10 +64,14 @@ def run(
     training_tasks = {task.id: task for task in load_tasks(config.tasks.train)}
     seed_programs = load_seeds(seeds, training_tasks, config.seeds.limit)
     search_tasks = load_tasks(config.tasks.search, config.tasks.task_ids, config.tasks.limit)
+    set_threads(config.loop.threads)
+    if config.trainer.processes > 1 or config.sampler.transfer != "in_process":
+        from engine.parts import check_gpus
+
+        check_gpus(config)
     if not resume:
         rows = [seed.row for seed in seed_programs]
         folder = RunFolder.create(run_dir or default_run_dir(preset or "cpu"), config, rows)
-    set_threads(config.loop.threads)
     from engine.loop import Loop
 
     compile_interpreter()
@@ -99,7 +103,7 @@ def evaluate(
     refused = [option for option in given_options(overrides) if not option.startswith(("sampler.", "interpreter."))]
     if refused:
         raise UsageError(f"--{refused[0]} has no effect on an evaluation (only sampler and interpreter options have)")
-    config = overridden(base, overrides)
+    config = overridden(base, [*overrides, "--sampler.transfer", "in_process"])  # nothing trains here
     if config.sampler.max_tokens > base.sampler.max_tokens:
         raise UsageError(f"the policy was made for programs of at most {base.sampler.max_tokens} tokens")
     if not stored:

@@ -171,13 +171,9 @@ class Loop:
                     (Origin.MUTATED, self.config.replay.draw_mutated),
                 )
                 for experience in self.store.draw(generator, n, origin)
-                if experience.program not in self.heldout_programs and self._teaches(experience)
+                if experience.program not in self.heldout_programs and teaches(experience, self.config.replay.relabel)
             ]
             return self._examples(drawn, self.store)
-
-    def _teaches(self, experience: Experience) -> bool:
-        """Whether an experience may be learned from: without relabelling, its outputs must be those of its task."""
-        return self.config.replay.relabel or experience.origin is Origin.MUTATED or experience.priority == 1.0
 
     def _train(self, examples: list[Example]) -> tuple[TrainResult, float | None]:
         with self._phase("train", len(examples) * self.config.trainer.epochs) as update:
@@ -278,6 +274,11 @@ class Loop:
         with self.display.phase(name, total) as update:
             yield update
         self.phase_seconds[name] += time.perf_counter() - start
+
+
+def teaches(experience: Experience, relabelled: bool) -> bool:
+    """Whether an experience is learned from: without relabelling, the policy's must be right on all demonstrations."""
+    return relabelled or experience.origin is Origin.MUTATED or experience.priority == 1.0
 
 
 def progress_of(number: int, seconds: float) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from engine.config import Config
 from engine.errors import UsageError
-from engine.sampler import Sampler, SamplerOptions, Transfer, open_sampler
+from engine.sampler import Sampler, SamplerOptions, open_sampler
 from trainer.checkpoint import CheckpointError
 from trainer.codec import Codec, CodecError, CompactCodec
 from trainer.group import TrainerGroup
@@ -33,20 +33,18 @@ def new_codec(config: Config) -> Codec:
 
 
 def new_trainer(config: Config, codec: Codec) -> Trainer | TrainerGroup:
-    """A trainer with an untrained policy, or a pretrained one; close it.
-
-    Raises `UsageError` where there are not the GPUs that training processes need.
-    """
+    """A trainer with an untrained policy, or a pretrained one; close it."""
     processes, transfer = config.trainer.processes, config.sampler.transfer
     if processes == 1 and transfer == "in_process":
         return _new_trainer(config, codec)
-    _check_gpus(processes, transfer)
     return TrainerGroup(partial(_new_trainer, config, codec), processes, first_device=int(transfer == "nccl"))
 
 
-def _check_gpus(processes: int, transfer: Transfer) -> None:
+def check_gpus(config: Config) -> None:
+    """Raise `UsageError` where there are not the GPUs that training processes need."""
+    processes, transfer = config.trainer.processes, config.sampler.transfer
     devices = torch.cuda.device_count()
-    if not devices and transfer == "in_process":
+    if transfer == "in_process" and (not devices or processes == 1):
         return  # processes share the CPU
     if not devices:
         raise UsageError(f"sampler.transfer {transfer} is for GPUs, and there is none: in_process works anywhere")

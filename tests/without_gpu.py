@@ -7,7 +7,7 @@ Everything else is vLLM's: its trainer engines, its worker engines, names, shape
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from multiprocessing.connection import Client, Listener
 from types import SimpleNamespace
 
@@ -57,6 +57,7 @@ class Receiving:
     """The other's."""
 
     def __init__(self, address: str, port: int) -> None:
+        self._aborted = False
         deadline = time.monotonic() + 60
         while True:
             try:
@@ -68,8 +69,14 @@ class Receiving:
                 time.sleep(0.05)
 
     def broadcast(self, tensor: torch.Tensor, src: int) -> None:
+        """As NCCL's, it does not return or fail before it is done or aborted, whatever became of the sender."""
         assert src == 0
-        self._connection.recv_bytes_into(tensor.numpy())
+        while not self._aborted:
+            with suppress(EOFError, ConnectionError):
+                if self._connection.poll(0.05):
+                    self._connection.recv_bytes_into(tensor.numpy())
+                    return
+        raise RuntimeError("the broadcast was aborted")
 
     def destroy(self) -> None:
-        self._connection.close()
+        self._aborted = True

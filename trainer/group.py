@@ -2,8 +2,8 @@
 
 Each holds a `Trainer` that `accelerate` connects with the others, gets the same examples, and learns from its share of
 each update's batches. The first one answers, reports progress, evaluates and publishes. The sampler's process is not
-one of them: vLLM wants torch.distributed for itself there. It can have the weights sent (`connect`, `send_weights`),
-by whatever link the caller opens.
+one of them: vLLM wants torch.distributed for itself there. It can have the weights sent by the first one (`connect`,
+`send_weights`), over whatever link the caller opens.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ import torch
 from trainer.codec import Example
 from trainer.training import Progress, Trainer, TrainResult
 
-# Seconds that the other processes have to finish what they do after one has failed at it.
-GRACE = 20.0
+# Seconds between looks at a process whose weights are being received.
+WATCH = 0.5
 
 Ask = Callable[[str, dict[str, Any]], None]
-"""Has a named thing done in the process that owns the group, and returns when it is."""
+"""Has a step of a transfer done in the process that owns the group, and returns when it is."""
 
 
 class Link(Protocol):
@@ -43,12 +43,22 @@ class Link(Protocol):
         """Give back what the connection holds."""
 
 
-OpenLink = Callable[[Trainer, int, Ask], Link]
-"""Opens the link of a trainer, given its rank; picklable."""
+OpenLink = Callable[[Trainer, Ask], Link]
+"""Opens the link of a trainer; picklable."""
+
+
+class Receiver(Protocol):
+    """The other end of a link, in the process that owns the group."""
+
+    def step(self, name: str, arguments: dict[str, Any]) -> None:
+        """Do a step of a transfer."""
+
+    def abort(self) -> None:
+        """Make a step fail that waits for a process which has failed. Called in another thread."""
 
 
 @dataclass(frozen=True)
-class _Question:
+class _Step:
     """What a member asks its parent to do."""
 
     name: str
@@ -119,16 +129,13 @@ class TrainerGroup:
     def resume(self, folder: Path) -> None:
         self._call("resume", folder)
 
-    def connect(self, open_link: OpenLink, answer: Ask) -> None:
-        """Open a link in each process, in place of an earlier one; `answer` does what links ask for.
+    def connect(self, open_link: OpenLink, receiver: Receiver) -> None:
+        """Open a link from the first process, in place of an earlier one."""
+        self._call("connect", open_link, members=1, receiver=receiver)
 
-        What a link or `answer` raises is raised here. The group goes on if all its processes came back.
-        """
-        self._call("connect", open_link, answer=answer)
-
-    def send_weights(self, answer: Ask) -> None:
-        """Have every process send its weights over its link. Raises as `connect` does."""
-        self._call("send_weights", answer=answer)
+    def send_weights(self, receiver: Receiver) -> None:
+        """Have the first process send its weights over its link."""
+        self._call("send_weights", members=1, receiver=receiver)
 
     def close(self) -> None:
         """End the processes. May be called twice."""
@@ -145,69 +152,66 @@ class TrainerGroup:
         *arguments: Any,
         members: int | None = None,
         progress: Progress | None = None,
-        answer: Ask | None = None,
+        receiver: Receiver | None = None,
     ) -> Any:
-        """The first member's answer to a method of the first `members` (default: all).
-
-        An error ends the group, unless the call has `answer` and every member came back from it.
-        """
+        """The first member's answer to a method of the first `members` (default: all)."""
         if not self._members:
             raise RuntimeError("this group of trainers is closed")
         try:
             for _, connection in self._members[:members]:
                 connection.send((method, arguments))
-            value, error = self._answers(members or len(self._members), progress, answer)
+            return self._answers(members or len(self._members), progress, receiver)
         except BaseException:
             self.close()
             raise
-        if error is not None:
-            raise error
-        return value
 
-    def _answers(
-        self, members: int, progress: Progress | None = None, answer: Ask | None = None
-    ) -> tuple[Any, Exception | None]:
-        """Wait until the first `members` have answered; the first one's answer, and the first error.
-
-        Raises the error at once where nothing can be done about it, or after a while if members do not come back.
-        """
+    def _answers(self, members: int, progress: Progress | None = None, receiver: Receiver | None = None) -> Any:
+        """Wait until the first `members` have answered; the first one's answer."""
         pending = {connection: rank for rank, (_, connection) in enumerate(self._members[:members])}
-        first = error = None
+        first = None
         while pending:
-            ready = wait(list(pending), None if error is None else GRACE)
-            if not ready:
-                raise error
-            for connection in ready:
+            for connection in wait(list(pending)):
                 rank = pending[connection]
                 try:
                     message = connection.recv()
+                    if isinstance(message, _Step):
+                        self._do(message, rank, receiver)
+                        connection.send(_Answer())
+                        continue
                 except (EOFError, OSError):
                     raise RuntimeError(f"training process {rank} of {len(self._members)} died") from None
                 if isinstance(message, _Progress):
                     if progress is not None:
                         progress(message.done, message.total)
                     continue
-                if isinstance(message, _Question):
-                    failed = _done(connection, message, answer)
-                    error = error or failed
-                    continue
-                if message.error is not None and answer is None:
+                if message.error is not None:
                     raise message.error
-                error = error or message.error
                 del pending[connection]
                 first = message.value if rank == 0 else first
-        return first, error
+        return first
 
+    def _do(self, step: _Step, rank: int, receiver: Receiver) -> None:
+        """Do what a member asks for, which waits until it is done, and must not if it dies or gives up meanwhile."""
+        process, connection = self._members[rank]
+        done = threading.Event()
 
-def _done(connection: Connection, question: _Question, answer: Ask) -> Exception | None:
-    """Do what a member asks for and tell it; what that raised."""
-    try:
-        answer(question.name, question.arguments)
-    except Exception as error:
-        connection.send(_Answer(error=RuntimeError(f"{question.name} failed: {error}")))
-        return error
-    connection.send(_Answer())
-    return None
+        def watch() -> None:
+            while not done.wait(WATCH):
+                if connection.poll() or not process.is_alive():
+                    return receiver.abort()
+
+        watching = threading.Thread(target=watch, daemon=True)
+        watching.start()
+        try:
+            receiver.step(step.name, step.arguments)
+        except Exception as error:
+            if connection.poll():  # the member says why
+                message = connection.recv()
+                raise (isinstance(message, _Answer) and message.error) or error from error
+            raise
+        finally:
+            done.set()
+            watching.join()
 
 
 class _Member:
@@ -232,13 +236,12 @@ class _Member:
         link, self._link = self._link, None
         if link is not None:
             link.shutdown()
-        self._link = open_link(self._trainer, self._rank, self._ask)
+        self._link = open_link(self._trainer, self._ask)
 
     def _ask(self, name: str, arguments: dict[str, Any]) -> None:
-        self._connection.send(_Question(name, arguments))
-        answer = self._connection.recv()
-        if answer.error is not None:
-            raise answer.error
+        """Returns when the step is done; if it fails, the parent ends this process."""
+        self._connection.send(_Step(name, arguments))
+        self._connection.recv()
 
     def _report(self, done: int, total: int) -> None:
         self._connection.send(_Progress(done, total))

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from trainer.group import Ask, OpenLink
+    from trainer.group import OpenLink, Receiver
 
 Backend = Literal["vllm", "transformers"]
 Transfer = Literal["in_process", "ipc", "nccl"]
-"""How new weights reach vLLM: by reference in one process, or from training processes by CUDA IPC or NCCL."""
+"""How new weights reach vLLM: from the checkpoint, by reference, or from training processes by CUDA IPC or NCCL."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ class SamplerOptions:
 class WeightSender(Protocol):
     """Training processes that send their weights (`trainer.group.TrainerGroup`)."""
 
-    def connect(self, open_link: OpenLink, answer: Ask) -> None:
-        """Open a link in each process; `answer` does what the links ask for."""
+    def connect(self, open_link: OpenLink, receiver: Receiver) -> None:
+        """Open a link to `receiver`."""
 
-    def send_weights(self, answer: Ask) -> None:
-        """Send the weights over the links."""
+    def send_weights(self, receiver: Receiver) -> None:
+        """Send the weights over the link."""
 
 
 class Sampler(Protocol):
@@ -122,7 +122,7 @@ def open_sampler(
     """A sampler with the weights of a published checkpoint.
 
     With `transfer` ipc or nccl, a swap takes the weights of the published checkpoint from `sender`, which must have
-    published it last; only vLLM can.
+    published it last; only vLLM can. One that fails raises RuntimeError and closes the sender.
 
     The folder of the current weights must stay until the next swap: an engine that fails is started again from it.
     Raises ValueError for a folder that is no checkpoint, for an unknown backend, or for options that do not fit, and

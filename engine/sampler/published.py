@@ -62,7 +62,10 @@ class Published:
 
     @property
     def sent_names(self) -> tuple[str, ...]:
-        """The tensors to send to an engine that has these weights; an output head that is tied is one of them."""
+        """The tensors to send to an engine that has these weights.
+
+        An output head that is tied is one of them: on a CPU, vLLM has a packed copy of it.
+        """
         tied = self.architecture.get("tie_word_embeddings") and EMBEDDING in self.tensors
         return (*self.tensors, *([HEAD] if tied and HEAD not in self.tensors else ()))
 

@@ -14,7 +14,9 @@ from __future__ import annotations
 import atexit
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -74,10 +76,23 @@ class VllmSampler(CheckpointSampler):
         if self._engine is None:
             self._engine = _open_engine(self._published, self._options, self._grammar, self._transfer)
             if self._sender is not None:
-                from engine.sampler import weights
-
-                weights.connect(self._engine, self._sender, self._published, self._transfer)
+                with self._linked() as weights:
+                    weights.connect(self._engine, self._sender, self._published, self._transfer)
         return self._engine
+
+    @contextmanager
+    def _linked(self) -> Iterator[ModuleType]:
+        """What goes wrong between training processes and the engine leaves both in the middle of it: the end."""
+        from engine.sampler import weights
+
+        try:
+            yield weights
+        except Exception as error:
+            self._discard()
+            raise RuntimeError(
+                f"weights did not come by {self._transfer} from the training processes: {error} "
+                "(the run goes on with --resume)"
+            ) from error
 
     def _discard(self) -> None:
         """Shut the engine down, whatever state it is in."""
@@ -87,16 +102,17 @@ class VllmSampler(CheckpointSampler):
             engine.engine_core.shutdown()
 
     def _load(self, published: Published) -> None:
-        from engine.sampler import weights
-
         tensors = load_file(published.folder / MODEL) if self._sender is None else {}
         self._published = published
         engine = self._running()
-        try:
-            if self._sender is None:
-                weights.transfer(engine, tensors)
-            else:
+        if self._sender is not None:
+            with self._linked() as weights:
                 weights.receive(engine, self._sender)
+            return
+        from engine.sampler import weights
+
+        try:
+            weights.transfer(engine, tensors)
         except Exception:  # whatever vLLM raises: some of the weights may be new
             log.exception("weights could not be transferred: vLLM starts again from %s", published.folder)
             self._discard()

@@ -14,7 +14,6 @@ group of trainers; tensors never do.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -30,7 +29,6 @@ from vllm.v1.engine.llm_engine import LLMEngine
 from engine.sampler import Transfer, WeightSender
 from engine.sampler.links import OpenSender
 from engine.sampler.published import EMBEDDING, HEAD, Published
-from trainer.group import free_port
 
 _IN_PROCESS = "codeit-in-process"
 
@@ -79,11 +77,11 @@ class InProcessTransfer(WeightTransferEngine[NoInit, Weights]):
         """There is no connection to close."""
 
 
-def backend(transfer: Transfer) -> str:
+def backend(way: Transfer) -> str:
     """The name of a way for weights among vLLM's backends; ours is made known to vLLM, once in a process."""
     if _IN_PROCESS not in WeightTransferEngineFactory._registry:
         WeightTransferEngineFactory.register_engine(_IN_PROCESS, InProcessTransfer)
-    return _IN_PROCESS if transfer == "in_process" else transfer
+    return _IN_PROCESS if way == "in_process" else way
 
 
 def transfer(engine: LLMEngine, weights: dict[str, torch.Tensor]) -> None:
@@ -91,25 +89,36 @@ def transfer(engine: LLMEngine, weights: dict[str, torch.Tensor]) -> None:
 
     Raises whatever goes wrong; the engine is then unusable.
     """
-    _control(engine, "start_weight_update", {})
-    _control(engine, "update_weights", {"update_info": {"weights": weights}})
-    _control(engine, "finish_weight_update", {})
+    receiver = EngineReceiver(engine)
+    receiver.step("start_weight_update", {})
+    receiver.step("update_weights", {"update_info": {"weights": weights}})
+    receiver.step("finish_weight_update", {})
     _forget_prefixes(engine)
 
 
-def connect(engine: LLMEngine, sender: WeightSender, published: Published, transfer: Transfer) -> None:
+def connect(engine: LLMEngine, sender: WeightSender, published: Published, way: Transfer) -> None:
     """Connect training processes with an engine that was opened for their way of transfer."""
-    sender.connect(OpenSender(transfer, published.sent_names, free_port()), partial(_control, engine))
+    sender.connect(OpenSender(way, published.sent_names), EngineReceiver(engine))
 
 
 def receive(engine: LLMEngine, sender: WeightSender) -> None:
-    """Replace all weights of an idle engine by those that connected training processes have. As `transfer` else."""
-    sender.send_weights(partial(_control, engine))
+    """Replace all weights of an idle engine by those of connected training processes, as `transfer` does by others."""
+    sender.send_weights(EngineReceiver(engine))
     _forget_prefixes(engine)
 
 
-def _control(engine: LLMEngine, step: str, arguments: dict[str, Any]) -> None:
-    engine.collective_rpc(step, kwargs=arguments)
+class EngineReceiver:
+    """The steps of a transfer, for an engine in this process (a `trainer.group.Receiver`)."""
+
+    def __init__(self, engine: LLMEngine) -> None:
+        self._engine = engine
+
+    def step(self, name: str, arguments: dict[str, Any]) -> None:
+        self._engine.collective_rpc(name, kwargs=arguments)
+
+    def abort(self) -> None:
+        """Close the worker's connection, which ends a broadcast that it waits for."""
+        self._engine.collective_rpc(lambda worker: worker.weight_transfer_engine.shutdown())
 
 
 def _forget_prefixes(engine: LLMEngine) -> None:

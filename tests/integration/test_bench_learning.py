@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bench import learning
+from engine.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -36,7 +37,13 @@ def test_it_trains_on_other_tasks_than_it_is_judged_on(monkeypatch: pytest.Monke
     assert len(filled[0]) > 2 * len(set(solved)) > 0
     assert filled[0].isdisjoint(solved)
     curve = result["curve"]
-    assert result["cpu_s"] == curve[-1]["cpu_s"] >= 8
-    assert result["examples"] == curve[-1]["examples"] > curve[0]["examples"]
+    assert result["cpu_s"] >= 8
+    assert result["examples"] > curve[0]["examples"] > 0
     for loss in ("heldout_loss", "heldout_tasks_loss"):
         assert 0 < curve[-1][loss] < curve[0][loss]
+
+
+def test_options_without_effect_are_refused() -> None:
+    for option in ("--sampler.n-samples", "--trainer.processes", "--loop.threads"):
+        with pytest.raises(UsageError, match=f"{option} has no effect"):
+            learning.measure(None, 1, [option, "2"])

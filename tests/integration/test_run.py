@@ -9,10 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
 from engine.cli import main
+from engine.loop import teaches
+from replay.experience import Origin, relabel
 from replay.store import ReplayStore
 
 ROOT = Path(__file__).parents[2]
@@ -108,6 +111,18 @@ def test_without_relabelling_only_what_was_asked_for_is_learned(finished, tmp_pa
     assert [row["solved_cumulative"] for row in rows] == [0, 0]
     assert [0 < row["examples"] <= drawn["mutated"] for row in rows] == [True, True]
     assert rows[0]["replay_policy"] > 0
+
+
+@pytest.mark.parametrize(
+    ("origin", "right", "taught"),
+    [(Origin.POLICY, 2, True), (Origin.POLICY, 1, False), (Origin.POLICY, 0, False), (Origin.MUTATED, 0, True)],
+)
+def test_without_relabelling_the_outputs_must_be_those_of_the_task(origin, right, taught):
+    wanted = [np.full((1, 1), color, np.int8) for color in (1, 2)]
+    outputs = [*wanted[:right], *([np.zeros((1, 1), np.int8)] * (2 - right))]
+    experience = relabel("task", "O = hmirror(I)", outputs, wanted, origin, meta_iteration=1, policy_version=1)
+    assert teaches(experience, relabelled=True)
+    assert teaches(experience, relabelled=False) == taught
 
 
 def test_a_killed_run_continues_as_if_nothing_had_happened(finished, resumed):

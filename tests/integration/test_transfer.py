@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import without_gpu
 from tiny_models import save_t5
 from without_gpu import pretend_a_gpu
 
@@ -44,10 +47,15 @@ def make_codec(source: Path | None) -> Codec:
     return CompactCodec(MAX_PROMPT) if source is None else TextCodec(load_tokenizer(str(source)), MAX_PROMPT, True)
 
 
-def make_trainer(source: Path | None = None, lora_rank: int = 0) -> Trainer:
-    """In a training process: a compact policy, or the one of a folder, whose choices depend on the prompt."""
+def make_trainer(source: Path | None = None, lora_rank: int = 0, fails: str | None = None) -> Trainer:
+    """In a training process: a compact policy, or the one of a folder, whose choices depend on the prompt.
+
+    With `fails` it raises or dies where it should broadcast.
+    """
     torch.set_num_threads(1)
     pretend_a_gpu(pytest.MonkeyPatch())
+    if fails:
+        without_gpu.Sending.broadcast = fail if fails == "raises" else lambda *_, **__: os._exit(1)
     codec = make_codec(source)
     length = MAX_PROMPT + MAX_PROGRAM
     policy = load_pretrained(str(source)) if source else new_policy("compact-tiny", len(codec.tokens), length, seed=3)
@@ -90,77 +98,99 @@ class Learner:
         self.seen.append(tokens)
 
 
-@pytest.fixture(params=[("ipc", 1), ("ipc", 2), ("nccl", 1), ("nccl", 2)], ids=lambda param: f"{param[0]}-{param[1]}")
-def way(request: pytest.FixtureRequest) -> tuple[Transfer, int]:
-    return request.param
-
-
 @pytest.fixture
-def no_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_a_gpu(monkeypatch)
-    return
 
 
+@contextmanager
+def connected(sampler: Sampler, patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In this block no engine starts, and nothing is read from a checkpoint."""
+    with patch.context() as within:
+        within.setattr("engine.sampler.vllm_sampler._open_engine", fail)
+        within.setattr("engine.sampler.vllm_sampler.load_file", fail)
+        yield
+
+
+@pytest.mark.parametrize(("transfer", "processes"), [("ipc", 1), ("ipc", 2), ("nccl", 1), ("nccl", 2)])
 def test_weights_come_from_training_processes(
-    way: tuple[Transfer, int], no_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    transfer: Transfer, processes: int, no_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    transfer, processes = way
     with TrainerGroup(make_trainer, processes) as group:
         learner = Learner(group, make_codec(None), tmp_path)
         with open_sampler(learner.checkpoint, GREEDY, "vllm", transfer, group) as sampler:
             learner.check(sampler)
-            with monkeypatch.context() as patch:
-                patch.setattr("engine.sampler.vllm_sampler.load_file", fail)  # not from the checkpoint
-                for _ in range(2):
+            for _ in range(2):
+                with connected(sampler, monkeypatch):
                     sampler.swap(learner.learn())
-                    learner.check(sampler)
+                learner.check(sampler)
 
 
 @pytest.mark.parametrize("lora_rank", [0, 4])
-def test_a_t5_takes_weights_from_a_training_process(no_gpu: None, lora_rank: int, tmp_path: Path) -> None:
+def test_a_t5_takes_weights_from_a_training_process(
+    no_gpu: None, lora_rank: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = save_t5(tmp_path / "source")
     options = replace(GREEDY, kv_cache_bytes=256 << 20)
     with TrainerGroup(partial(make_trainer, source, lora_rank), 1) as group:
         learner = Learner(group, make_codec(source), tmp_path)
         with open_sampler(learner.checkpoint, options, "vllm", "ipc", group) as sampler:
             learner.check(sampler)
-            sampler.swap(learner.learn())
+            with connected(sampler, monkeypatch):
+                sampler.swap(learner.learn())
             learner.check(sampler)
 
 
 @pytest.mark.parametrize("transfer", ["ipc", "nccl"])
-def test_the_engine_starts_again_and_is_connected_again(
+def test_an_engine_that_fails_starts_again_and_is_connected_again(
     transfer: Transfer, no_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a transfer that failed at its end, and after a failure while sampling."""
-    from vllm.distributed.weight_transfer import WeightTransferEngine
     from vllm.v1.engine.llm_engine import LLMEngine
 
     with TrainerGroup(make_trainer, 1) as group:
         learner = Learner(group, make_codec(None), tmp_path)
         with open_sampler(learner.checkpoint, GREEDY, "vllm", transfer, group) as sampler:
-            for kind, method in ((WeightTransferEngine, "update_weights"), (LLMEngine, "reset_prefix_cache")):
-                with monkeypatch.context() as patch:
-                    patch.setattr(kind, method, then_fail(getattr(kind, method)))
-                    sampler.swap(learner.learn())
-                learner.check(sampler)
+            learner.check(sampler)
+            before = sampler._engine
             with monkeypatch.context() as patch:
                 patch.setattr(LLMEngine, "step", fail_once(LLMEngine.step))
                 learner.check(sampler, is_new=False)
-            sampler.swap(learner.learn())
+            assert sampler._engine is not before
+            with connected(sampler, monkeypatch):
+                sampler.swap(learner.learn())
             learner.check(sampler)
 
 
-def fail(*arguments: object) -> None:
+@pytest.mark.parametrize("transfer", ["ipc", "nccl"])
+def test_a_transfer_that_fails_is_an_error(
+    transfer: Transfer, no_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vllm.distributed.weight_transfer import WeightTransferEngine
+
+    with TrainerGroup(make_trainer, 1) as group:
+        learner = Learner(group, make_codec(None), tmp_path)
+        with open_sampler(learner.checkpoint, GREEDY, "vllm", transfer, group) as sampler:
+            second = learner.learn()
+            monkeypatch.setattr(WeightTransferEngine, "update_weights", fail)
+            with pytest.raises(RuntimeError, match=f"did not come by {transfer} .*on purpose.*--resume"):
+                sampler.swap(second)
+            with pytest.raises(RuntimeError, match="closed"):
+                group.train([])
+
+
+@pytest.mark.parametrize("how", ["raises", "dies"])
+def test_a_training_process_that_fails_in_a_broadcast_is_not_waited_for(how: str, no_gpu: None, tmp_path: Path) -> None:
+    """The engine waits inside the broadcast, where only an abort of the communicator reaches it."""
+    with TrainerGroup(partial(make_trainer, fails=how), 1) as group:
+        learner = Learner(group, make_codec(None), tmp_path)
+        with open_sampler(learner.checkpoint, GREEDY, "vllm", "nccl", group) as sampler:
+            reason = "on purpose" if how == "raises" else "training process 0 of 1 died"
+            with pytest.raises(RuntimeError, match=f"did not come by nccl .*{reason}"):
+                sampler.swap(learner.learn())
+
+
+def fail(*arguments: object, **options: object) -> None:
     raise RuntimeError("on purpose")
-
-
-def then_fail(method: Callable[..., object]) -> Callable[..., None]:
-    def failing(*arguments: object, **options: object) -> None:
-        method(*arguments, **options)
-        fail()
-
-    return failing
 
 
 def fail_once(method: Callable[[object], object]) -> Callable[[object], object]:
@@ -192,6 +222,7 @@ def test_what_cannot_be_is_said(
 ) -> None:
     assert main(["run", "--preset", "smoke", "--run-dir", str(tmp_path / "run"), *options]) == 2
     assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_too_few_gpus_are_said(
@@ -201,3 +232,4 @@ def test_too_few_gpus_are_said(
     options = ["--sampler.transfer", "nccl", "--trainer.processes", "2"]
     assert main(["run", "--preset", "smoke", "--run-dir", str(tmp_path / "run"), *options]) == 2
     assert "trainer.processes 2 needs as many GPUs and the sampler another, but there are 2" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
