@@ -14,6 +14,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -174,12 +175,11 @@ class TrainerGroup:
                 rank = pending[connection]
                 try:
                     message = connection.recv()
-                    if isinstance(message, _Step):
-                        self._do(message, rank, receiver)
-                        connection.send(_Answer())
-                        continue
                 except (EOFError, OSError):
-                    raise RuntimeError(f"training process {rank} of {len(self._members)} died") from None
+                    raise self._died(rank) from None
+                if isinstance(message, _Step):
+                    self._do(message, rank, receiver)
+                    continue
                 if isinstance(message, _Progress):
                     if progress is not None:
                         progress(message.done, message.total)
@@ -198,20 +198,34 @@ class TrainerGroup:
         def watch() -> None:
             while not done.wait(WATCH):
                 if connection.poll() or not process.is_alive():
-                    return receiver.abort()
+                    receiver.abort()
+                    return
 
         watching = threading.Thread(target=watch, daemon=True)
         watching.start()
         try:
             receiver.step(step.name, step.arguments)
         except Exception as error:
-            if connection.poll():  # the member says why
-                message = connection.recv()
-                raise (isinstance(message, _Answer) and message.error) or error from error
-            raise
+            reason = self._failure(rank)
+            if reason is None:
+                raise
+            raise reason from error
         finally:
             done.set()
             watching.join()
+        with suppress(OSError):  # of a process that died, which shows next
+            connection.send(_Answer())
+
+    def _failure(self, rank: int) -> Exception | None:
+        """Why a member that should wait does not; None if it does."""
+        _, connection = self._members[rank]
+        try:
+            return connection.recv().error if connection.poll() else None
+        except (EOFError, OSError):
+            return self._died(rank)
+
+    def _died(self, rank: int) -> RuntimeError:
+        return RuntimeError(f"training process {rank} of {len(self._members)} died")
 
 
 class _Member:
