@@ -44,7 +44,7 @@ def check_gpus(config: Config) -> None:
     """Raise `UsageError` where there are not the GPUs that training processes need."""
     processes, transfer = config.trainer.processes, config.sampler.transfer
     devices = torch.cuda.device_count()
-    if transfer == "in_process" and (not devices or processes == 1):
+    if transfer == "in_process" and not devices:
         return  # processes share the CPU
     if not devices:
         raise UsageError(f"sampler.transfer {transfer} is for GPUs, and there is none: in_process works anywhere")

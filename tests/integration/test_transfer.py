@@ -104,7 +104,20 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def connected(sampler: Sampler, patch: pytest.MonkeyPatch) -> Iterator[None]:
+def learning(
+    make: Callable[[], Trainer], processes: int, codec: Codec, folder: Path, transfer: Transfer
+) -> Iterator[tuple[TrainerGroup, Learner, Sampler]]:
+    """Training processes, what they learn, and a sampler that is connected with them, which writes as they do."""
+    options = replace(GREEDY, kv_cache_bytes=256 << 20) if codec.kind == "seq2seq" else GREEDY
+    with TrainerGroup(make, processes) as group:
+        learner = Learner(group, codec, folder)
+        with open_sampler(learner.checkpoint, options, "vllm", transfer, group) as sampler:
+            learner.check(sampler)
+            yield group, learner, sampler
+
+
+@contextmanager
+def connected(patch: pytest.MonkeyPatch) -> Iterator[None]:
     """In this block no engine starts, and nothing is read from a checkpoint."""
     with patch.context() as within:
         within.setattr("engine.sampler.vllm_sampler._open_engine", fail)
@@ -116,14 +129,11 @@ def connected(sampler: Sampler, patch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_weights_come_from_training_processes(
     transfer: Transfer, processes: int, no_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with TrainerGroup(make_trainer, processes) as group:
-        learner = Learner(group, make_codec(None), tmp_path)
-        with open_sampler(learner.checkpoint, GREEDY, "vllm", transfer, group) as sampler:
+    with learning(make_trainer, processes, make_codec(None), tmp_path, transfer) as (_, learner, sampler):
+        for _ in range(2):
+            with connected(monkeypatch):
+                sampler.swap(learner.learn())
             learner.check(sampler)
-            for _ in range(2):
-                with connected(sampler, monkeypatch):
-                    sampler.swap(learner.learn())
-                learner.check(sampler)
 
 
 @pytest.mark.parametrize("lora_rank", [0, 4])
@@ -131,14 +141,11 @@ def test_a_t5_takes_weights_from_a_training_process(
     no_gpu: None, lora_rank: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = save_t5(tmp_path / "source")
-    options = replace(GREEDY, kv_cache_bytes=256 << 20)
-    with TrainerGroup(partial(make_trainer, source, lora_rank), 1) as group:
-        learner = Learner(group, make_codec(source), tmp_path)
-        with open_sampler(learner.checkpoint, options, "vllm", "ipc", group) as sampler:
-            learner.check(sampler)
-            with connected(sampler, monkeypatch):
-                sampler.swap(learner.learn())
-            learner.check(sampler)
+    make = partial(make_trainer, source, lora_rank)
+    with learning(make, 1, make_codec(source), tmp_path, "ipc") as (_, learner, sampler):
+        with connected(monkeypatch):
+            sampler.swap(learner.learn())
+        learner.check(sampler)
 
 
 @pytest.mark.parametrize("transfer", ["ipc", "nccl"])
@@ -147,18 +154,15 @@ def test_an_engine_that_fails_starts_again_and_is_connected_again(
 ) -> None:
     from vllm.v1.engine.llm_engine import LLMEngine
 
-    with TrainerGroup(make_trainer, 1) as group:
-        learner = Learner(group, make_codec(None), tmp_path)
-        with open_sampler(learner.checkpoint, GREEDY, "vllm", transfer, group) as sampler:
-            learner.check(sampler)
-            before = sampler._engine
-            with monkeypatch.context() as patch:
-                patch.setattr(LLMEngine, "step", fail_once(LLMEngine.step))
-                learner.check(sampler, is_new=False)
-            assert sampler._engine is not before
-            with connected(sampler, monkeypatch):
-                sampler.swap(learner.learn())
-            learner.check(sampler)
+    with learning(make_trainer, 1, make_codec(None), tmp_path, transfer) as (_, learner, sampler):
+        before = sampler._engine
+        with monkeypatch.context() as patch:
+            patch.setattr(LLMEngine, "step", fail_once(LLMEngine.step))
+            learner.check(sampler, is_new=False)
+        assert sampler._engine is not before
+        with connected(monkeypatch):
+            sampler.swap(learner.learn())
+        learner.check(sampler)
 
 
 @pytest.mark.parametrize("transfer", ["ipc", "nccl"])
@@ -167,26 +171,23 @@ def test_a_transfer_that_fails_is_an_error(
 ) -> None:
     from vllm.distributed.weight_transfer import WeightTransferEngine
 
-    with TrainerGroup(make_trainer, 1) as group:
-        learner = Learner(group, make_codec(None), tmp_path)
-        with open_sampler(learner.checkpoint, GREEDY, "vllm", transfer, group) as sampler:
-            second = learner.learn()
-            monkeypatch.setattr(WeightTransferEngine, "update_weights", fail)
-            with pytest.raises(RuntimeError, match=f"did not come by {transfer} .*on purpose.*--resume"):
-                sampler.swap(second)
-            with pytest.raises(RuntimeError, match="closed"):
-                group.train([])
+    with learning(make_trainer, 1, make_codec(None), tmp_path, transfer) as (group, learner, sampler):
+        second = learner.learn()
+        monkeypatch.setattr(WeightTransferEngine, "update_weights", fail)
+        with pytest.raises(RuntimeError, match=f"did not come by {transfer} .*on purpose.*--resume"):
+            sampler.swap(second)
+        with pytest.raises(RuntimeError, match="closed"):
+            group.train([])
 
 
 @pytest.mark.parametrize("how", ["raises", "dies"])
 def test_a_training_process_that_fails_in_a_broadcast_is_not_waited_for(how: str, no_gpu: None, tmp_path: Path) -> None:
     """The engine waits inside the broadcast, where only an abort of the communicator reaches it."""
-    with TrainerGroup(partial(make_trainer, fails=how), 1) as group:
-        learner = Learner(group, make_codec(None), tmp_path)
-        with open_sampler(learner.checkpoint, GREEDY, "vllm", "nccl", group) as sampler:
-            reason = "on purpose" if how == "raises" else "training process 0 of 1 died"
-            with pytest.raises(RuntimeError, match=f"did not come by nccl .*{reason}"):
-                sampler.swap(learner.learn())
+    make = partial(make_trainer, fails=how)
+    with learning(make, 1, make_codec(None), tmp_path, "nccl") as (_, learner, sampler):
+        reason = "on purpose" if how == "raises" else "training process 0 of 1 died"
+        with pytest.raises(RuntimeError, match=f"did not come by nccl .*{reason}"):
+            sampler.swap(learner.learn())
 
 
 def fail(*arguments: object, **options: object) -> None:
