@@ -8,52 +8,59 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from engine.arguments import Parser, Verbs, fuel, minutes, names, natural, positive, settings
+from engine.bench_command import add_bench
 from engine.errors import UsageError
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse, with errors in one line, and without abbreviations: `--seed` is not `--seeds`."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(allow_abbrev=False, **options)
-
-    def error(self, message: str) -> None:
-        raise UsageError(f"{message} (see {self.prog} --help)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb; the exit status."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         options, overrides = _parser().parse_known_args(arguments)
-        if overrides and not getattr(options, "configurable", False):
-            raise UsageError(f"unrecognized argument {overrides[0]!r} (see codeit {options.verb} --help)")
+        if overrides and not options.configurable:
+            verb = f"{options.verb} {getattr(options, 'action', '')}".rstrip()
+            raise UsageError(f"unrecognized argument {overrides[0]!r} (see codeit {verb} --help)")
         return options.run(options, overrides)
     except UsageError as error:
         sys.stderr.write(f"codeit: {error}\n")
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         sys.stderr.write("\ncodeit: interrupted; a run continues with --resume\n")
-        return 130
+        return 128 + (signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
-MAX_FUEL = 10**12
-MAX_MINUTES = 10**6
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, of a scheduler or `docker stop`: what is open is closed as it is after Ctrl-C."""
+
+
+def _terminate(_number: int, _frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one does not disturb the closing
+    raise _Terminated
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="codeit",
         description="Self-improving program synthesis on ARC: a language model writes programs in a grid language, "
         "a compiled virtual machine runs them, every valid run becomes training data.",
     )
+    parser.set_defaults(configurable=False)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for add in (_add_run, _add_eval, _add_search, _add_exec, _add_profile, _add_seeds, _add_replay, add_bench):
+        add(verbs)
+    return parser
 
+
+def _add_run(verbs: Verbs) -> None:
     run = verbs.add_parser(
         "run", help="the self-improving loop", description="Fill replay from seed programs, then repeat: draw, "
         "train, publish, swap, sample, execute, evaluate, store.",
@@ -67,160 +74,6 @@ def _parser() -> argparse.ArgumentParser:
                      "complete meta-iteration")  # fmt: skip
     run.add_argument("--options", action="store_true", help="list all --section.field options, with their defaults")
     run.set_defaults(run=_run, configurable=True)
-
-    evaluate = verbs.add_parser(
-        "eval", help="evaluate a run or a checkpoint on a task set",
-        description="Sample programs with the last policy of a run (or with a checkpoint), rank them by both "
-        "rankings, and score pass@1, 2 and 3.",
-        epilog="Sampler and interpreter options can be set as --section.field value.",
-    )  # fmt: skip
-    source = evaluate.add_mutually_exclusive_group(required=True)
-    source.add_argument("--run-dir", type=Path, metavar="DIR", help="a run's folder")
-    source.add_argument("--model", type=Path, metavar="DIR", help="a published checkpoint")
-    evaluate.add_argument("--tasks", metavar="SET", help="task set (default: the run's, or arc1-eval)")
-    evaluate.add_argument("--task-ids", metavar="ID,ID", help="only these tasks")
-    evaluate.add_argument("--limit", type=int, metavar="N", help="only the first N tasks")
-    how = evaluate.add_mutually_exclusive_group()
-    how.add_argument("--samples", type=int, metavar="N", help="programs sampled a task (default: the run's, 24)")
-    how.add_argument("--stored", action="store_true", help="score what the run found, without sampling")
-    evaluate.add_argument("--out", type=Path, metavar="DIR", help="default: <run or model>/eval/<set>")
-    evaluate.set_defaults(run=_evaluate, configurable=True)
-
-    search = verbs.add_parser(
-        "search", help="program search without a model",
-        description="Mutate seed programs, run those that give a grid on their own task on every search task, and rank "
-        "what matches. Writes search.jsonl as it goes; goes on where it stopped.",
-    )  # fmt: skip
-    search.add_argument(
-        "--seeds", metavar="P", help="JSONL, or what `seeds import` reads (default: the embedded seeds)"
-    )
-    search.add_argument("--tasks", metavar="SET", help="task set (default: arc1-eval)")
-    search.add_argument("--task-ids", metavar="ID,ID", help="only these tasks")
-    search.add_argument("--limit", type=int, metavar="N", help="only the first N tasks")
-    search.add_argument("--programs", type=int, metavar="N", help="distinct executed programs, in all (default: "
-                        "150,000)")  # fmt: skip
-    search.add_argument("--budget", type=float, metavar="MIN", help="minutes; it ends with whatever comes first")
-    search.add_argument("--seed", type=int, metavar="S", help="everything random follows from it (default: 0)")
-    search.add_argument("--method", metavar="NAME", help="mutate (default); with --resume also remutate, "
-                        "recombine, enumerate")  # fmt: skip
-    search.add_argument("--exhaustive", action="store_true", help="run all demonstrations of every task, not only "
-                        "those after a first one that matches")  # fmt: skip
-    search.add_argument("--keep-repeats", action="store_true", help="run also programs that do nothing new on their "
-                        "own task, as the paper does")  # fmt: skip
-    search.add_argument("--rates", metavar="R", help="how often to mutate what, e.g. argument=0.3,function=0.3,cut=0.1")
-    search.add_argument("--fuel", type=int, metavar="N", help="work a run may do (default: 200,000)")
-    search.add_argument("--workers", type=int, metavar="N", help="threads (default: one a processor)")
-    search.add_argument("--out", type=Path, metavar="DIR", help="the search's folder (default: runs/search-<time>)")
-    search.add_argument("--resume", action="store_true", help="continue the search in --out")
-    search.set_defaults(run=_search)
-
-    execute = verbs.add_parser(
-        "exec", help="run programs on grids",
-        description='Run each line {"program": "...", "inputs": [grid, ...]} of a JSONL file; write {"outputs": '
-        '[grid or null, ...], "status": ["ok", ...], "fuel": [int, ...]} in the same order.',
-    )  # fmt: skip
-    execute.add_argument("file", type=Path, metavar="FILE.jsonl")
-    execute.add_argument("--out", type=Path, metavar="OUT.jsonl", help="default: standard output")
-    execute.add_argument("--fuel", type=int, metavar="N", help="work a run may do (default: 4,000,000)")
-    execute.set_defaults(run=_execute)
-
-    profile = verbs.add_parser(
-        "profile", help="where the interpreter's time, fuel and memory go",
-        description='Profile the programs of a JSONL file, lines {"program": "...", "inputs": [grid, ...]} or {"task": '
-        '"...", "program": "..."}: tables here, profile.json and flame graphs (profile.svg) in a folder.',
-    )  # fmt: skip
-    profile.add_argument("file", type=Path, metavar="FILE.jsonl")
-    profile.add_argument("--out", type=Path, metavar="DIR", help="default: <FILE>-profile")
-    profile.add_argument("--repeats", type=int, default=20, metavar="N", help="runs of each program (default: 20)")
-    profile.add_argument("--top", type=int, default=15, metavar="N", help="rows of the tables (default: 15)")
-    profile.add_argument("--fuel", type=int, metavar="N", help="work a run may do (default: 4,000,000)")
-    profile.set_defaults(run=_profile)
-
-    seeds = verbs.add_parser("seeds", help="seed programs: import, discover, check").add_subparsers(
-        dest="action", metavar="ACTION", required=True
-    )
-    import_ = seeds.add_parser(
-        "import", help="programs from elsewhere", description="Read programs, never running them as Python; try each "
-        "on all pairs of its task, say which fail and how, and write the others as seeds. PATH: a checkout of arc-dsl "
-        "or its solvers.py, CodeIt's data/training or one of its JSON files, or JSONL with `task` and `program`.",
-    )  # fmt: skip
-    import_.add_argument("path", type=Path, metavar="PATH")
-    import_.add_argument("--out", type=Path, metavar="SEEDS.jsonl", help="default: only check")
-    import_.add_argument("--keep-failing", action="store_true", help="write programs that do not solve their task, too")
-    import_.add_argument("--tasks", default="arc1-train", metavar="SET", help="default: arc1-train")
-    import_.add_argument("--fuel", type=int, metavar="N", help="work a run may do (default: 4,000,000)")
-    import_.set_defaults(run=_seeds_import)
-    discover = seeds.add_parser(
-        "discover", help="programs by search alone, from none", description="Enumerate programs for training tasks in "
-        "order of cost, then try mutants of what was found; what solves all pairs of its task is written as it is "
-        "found.", epilog="OUT.progress.jsonl, beside the seeds, is what --resume goes on from.",
-    )  # fmt: skip
-    discover.add_argument("--tasks", default="arc1-train", metavar="SET", help="default: arc1-train")
-    discover.add_argument("--task-ids", metavar="ID,ID", help="only these tasks")
-    discover.add_argument("--limit", type=int, metavar="N", help="only the first N tasks")
-    discover.add_argument("--budget", type=float, default=30, metavar="MIN", help="minutes (default: 30)")
-    discover.add_argument("--seed", type=int, default=0, metavar="S", help="of the mutants (default: 0)")
-    discover.add_argument("--workers", type=int, metavar="N", help="threads (default: one a processor)")
-    discover.add_argument("--out", type=Path, default=Path("discovered.jsonl"), metavar="OUT.jsonl",
-                          help="seeds (default: discovered.jsonl); in a folder: discovered.jsonl there")  # fmt: skip
-    discover.add_argument("--resume", action="store_true", help="go on with --out")
-    discover.set_defaults(run=_seeds_discover)
-    check = seeds.add_parser(
-        "check", help="what seeds cover, and whether they solve their tasks", description="Run every seed on its task; "
-        "coverage, lengths, primitives used. Exit status 1 where an embedded seed fails.",
-    )  # fmt: skip
-    check.add_argument("--seeds", metavar="PATH", help="what `seeds import` reads (default: the embedded seeds)")
-    check.add_argument("--tasks", default="arc1-train", metavar="SET", help="default: arc1-train")
-    check.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    check.set_defaults(run=_seeds_check)
-
-    replay = verbs.add_parser("replay", help="look into a replay store").add_subparsers(
-        dest="action", metavar="ACTION", required=True
-    )
-    stats = replay.add_parser("stats", help="what a store holds", description="Counts of a replay store.")
-    stats.add_argument("path", type=Path, metavar="DIR", help="a run's folder, or its replay folder")
-    stats.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    stats.set_defaults(run=_replay_stats)
-
-    bench = verbs.add_parser(
-        "bench", help="measure speed", description="Measure speed; the last line is one JSON object."
-    ).add_subparsers(dest="bench", metavar="WHAT", required=True)
-    interpreter = bench.add_parser("interpreter", help="runs a second of the virtual machine")
-    interpreter.add_argument("--solvers", metavar="FILE", help="JSONL with `task` and `program` (default: the seeds)")
-    interpreter.add_argument("--arc-dsl", type=Path, metavar="CHECKOUT", help="compare with plain Python arc-dsl")
-    interpreter.add_argument("--codeit", type=Path, metavar="CHECKOUT", help="compare with the official CodeIt harness")
-    interpreter.add_argument("--repeats", type=int, default=5, metavar="N", help="medians of N (default: 5)")
-    search = bench.add_parser("search", help="mutation, and what programs share when they are screened")
-    search.add_argument("--solvers", type=Path, metavar="FILE", help="JSONL to make mutants of (default: the seeds)")
-    search.add_argument("--tasks", type=int, default=20, metavar="N", help="evaluation tasks (default: 20)")
-    search.add_argument("--repeats", type=int, default=3, metavar="N", help="medians of N (default: 3)")
-    samples = bench.add_parser("samples", help="samples a second of vLLM and transformers, compact and T5")
-    samples.add_argument("--policy", default="compact-25m", metavar="NAME", help="default: compact-25m")
-    samples.add_argument("--tasks", type=int, default=8, metavar="N", help="prompts (default: 8)")
-    samples.add_argument("--n", type=int, default=24, metavar="N", help="samples a prompt (default: 24)")
-    samples.add_argument("--repeats", type=int, default=2, metavar="N", help="medians of N (default: 2)")
-    samples.add_argument("--threads", type=int, default=1, metavar="N", help="on a CPU (default: 1)")
-    samples.add_argument("--no-t5", dest="t5", action="store_false", help="leave out T5, which takes half the time")
-    learning = bench.add_parser("learning", help="held-out losses of a configuration after equal CPU time")
-    learning.add_argument("--seeds", metavar="PATH", help="seed programs as `codeit run` takes them (default: our own)")
-    learning.add_argument("--seconds", type=int, default=600, metavar="N", help="CPU time of training (default: 600)")
-    swap = bench.add_parser("swap", help="seconds until new weights sample: 25M and 220M")
-    swap.add_argument("--repeats", type=int, default=7, metavar="N", help="medians of N (default: 7)")
-    differential = bench.add_parser("differential", help="beside arc-dsl's own functions, on mutants of real programs")
-    differential.add_argument("--arc-dsl", type=Path, metavar="CHECKOUT", required=True, help="a checkout of arc-dsl")
-    differential.add_argument("--programs", type=Path, metavar="FILE", required=True, help="JSONL: `task`, `program`")
-    differential.add_argument("--mutants", type=int, default=5000, metavar="N", help="default: 5000")
-    differential.add_argument("--seed", type=int, default=0, metavar="S", help="of the mutants (default: 0)")
-    differential.add_argument("--out", type=Path, metavar="FILE.jsonl", help="where differences are written")
-    differential.add_argument("--processes", type=int, default=1, metavar="N", help="of the reference (default: 1)")
-    fuzz = bench.add_parser("fuzz", help="wild programs: how runs end, the slowest, and no bug (see CODEIT_CHECKED)")
-    fuzz.add_argument("--programs", type=int, default=100_000, metavar="N", help="default: 100,000")
-    fuzz.add_argument("--seed", type=int, default=0, metavar="S", help="of the programs (default: 0)")
-    fuzz.add_argument("--solvers", type=Path, metavar="FILE", help="JSONL to make mutants of (default: the seeds)")
-    for parser_ in (interpreter, search, samples, learning, swap, differential, fuzz):
-        parser_.set_defaults(run=_bench)
-    learning.set_defaults(configurable=True)
-    return parser
 
 
 def _run(options: argparse.Namespace, overrides: list[str]) -> int:
@@ -239,6 +92,34 @@ def _run(options: argparse.Namespace, overrides: list[str]) -> int:
     return 0
 
 
+def _print_options() -> int:
+    from engine.config import fields
+
+    for name, field in fields():
+        kind = getattr(field.annotation, "__name__", None) or str(field.annotation).removeprefix("typing.")
+        default = f"default {field.default}" if field.default not in (None, []) else ""
+        sys.stdout.write(f"--{name} {kind}  {default}\n    {field.description or ''}\n")
+    return 0
+
+
+def _add_eval(verbs: Verbs) -> None:
+    evaluate = verbs.add_parser(
+        "eval", help="evaluate a run or a checkpoint on a task set",
+        description="Sample programs with the last policy of a run (or with a checkpoint), rank them by both "
+        "rankings, and score pass@1, 2 and 3.",
+        epilog="Sampler and interpreter options can be set as --section.field value.",
+    )  # fmt: skip
+    source = evaluate.add_mutually_exclusive_group(required=True)
+    source.add_argument("--run-dir", type=Path, metavar="DIR", help="a run's folder")
+    source.add_argument("--model", type=Path, metavar="DIR", help="a published checkpoint")
+    _add_tasks(evaluate, None, "the run's, or arc1-eval")
+    how = evaluate.add_mutually_exclusive_group()
+    how.add_argument("--samples", type=positive, metavar="N", help="programs sampled a task (default: the run's, 24)")
+    how.add_argument("--stored", action="store_true", help="score what the run found, without sampling")
+    evaluate.add_argument("--out", type=Path, metavar="DIR", help="default: <run or model>/eval/<set>")
+    evaluate.set_defaults(run=_evaluate, configurable=True)
+
+
 def _evaluate(options: argparse.Namespace, overrides: list[str]) -> int:
     from engine import launch
 
@@ -246,9 +127,9 @@ def _evaluate(options: argparse.Namespace, overrides: list[str]) -> int:
         run_dir=options.run_dir,
         model=options.model,
         task_set=options.tasks,
-        task_ids=options.task_ids.split(",") if options.task_ids else None,
-        limit=_positive(options.limit, "--limit"),
-        samples=_positive(options.samples, "--samples"),
+        task_ids=options.task_ids,
+        limit=options.limit,
+        samples=options.samples,
         stored=options.stored,
         out=options.out,
         overrides=overrides,
@@ -256,16 +137,49 @@ def _evaluate(options: argparse.Namespace, overrides: list[str]) -> int:
     return 0
 
 
+def _add_search(verbs: Verbs) -> None:
+    search = verbs.add_parser(
+        "search", help="program search without a model",
+        description="Mutate seed programs, run those that give a grid on their own task on every search task, and rank "
+        "what matches. Writes search.jsonl as it goes; goes on where it stopped.",
+    )  # fmt: skip
+    search.add_argument("--seeds", metavar="PATH", help="what `seeds import` reads (default: the embedded seeds)")
+    _add_tasks(search, None, "arc1-eval")
+    search.add_argument("--programs", type=positive, metavar="N", help="distinct executed programs, in all (default: "
+                        "150,000)")  # fmt: skip
+    search.add_argument("--budget", type=minutes, metavar="MIN", help="minutes; it ends with whatever comes first")
+    search.add_argument("--seed", type=natural, metavar="S", help="everything random follows from it (default: 0)")
+    search.add_argument("--method", metavar="NAME", help="mutate (default); with --resume also remutate, "
+                        "recombine, enumerate")  # fmt: skip
+    search.add_argument("--exhaustive", action="store_true", help="run all demonstrations of every task, not only "
+                        "those after a first one that matches")  # fmt: skip
+    search.add_argument("--keep-repeats", action="store_true", help="run also programs that do nothing new on their "
+                        "own task, as the paper does")  # fmt: skip
+    search.add_argument("--rates", metavar="R", help="how often to mutate what, e.g. argument=0.3,function=0.3,cut=0.1")
+    search.add_argument("--fuel", type=positive, metavar="N", help="work a run may do (default: 200,000)")
+    search.add_argument("--workers", type=positive, metavar="N", help="threads (default: one a processor)")
+    search.add_argument("--out", type=Path, metavar="DIR", help="the search's folder (default: runs/search-<time>)")
+    search.add_argument("--resume", action="store_true", help="continue the search in --out")
+    search.set_defaults(run=_search)
+
+
 def _search(options: argparse.Namespace, _overrides: list[str]) -> int:
     from engine.search.command import search
 
-    settings = {name: value for name, value in vars(options).items() if name not in ("verb", "run")}
-    for name in ("limit", "programs", "workers", "fuel"):
-        _positive(settings[name], f"--{name}")
-    if options.budget is not None and not options.budget > 0:
-        raise UsageError(f"--budget must be more than 0 minutes, not {options.budget}")
-    search(**settings | {"task_ids": options.task_ids.split(",") if options.task_ids else None})
+    search(**settings(options))
     return 0
+
+
+def _add_exec(verbs: Verbs) -> None:
+    execute = verbs.add_parser(
+        "exec", help="run programs on grids",
+        description='Run each line {"program": "...", "inputs": [grid, ...]} of a JSONL file; write {"outputs": '
+        '[grid or null, ...], "status": ["ok", ...], "fuel": [int, ...]} in the same order.',
+    )  # fmt: skip
+    execute.add_argument("file", type=Path, metavar="FILE.jsonl")
+    execute.add_argument("--out", type=Path, metavar="OUT.jsonl", help="default: standard output")
+    execute.add_argument("--fuel", type=fuel, metavar="N", help="work a run may do (default: 4,000,000)")
+    execute.set_defaults(run=_execute)
 
 
 def _execute(options: argparse.Namespace, _overrides: list[str]) -> int:
@@ -274,7 +188,6 @@ def _execute(options: argparse.Namespace, _overrides: list[str]) -> int:
     if not options.file.is_file():
         raise UsageError(f"{options.file}: no such file")
     _check_new_file(options.out)
-    _check_fuel(options.fuel)
     from engine.execute_file import execute_lines
     from engine.progress import compile_interpreter
     from interpreter.machine import DEFAULT_FUEL, Machine
@@ -293,6 +206,20 @@ def _execute(options: argparse.Namespace, _overrides: list[str]) -> int:
     return 0
 
 
+def _add_profile(verbs: Verbs) -> None:
+    profile = verbs.add_parser(
+        "profile", help="where the interpreter's time, fuel and memory go",
+        description='Profile the programs of a JSONL file, lines {"program": "...", "inputs": [grid, ...]} or {"task": '
+        '"...", "program": "..."}: tables here, profile.json and flame graphs (profile.svg) in a folder.',
+    )  # fmt: skip
+    profile.add_argument("file", type=Path, metavar="FILE.jsonl")
+    profile.add_argument("--out", type=Path, metavar="DIR", help="default: <FILE>-profile")
+    profile.add_argument("--repeats", type=positive, default=20, metavar="N", help="runs of each program (default: 20)")
+    profile.add_argument("--top", type=positive, default=15, metavar="N", help="rows of the tables (default: 15)")
+    profile.add_argument("--fuel", type=fuel, metavar="N", help="work a run may do (default: 4,000,000)")
+    profile.set_defaults(run=_profile)
+
+
 def _profile(options: argparse.Namespace, _overrides: list[str]) -> int:
     if not options.file.is_file():
         raise UsageError(f"{options.file}: no such file")
@@ -301,9 +228,6 @@ def _profile(options: argparse.Namespace, _overrides: list[str]) -> int:
         raise UsageError(f"{out} holds a profile already: choose another --out")
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is no folder: choose another --out")
-    _check_fuel(options.fuel)
-    for name in ("repeats", "top"):
-        _positive(getattr(options, name), f"--{name}")
     from engine import profile_file
     from engine.progress import compile_interpreter, console
     from interpreter.machine import DEFAULT_FUEL
@@ -320,11 +244,48 @@ def _profile(options: argparse.Namespace, _overrides: list[str]) -> int:
     return 0
 
 
+def _add_seeds(verbs: Verbs) -> None:
+    seeds = verbs.add_parser("seeds", help="seed programs: import, discover, check").add_subparsers(
+        dest="action", metavar="ACTION", required=True
+    )
+    import_ = seeds.add_parser(
+        "import", help="programs from elsewhere", description="Read programs, never running them as Python; try each "
+        "on all pairs of its task, say which fail and how, and write the others as seeds. PATH: a checkout of arc-dsl "
+        "or its solvers.py, CodeIt's data/training or one of its JSON files, or JSONL with `task` and `program`.",
+    )  # fmt: skip
+    import_.add_argument("path", type=Path, metavar="PATH")
+    import_.add_argument("--out", type=Path, metavar="SEEDS.jsonl", help="default: only check")
+    import_.add_argument("--keep-failing", action="store_true", help="write programs that do not solve their task, too")
+    import_.add_argument("--tasks", default="arc1-train", metavar="SET", help="default: arc1-train")
+    import_.add_argument("--fuel", type=fuel, metavar="N", help="work a run may do (default: 4,000,000)")
+    import_.set_defaults(run=_seeds_import)
+    discover = seeds.add_parser(
+        "discover", help="programs by search alone, from none", description="Enumerate programs for training tasks in "
+        "order of cost, then try mutants of what was found; what solves all pairs of its task is written as it is "
+        "found.", epilog="OUT.progress.jsonl, beside the seeds, is what --resume goes on from.",
+    )  # fmt: skip
+    _add_tasks(discover, "arc1-train", "arc1-train")
+    discover.add_argument("--budget", type=minutes, default=30, metavar="MIN", help="minutes (default: 30)")
+    discover.add_argument("--seed", type=natural, default=0, metavar="S", help="of the mutants (default: 0)")
+    discover.add_argument("--workers", type=positive, metavar="N", help="threads (default: one a processor)")
+    discover.add_argument("--out", type=Path, default=Path("discovered.jsonl"), metavar="OUT.jsonl",
+                          help="seeds (default: discovered.jsonl); in a folder: discovered.jsonl there")  # fmt: skip
+    discover.add_argument("--resume", action="store_true", help="go on with --out")
+    discover.set_defaults(run=_seeds_discover)
+    check = seeds.add_parser(
+        "check", help="what seeds cover, and whether they solve their tasks", description="Run every seed on its task; "
+        "coverage, lengths, primitives used. Exit status 1 where an embedded seed fails.",
+    )  # fmt: skip
+    check.add_argument("--seeds", metavar="PATH", help="what `seeds import` reads (default: the embedded seeds)")
+    check.add_argument("--tasks", default="arc1-train", metavar="SET", help="default: arc1-train")
+    check.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    check.set_defaults(run=_seeds_check)
+
+
 def _seeds_import(options: argparse.Namespace, _overrides: list[str]) -> int:
     _check_new_file(options.out)
     if options.keep_failing and options.out is None:
         raise UsageError("--keep-failing says what is written: it needs --out")
-    _check_fuel(options.fuel)
     from engine import seed_import
     from engine.progress import compile_interpreter
     from engine.tasks import load_tasks
@@ -341,18 +302,12 @@ def _seeds_import(options: argparse.Namespace, _overrides: list[str]) -> int:
 
 
 def _seeds_discover(options: argparse.Namespace, _overrides: list[str]) -> int:
-    _positive(options.limit, "--limit")
-    _positive(options.workers, "--workers")
-    if options.seed < 0:
-        raise UsageError(f"--seed must be at least 0, not {options.seed}")
-    if not 0 < options.budget <= MAX_MINUTES:
-        raise UsageError(f"--budget must be more than 0 minutes and at most {MAX_MINUTES:,}, not {options.budget:g}")
     from engine.discover import discover
     from engine.progress import compile_interpreter
     from engine.tasks import load_tasks
     from interpreter.pool import default_workers
 
-    tasks = load_tasks(options.tasks, options.task_ids.split(",") if options.task_ids else None, options.limit)
+    tasks = load_tasks(options.tasks, options.task_ids, options.limit)
     out = options.out / "discovered.jsonl" if options.out.is_dir() else options.out
     compile_interpreter()
     workers = options.workers or default_workers()
@@ -376,6 +331,16 @@ def _seeds_check(options: argparse.Namespace, _overrides: list[str]) -> int:
     return 1 if result.failing and options.seeds is None else 0
 
 
+def _add_replay(verbs: Verbs) -> None:
+    replay = verbs.add_parser("replay", help="look into a replay store").add_subparsers(
+        dest="action", metavar="ACTION", required=True
+    )
+    stats = replay.add_parser("stats", help="what a store holds", description="Counts of a replay store.")
+    stats.add_argument("path", type=Path, metavar="DIR", help="a run's folder, or its replay folder")
+    stats.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    stats.set_defaults(run=_replay_stats)
+
+
 def _replay_stats(options: argparse.Namespace, _overrides: list[str]) -> int:
     from engine import inspect_replay
 
@@ -383,42 +348,10 @@ def _replay_stats(options: argparse.Namespace, _overrides: list[str]) -> int:
     return 0
 
 
-def _bench(options: argparse.Namespace, overrides: list[str]) -> int:
-    import importlib
-    import json
-
-    from engine import launch
-    from engine.progress import compile_interpreter
-
-    launch.set_threads(None)
-    compile_interpreter()
-    left_out = ("verb", "bench", "run", "configurable")
-    settings = {name: value for name, value in vars(options).items() if name not in left_out}
-    if options.bench == "learning":
-        settings["overrides"] = overrides
-    for name in ("seconds", "repeats", "tasks", "n", "mutants", "processes", "threads"):
-        _positive(settings.get(name), f"--{name}")
-    if options.bench == "fuzz":
-        _positive(options.programs, "--programs")
-    if settings.get("seed", 0) < 0:
-        raise UsageError(f"--seed must be at least 0, not {options.seed}")
-    from trainer.shapes import POLICIES
-
-    if settings.get("policy") not in (None, *POLICIES):
-        raise UsageError(f"unknown policy {options.policy!r}: one of {', '.join(POLICIES)}")
-    result = importlib.import_module(f"bench.{options.bench}").measure(**settings)
-    sys.stdout.write(json.dumps(result) + "\n")
-    return 0
-
-
-def _print_options() -> int:
-    from engine.config import fields
-
-    for name, field in fields():
-        kind = getattr(field.annotation, "__name__", None) or str(field.annotation).removeprefix("typing.")
-        default = f"default {field.default}" if field.default not in (None, []) else ""
-        sys.stdout.write(f"--{name} {kind}  {default}\n    {field.description or ''}\n")
-    return 0
+def _add_tasks(parser: argparse.ArgumentParser, default: str | None, which: str) -> None:
+    parser.add_argument("--tasks", default=default, metavar="SET", help=f"task set (default: {which})")
+    parser.add_argument("--task-ids", type=names, metavar="ID,ID", help="only these tasks")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N tasks")
 
 
 def _check_new_file(out: Path | None) -> None:
@@ -426,17 +359,6 @@ def _check_new_file(out: Path | None) -> None:
         raise UsageError(f"{out} exists already: choose another --out")
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"{out.parent}: no such folder")
-
-
-def _check_fuel(fuel: int | None) -> None:
-    if (_positive(fuel, "--fuel") or 1) > MAX_FUEL:
-        raise UsageError(f"--fuel must be at most {MAX_FUEL:,}, not {fuel:,}")
-
-
-def _positive(value: int | None, name: str) -> int | None:
-    if value is not None and value < 1:
-        raise UsageError(f"{name} must be at least 1, not {value}")
-    return value
 
 
 if __name__ == "__main__":

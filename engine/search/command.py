@@ -85,10 +85,8 @@ def _settings(
     rates: str | None,
     seeds: str | None,
 ) -> SearchSettings:
-    if not 1 <= (fuel or 1) <= MAX_FUEL:
-        raise UsageError(f"--fuel must be 1 to {MAX_FUEL:,}, not {fuel:,}")
-    if (seed or 0) < 0:
-        raise UsageError(f"--seed must be at least 0, not {seed}")
+    if (fuel or 0) > MAX_FUEL:
+        raise UsageError(f"--fuel must be at most {MAX_FUEL:,}, not {fuel:,}")
     return SearchSettings(
         tasks or DEFAULT_TASKS, task_ids or (), limit, seed or 0, exhaustive, fuel or DEFAULT_FUEL, keep_repeats,
         asdict(_rates(rates)),

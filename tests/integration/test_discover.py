@@ -60,9 +60,9 @@ def test_killed_in_the_middle_and_resumed(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--budget", "0"], "--budget must be more than 0 minutes"),
-        (["--seed", "-1"], "--seed must be at least 0"),
-        (["--workers", "0"], "--workers must be at least 1"),
+        (["--budget", "0"], "--budget: must be more than 0 minutes"),
+        (["--seed", "-1"], "--seed: must be at least 0"),
+        (["--workers", "0"], "--workers: must be at least 1"),
         (["--task-ids", "zzz"], "task 'zzz' is not in arc1-train"),
         (["--resume"], "discovered.jsonl: no discovery to resume"),
         (["--out", "nowhere/seeds.jsonl"], "nowhere: no such folder"),

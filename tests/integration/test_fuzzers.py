@@ -53,8 +53,8 @@ def test_differences_are_counted_and_written(tmp_path, capsys):
     [
         (["differential", "--programs", "p.jsonl"], "required: --arc-dsl"),
         (["differential", "--arc-dsl", "x", "--programs", "p.jsonl"], "cannot read programs from p.jsonl"),
-        (["fuzz", "--programs", "0"], "--programs must be at least 1"),
-        (["fuzz", "--seed", "-1"], "--seed must be at least 0"),
+        (["fuzz", "--programs", "0"], "--programs: must be at least 1"),
+        (["fuzz", "--seed", "-1"], "--seed: must be at least 0"),
     ],
 )
 def test_mistakes_are_one_line(arguments, message, capsys):

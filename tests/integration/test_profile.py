@@ -104,8 +104,8 @@ def test_a_file_is_profiled_and_bad_lines_are_left_out(tmp_path, capsys):
     [
         (["nowhere.jsonl"], "no such file"),
         (["bad.jsonl"], "no line with a program to run; line 1: not JSON"),
-        (["bad.jsonl", "--repeats", "0"], "--repeats must be at least 1"),
-        (["bad.jsonl", "--fuel", "-1"], "--fuel must be at least 1"),
+        (["bad.jsonl", "--repeats", "0"], "--repeats: must be at least 1"),
+        (["bad.jsonl", "--fuel", "-1"], "--fuel: must be at least 1"),
     ],
 )
 def test_mistakes_are_told(arguments, message, tmp_path, monkeypatch, capsys):

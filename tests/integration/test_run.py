@@ -48,6 +48,16 @@ def finish(process):
     return errors
 
 
+def stop(process, folder, number):
+    """Send a signal after the first meta-iteration; the exit status and what the run said on stderr."""
+    deadline = time.monotonic() + 300
+    while not metrics(folder) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
 def contents(folder):
     """Every file with its bytes, but for locks, which name the process that holds them."""
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "lock" not in path.name}
@@ -69,12 +79,7 @@ def finished(tmp_path_factory):
 def resumed(tmp_path_factory):
     """A run that is killed after its first meta-iteration, in the middle of the second, and then resumed."""
     folder = tmp_path_factory.mktemp("runs") / "killed"
-    process = start("run", *TINY, "--run-dir", folder)
-    deadline = time.monotonic() + 300
-    while not metrics(folder) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    stop(start("run", *TINY, "--run-dir", folder), folder, signal.SIGKILL)
     assert 1 <= len(metrics(folder)) < 3
     errors = finish(start("run", "--run-dir", folder, "--resume"))
     assert "resumed after meta-iteration" in errors
@@ -131,6 +136,14 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(finished, resumed):
     summaries = [json.loads((folder / "summary.json").read_text()) for folder in (resumed, finished)]
     assert summaries[0]["solved"] == summaries[1]["solved"]
     assert summaries[0]["programs"] == summaries[1]["programs"]
+
+
+def test_a_run_that_is_asked_to_stop_closes_what_is_open(tmp_path):
+    status, errors = stop(start("run", *TINY, "--run-dir", tmp_path / "run"), tmp_path / "run", signal.SIGTERM)
+    assert status == 128 + signal.SIGTERM
+    assert errors.endswith("codeit: interrupted; a run continues with --resume\n")
+    assert "Traceback" not in errors
+    assert "leaked" not in errors
 
 
 def test_a_finished_run_has_nothing_to_resume(finished, capsys):

@@ -191,9 +191,9 @@ def test_enumeration_solves_what_no_seed_is_near_to(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["--method", "mutat"], "one of mutate"),
-        (["--programs", "0"], "--programs must be at least 1"),
-        (["--budget", "-1"], "--budget must be more than 0"),
-        (["--fuel", "100000000"], "--fuel must be 1 to"),
+        (["--programs", "0"], "--programs: must be at least 1"),
+        (["--budget", "-1"], "--budget: must be more than 0"),
+        (["--fuel", "100000000"], "--fuel must be at most"),
         (["--rates", "argument=x"], "is no number"),
         (["--rates", "argumnt=1"], "right is NAME=NUMBER"),
         (["--rates", "cut=0"], "at least 0, one of them more"),

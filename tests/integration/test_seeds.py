@@ -109,7 +109,7 @@ def test_import_runs_within_the_fuel_that_is_given(flips, solvers, capsys):
         (["import", "broken.jsonl"], 'no program to import; broken.jsonl, line 1: right is {"task"'),
         (["import", "broken.jsonl", "--keep-failing"], "--keep-failing says what is written: it needs --out"),
         (["import", "broken.jsonl", "--out", "nowhere/out.jsonl"], "nowhere: no such folder"),
-        (["import", "broken.jsonl", "--fuel", "0"], "--fuel must be at least 1"),
+        (["import", "broken.jsonl", "--fuel", "0"], "--fuel: must be at least 1"),
         (["import", "broken.jsonl", "--tasks", "arc1-evil"], "unknown task set 'arc1-evil'"),
         (["import", "broken.jsonl", "--seeds.limit", "3"], "unrecognized argument '--seeds.limit'"),
         (["check", "--seeds", "broken.jsonl"], "broken.jsonl, line 1: right is"),
