@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from safetensors import safe_open
 
 from interpreter.vocabulary import PROGRAM_TOKENS
 from trainer.checkpoint import MODEL, CheckpointError, load_manifest, load_vocabulary
 from trainer.codec import PolicyKind
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
@@ -64,10 +68,16 @@ class Published:
     def sent_names(self) -> tuple[str, ...]:
         """The tensors to send to an engine that has these weights.
 
-        An output head that is tied is one of them: on a CPU, vLLM has a packed copy of it.
+        An output head that is tied is one of them: on a CPU, vLLM multiplies with a packed copy of it that is only
+        made anew if the head itself receives weights; without, it stays stale, silently. T5 has other names and sees
+        to its head by itself.
         """
         tied = self.architecture.get("tie_word_embeddings") and EMBEDDING in self.tensors
         return (*self.tensors, *([HEAD] if tied and HEAD not in self.tensors else ()))
+
+    def sent(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weights of the checkpoint by `sent_names`."""
+        return {name: weights[EMBEDDING if name not in weights else name] for name in self.sent_names}
 
     def check_length(self, max_model_len: int) -> None:
         """Raise ValueError for sequences longer than the policy has positions; T5's are relative."""

@@ -102,7 +102,7 @@ class VllmSampler(CheckpointSampler):
             engine.engine_core.shutdown()
 
     def _load(self, published: Published) -> None:
-        tensors = load_file(published.folder / MODEL) if self._sender is None else {}
+        tensors = published.sent(load_file(published.folder / MODEL)) if self._sender is None else {}
         self._published = published
         engine = self._running()
         if self._sender is not None:

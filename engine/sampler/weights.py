@@ -28,7 +28,7 @@ from vllm.v1.engine.llm_engine import LLMEngine
 
 from engine.sampler import Transfer, WeightSender
 from engine.sampler.links import OpenSender
-from engine.sampler.published import EMBEDDING, HEAD, Published
+from engine.sampler.published import Published
 
 _IN_PROCESS = "codeit-in-process"
 
@@ -40,7 +40,7 @@ class NoInit(WeightTransferInitInfo):
 
 @dataclass
 class Weights(WeightTransferUpdateInfo):
-    """All tensors of a checkpoint by their checkpoint names."""
+    """All tensors of a checkpoint by their checkpoint names (`Published.sent`)."""
 
     weights: dict[str, torch.Tensor]
 
@@ -59,14 +59,8 @@ class InProcessTransfer(WeightTransferEngine[NoInit, Weights]):
 
     def receive_weights(self, update_info: Weights) -> None:
         """Load a whole checkpoint. Raises RuntimeError if a parameter of the model gets no weights."""
-        weights = dict(update_info.weights)
-        # A tied head shares the embedding's parameter but, on a CPU, multiplies with a packed copy of its own,
-        # which is only remade if the head itself receives weights. Without this line it stays stale, silently.
-        # T5 has other names and sees to its head by itself.
-        if self.model.config.tie_word_embeddings and EMBEDDING in weights:
-            weights.setdefault(HEAD, weights[EMBEDDING])
         expected = {name for name, _ in self.model.named_parameters(remove_duplicate=False)}
-        missing = expected - self.model.load_weights(weights.items())
+        missing = expected - self.model.load_weights(update_info.weights.items())
         if missing:
             raise RuntimeError(f"no weights for {', '.join(sorted(missing))}")
 
