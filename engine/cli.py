@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options, overrides = _parser().parse_known_args(arguments)
         if overrides and not options.configurable:
-            verb = f"{options.verb} {getattr(options, 'action', '')}".rstrip()
+            verb = f"{options.verb} {options.action}".rstrip()
             raise UsageError(f"unrecognized argument {overrides[0]!r} (see codeit {verb} --help)")
         return options.run(options, overrides)
     except UsageError as error:
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Self-improving program synthesis on ARC: a language model writes programs in a grid language, "
         "a compiled virtual machine runs them, every valid run becomes training data.",
     )
-    parser.set_defaults(configurable=False)
+    parser.set_defaults(action="", configurable=False)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for add in (_add_run, _add_eval, _add_search, _add_exec, _add_profile, _add_seeds, _add_replay, add_bench):
         add(verbs)

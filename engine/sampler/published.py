@@ -77,7 +77,7 @@ class Published:
 
     def sent(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The weights of the checkpoint by `sent_names`."""
-        return {name: weights[EMBEDDING if name not in weights else name] for name in self.sent_names}
+        return {name: weights[name if name in weights else EMBEDDING] for name in self.sent_names}
 
     def check_length(self, max_model_len: int) -> None:
         """Raise ValueError for sequences longer than the policy has positions; T5's are relative."""
