@@ -28,10 +28,11 @@ from engine.errors import UsageError
 from engine.progress import Display
 from engine.tasks import Task, load_tasks
 from interpreter.grids import Grid, GridTable
-from interpreter.machine import Code, Machine
-from interpreter.outcome import Outcome
-from interpreter.program import Program
-from interpreter.type_check import is_well_typed
+from interpreter.language.bytecode import Code
+from interpreter.language.program import Program
+from interpreter.language.type_check import is_well_typed
+from interpreter.machine.machine import Machine
+from interpreter.runtime.outcome import Outcome
 
 BLOCK = 200  # mutants at a time
 ELSEWHERE = 10  # one mutant in so many runs on an input of another task

@@ -21,14 +21,15 @@ import numpy.typing as npt
 
 from bench.wild import Real, mutant, real_programs, walk
 from engine.progress import Display
-from engine.seeds import load_seeds
+from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
-from interpreter.grammar import Grammar
 from interpreter.grids import GridTable
-from interpreter.machine import Code, Machine, Runs
-from interpreter.native import CHECKED
-from interpreter.outcome import Outcome
-from interpreter.program import Program
+from interpreter.language.bytecode import Code
+from interpreter.language.grammar import Grammar
+from interpreter.language.program import Program
+from interpreter.machine.machine import Machine, Runs
+from interpreter.runtime.native import CHECKED
+from interpreter.runtime.outcome import Outcome
 
 BATCH = 1000  # programs
 REPEATED = 10  # one batch in so many runs twice

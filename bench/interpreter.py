@@ -27,13 +27,14 @@ import numpy.typing as npt
 
 from bench.baselines.arc_dsl import python_functions
 from bench.baselines.codeit_harness import harness
-from engine.seeds import load_seeds
+from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
 from interpreter.grids import Grid, GridTable
-from interpreter.machine import Code, Machine, Runs
-from interpreter.mutation import mutants
-from interpreter.pool import Pool
-from interpreter.program import Line, Program, parse
+from interpreter.language.bytecode import Code
+from interpreter.language.program import Line, Program, parse
+from interpreter.machine.machine import Machine, Runs
+from interpreter.machine.pool import Pool
+from interpreter.mutation.mutator import mutants
 
 BATCH = 50_000  # runs of a throughput measurement, about
 INNER = 200  # runs of one pair, in a batch of their own
@@ -194,7 +195,7 @@ def _assembly(programs: list[Program], repeats: int) -> dict[str, float]:
 def _start_up() -> dict[str, float]:
     """Processor seconds of a cold compilation, and seconds to load what is compiled, each in a process of its own."""
     code = (
-        "import json, time; start = time.perf_counter(); from interpreter.machine import warm_up; warm_up()\n"
+        "import json, time; start = time.perf_counter(); from interpreter.machine.machine import warm_up; warm_up()\n"
         "print(json.dumps([time.process_time(), time.perf_counter() - start]))"
     )
     with tempfile.TemporaryDirectory() as folder:

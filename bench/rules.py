@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.baselines.reference import Kind, Verdict
-from interpreter.outcome import Outcome
+from interpreter.runtime.outcome import Outcome
 
 # Of the reference's failures, by exception.
 _THEIRS = {"RecursionError": "nesting", "MemoryError": "memory"}

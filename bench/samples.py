@@ -32,10 +32,10 @@ from bench.rates import Lengths, in_turns, ratio, tokens_per_s
 from bench.samples_t5 import measure_t5
 from engine.sampler import Sampler, SampleRequest, SamplerOptions, open_sampler
 from engine.sampler.constraint import CompactGrammar
-from engine.seeds import load_seeds
+from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
-from interpreter.program import ProgramError
-from interpreter.vocabulary import BOS, detokenize
+from interpreter.language.program import ProgramError
+from interpreter.language.vocabulary import BOS, detokenize
 from trainer.codec import CompactCodec, Example, PromptTooLong
 from trainer.policy import new_policy, parameter_count
 from trainer.training import Trainer, TrainingSettings

@@ -21,15 +21,16 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.wild import real_programs
-from engine.seeds import load_seeds
+from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
-from interpreter.digests import grid_digests
 from interpreter.grids import GridTable
-from interpreter.kinds import observed_kinds
-from interpreter.machine import Code, Machine, order_by_lines
-from interpreter.mutation import Mutator
-from interpreter.screening import Screen, ScreenPool
-from interpreter.symbols import Symbols
+from interpreter.language.bytecode import Code, order_by_lines
+from interpreter.language.symbols import Symbols
+from interpreter.machine.kinds import observed_kinds
+from interpreter.machine.machine import Machine
+from interpreter.machine.screening import Screen, ScreenPool
+from interpreter.mutation.mutator import Mutator
+from interpreter.runtime.digests import grid_digests
 
 FUEL = 200_000
 CANDIDATES, SCREENED = 200_000, 40_000

@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from engine.sampler import Sampler, SampleRequest, SamplerOptions, open_sampler
-from interpreter.vocabulary import BOS
+from interpreter.language.vocabulary import BOS
 from trainer.codec import CompactCodec
 from trainer.policy import new_policy, parameter_count
 from trainer.training import Trainer, TrainingSettings

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from engine.errors import UsageError
-from interpreter import layout
-from interpreter.grammar import Grammar, Phase
-from interpreter.mutation import mutants
+from interpreter.language.grammar import Grammar, Phase
+from interpreter.language.program import Line, Program, ProgramError, is_variable, parse
+from interpreter.language.vocabulary import detokenize
+from interpreter.mutation.mutator import mutants
 from interpreter.primitives import CONSTANTS, PRIMITIVES
-from interpreter.program import Line, Program, ProgramError, is_variable, parse
-from interpreter.vocabulary import detokenize
+from interpreter.runtime import layout
 
 CHANGES = (1, 1, 2, 3)  # changes of an untyped mutant, drawn from these
 TRIES = 100  # to find a mutant that differs from its program

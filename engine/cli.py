@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.arguments import Parser, Verbs, fuel, minutes, names, natural, positive, settings
-from engine.bench_command import add_bench
+from engine.commands.arguments import Parser, Verbs, fuel, minutes, names, natural, positive, settings
+from engine.commands.bench import add_bench
 from engine.errors import UsageError
 
 
@@ -79,7 +79,7 @@ def _add_run(verbs: Verbs) -> None:
 def _run(options: argparse.Namespace, overrides: list[str]) -> int:
     if options.options:
         return _print_options()
-    from engine import launch
+    from engine.commands import launch
 
     launch.run(
         preset=options.preset,
@@ -121,7 +121,7 @@ def _add_eval(verbs: Verbs) -> None:
 
 
 def _evaluate(options: argparse.Namespace, overrides: list[str]) -> int:
-    from engine import launch
+    from engine.commands import launch
 
     launch.evaluate(
         run_dir=options.run_dir,
@@ -164,7 +164,7 @@ def _add_search(verbs: Verbs) -> None:
 
 
 def _search(options: argparse.Namespace, _overrides: list[str]) -> int:
-    from engine.search.command import search
+    from engine.commands.search import search
 
     search(**settings(options))
     return 0
@@ -188,9 +188,9 @@ def _execute(options: argparse.Namespace, _overrides: list[str]) -> int:
     if not options.file.is_file():
         raise UsageError(f"{options.file}: no such file")
     _check_new_file(options.out)
-    from engine.execute_file import execute_lines
+    from engine.commands.execute import execute_lines
     from engine.progress import compile_interpreter
-    from interpreter.machine import DEFAULT_FUEL, Machine
+    from interpreter.machine.machine import DEFAULT_FUEL, Machine
 
     compile_interpreter()
     machine = Machine(options.fuel or DEFAULT_FUEL)
@@ -228,10 +228,10 @@ def _profile(options: argparse.Namespace, _overrides: list[str]) -> int:
         raise UsageError(f"{out} holds a profile already: choose another --out")
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is no folder: choose another --out")
-    from engine import profile_file
+    from engine.commands import profile as profile_file
     from engine.progress import compile_interpreter, console
-    from interpreter.machine import DEFAULT_FUEL
-    from interpreter.profile import ProfiledMachine
+    from interpreter.machine.machine import DEFAULT_FUEL
+    from interpreter.machine.profile import ProfiledMachine
 
     compile_interpreter()
     result, tree = profile_file.profile(options.file, ProfiledMachine(options.fuel or DEFAULT_FUEL), options.repeats)
@@ -286,10 +286,10 @@ def _seeds_import(options: argparse.Namespace, _overrides: list[str]) -> int:
     _check_new_file(options.out)
     if options.keep_failing and options.out is None:
         raise UsageError("--keep-failing says what is written: it needs --out")
-    from engine import seed_import
     from engine.progress import compile_interpreter
+    from engine.seeds import imports as seed_import
     from engine.tasks import load_tasks
-    from interpreter.machine import DEFAULT_FUEL, Machine
+    from interpreter.machine.machine import DEFAULT_FUEL, Machine
 
     tasks = {task.id: task for task in load_tasks(options.tasks)}
     compile_interpreter()
@@ -302,10 +302,10 @@ def _seeds_import(options: argparse.Namespace, _overrides: list[str]) -> int:
 
 
 def _seeds_discover(options: argparse.Namespace, _overrides: list[str]) -> int:
-    from engine.discover import discover
     from engine.progress import compile_interpreter
+    from engine.search.discover import discover
     from engine.tasks import load_tasks
-    from interpreter.pool import default_workers
+    from interpreter.machine.pool import default_workers
 
     tasks = load_tasks(options.tasks, options.task_ids, options.limit)
     out = options.out / "discovered.jsonl" if options.out.is_dir() else options.out
@@ -318,10 +318,10 @@ def _seeds_discover(options: argparse.Namespace, _overrides: list[str]) -> int:
 
 def _seeds_check(options: argparse.Namespace, _overrides: list[str]) -> int:
     from engine.progress import compile_interpreter
-    from engine.seed_check import check_seeds
-    from engine.seeds import load_seeds
+    from engine.seeds.check import check_seeds
+    from engine.seeds.seed import load_seeds
     from engine.tasks import load_tasks
-    from interpreter.machine import Machine
+    from interpreter.machine.machine import Machine
 
     tasks = {task.id: task for task in load_tasks(options.tasks)}
     seeds = load_seeds(options.seeds, tasks)
@@ -342,7 +342,7 @@ def _add_replay(verbs: Verbs) -> None:
 
 
 def _replay_stats(options: argparse.Namespace, _overrides: list[str]) -> int:
-    from engine import inspect_replay
+    from engine.commands import replay as inspect_replay
 
     sys.stdout.write(inspect_replay.stats(options.path, as_json=options.json))
     return 0

@@ -12,9 +12,9 @@ import numpy as np
 from engine.config import InterpreterConfig
 from engine.tasks import Task
 from interpreter.grids import Grid, GridTable
-from interpreter.machine import Code
-from interpreter.pool import Pool
-from interpreter.program import Program
+from interpreter.language.bytecode import Code
+from interpreter.language.program import Program
+from interpreter.machine.pool import Pool
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ console = Console(stderr=True)
 
 def compile_interpreter() -> None:
     """Compile the interpreter if its cache lacks it, and say so, because that takes a while."""
-    from interpreter.machine import is_compiled, warm_up  # deferred: Numba is slow to import
+    from interpreter.machine.machine import is_compiled, warm_up  # deferred: Numba is slow to import
 
     if not is_compiled():
         console.print("compiling the interpreter, once for this version: about half a minute")

@@ -10,9 +10,10 @@ import numpy as np
 
 from engine.tasks import Task
 from interpreter.grids import Grid, GridTable
-from interpreter.machine import Code, Machine
-from interpreter.outcome import Outcome
-from interpreter.program import Program
+from interpreter.language.bytecode import Code
+from interpreter.language.program import Program
+from interpreter.machine.machine import Machine
+from interpreter.runtime.outcome import Outcome
 
 WRONG_GRID = "wrong_grid"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 
-from interpreter import layout
 from interpreter.differences import DIFFERENCES
-from interpreter.machine import DEFAULT_FUEL, DEFAULT_WORDS
-from interpreter.outcome import Outcome
+from interpreter.machine.machine import DEFAULT_FUEL, DEFAULT_WORDS
 from interpreter.primitives import CONSTANTS, PRIMITIVES, constant_type
-from interpreter.values import COLOR_BIAS, COLOR_LIMIT, COORDINATE_BIAS, INTEGER_LIMIT
+from interpreter.runtime import layout
+from interpreter.runtime.outcome import Outcome
+from interpreter.runtime.values import COLOR_BIAS, COLOR_LIMIT, COORDINATE_BIAS, INTEGER_LIMIT
 
 _INTRODUCTION = f"""# The grid language
 

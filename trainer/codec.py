@@ -14,7 +14,7 @@ column of a run that starts at the left border or where the run before it ended.
 An output of the input's shape may be written as `<edit>` and the content of the cells that changed, and it is
 where that is shorter than `<out>` and the whole grid. Both directions are exact.
 
-Program tokens come first in the vocabulary, so that their ids are those of `interpreter.vocabulary`.
+Program tokens come first in the vocabulary, so that their ids are those of `interpreter.language.vocabulary`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from typing import Literal, Protocol
 import numpy as np
 
 from interpreter.grids import MAX_COLOR, MAX_SIDE, Grid, is_valid
-from interpreter.program import Program, parse
-from interpreter.vocabulary import BOS, PROGRAM_TOKENS, detokenize, tokenize
+from interpreter.language.program import Program, parse
+from interpreter.language.vocabulary import BOS, PROGRAM_TOKENS, detokenize, tokenize
 
 # The values of each family of grid tokens: token `h3` is the value 3 of the family `h`.
 FAMILIES: dict[str, range] = {

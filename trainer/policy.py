@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
-from interpreter.vocabulary import BOS, EOS, PAD
+from interpreter.language.vocabulary import BOS, EOS, PAD
 from trainer.checkpoint import MODEL, CheckpointError, load_manifest, load_vocabulary
 from trainer.pretrained import load_pretrained
 from trainer.shapes import POLICIES

@@ -33,7 +33,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from interpreter.grids import MAX_SIDE, Grid
-from interpreter.program import Program, ProgramError, parse
+from interpreter.language.program import Program, ProgramError, parse
 from trainer.codec import (
     CodecError,
     Example,

@@ -24,10 +24,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from interpreter import layout
-from interpreter.grammar import GrammarError, Mask
+from interpreter.language.grammar import GrammarError, Mask
+from interpreter.language.vocabulary import VARIABLES
 from interpreter.primitives import CONSTANTS, PRIMITIVES
-from interpreter.vocabulary import VARIABLES
+from interpreter.runtime import layout
 from trainer.text_codec import TextCodec
 
 _CHARACTERS = string.ascii_letters + string.digits + "_ =(),\n"

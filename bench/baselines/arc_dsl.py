@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.baselines.checkout import importable, require
-from interpreter.program import Program
+from interpreter.language.program import Program
 
 PythonGrid = tuple[tuple[int, ...], ...]
 

@@ -13,7 +13,7 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
 from engine.sampler.constraint import PolicyGrammar, Tracker, constrain
-from interpreter.vocabulary import EOS, PAD
+from interpreter.language.vocabulary import EOS, PAD
 
 Rows = Sequence[tuple[int, int]]  # (prompt, index of the sample) of each row of a batch
 

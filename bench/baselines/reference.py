@@ -78,7 +78,7 @@ class OutOfTime(BaseException):
 
 
 def _canonical(items: Iterator[Any]) -> list[Any]:
-    """The items in the order of the grid language, which is that of `interpreter.ordering.compare`."""
+    """The items in the order of the grid language, which is that of `interpreter.runtime.ordering.compare`."""
     return sorted(items, key=_key)
 
 

@@ -1,6 +1,6 @@
 """Only well-formed programs: the masks of a grammar, put on a batch of logits.
 
-The grammar is `interpreter.grammar` for compact policies and `trainer.text_grammar` for those with a tokenizer. A
+The grammar is `language.grammar` for compact policies and `trainer.text_grammar` for those with a tokenizer. A
 sequence's state is advanced by its new tokens alone. A batch's masks are gathered and applied once a step. Ids that no
 program has (the grid alphabet, most of a tokenizer's pieces) are never allowed. vLLM gets this as a batch-level logits
 processor.
@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from interpreter.grammar import Grammar, Mask
-from interpreter.vocabulary import EOS, PROGRAM_TOKENS
+from interpreter.language.grammar import Grammar, Mask
+from interpreter.language.vocabulary import EOS, PROGRAM_TOKENS
 from trainer.codec import Codec
 from trainer.text_codec import TextCodec
 from trainer.text_grammar import TextGrammar
@@ -46,7 +46,7 @@ class PolicyGrammar(Protocol):
 
 
 class CompactGrammar(Grammar):
-    """`interpreter.grammar` over the tokens of compact policies, which begin with those of programs."""
+    """`interpreter.language.grammar` over the tokens of compact policies, which begin with those of programs."""
 
     ids = np.arange(len(PROGRAM_TOKENS))
     eos = EOS

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from safetensors import safe_open
 
-from interpreter.vocabulary import PROGRAM_TOKENS
+from interpreter.language.vocabulary import PROGRAM_TOKENS
 from trainer.checkpoint import MODEL, CheckpointError, load_manifest, load_vocabulary
 from trainer.codec import PolicyKind
 

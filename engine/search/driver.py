@@ -19,15 +19,16 @@ from engine.ranking import Method
 from engine.search.folder import SearchFolder
 from engine.search.scoring import Scorer
 from engine.search.sources import METHODS, Settings, Source
-from engine.seeds import Seed
+from engine.seeds.seed import Seed
 from engine.tasks import Task
-from interpreter.digests import grid_digests
 from interpreter.grids import Grid, GridTable
-from interpreter.machine import Machine, order_by_lines
-from interpreter.mutation import Rates, Seen
-from interpreter.pool import default_workers
-from interpreter.screening import ScreenPool
-from interpreter.symbols import Symbols
+from interpreter.language.bytecode import order_by_lines
+from interpreter.language.symbols import Symbols
+from interpreter.machine.machine import Machine
+from interpreter.machine.pool import default_workers
+from interpreter.machine.screening import ScreenPool
+from interpreter.mutation.mutator import Rates, Seen
+from interpreter.runtime.digests import grid_digests
 
 # Numbers of programs at which the curve has a point: the paper's, and some between.
 MILESTONES = (9_600, 19_200, 51_200, 150_000, 400_000, 700_000, 1_000_000, 1_430_000)

@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.tasks import Task
-from interpreter.digests import grid_digests
 from interpreter.grids import GridTable
-from interpreter.machine import Code, order_by_lines
-from interpreter.screening import ScreenPool
-from interpreter.symbols import Symbols
+from interpreter.language.bytecode import Code, order_by_lines
+from interpreter.language.symbols import Symbols
+from interpreter.machine.screening import ScreenPool
+from interpreter.runtime.digests import grid_digests
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from engine.execution import digest
 from engine.ranking import Entry
 from engine.tasks import Task
 from interpreter.grids import Grid, GridTable
-from interpreter.machine import Machine
-from interpreter.symbols import Symbols
+from interpreter.language.symbols import Symbols
+from interpreter.machine.machine import Machine
 from replay.experience import demonstration_performance
 
 # Programs that run at a time, which bounds the memory of outputs.

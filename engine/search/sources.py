@@ -19,15 +19,15 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.search.ground import Ground
-from engine.seeds import Seed
+from engine.seeds.seed import Seed
 from engine.tasks import Task
-from interpreter.enumeration import Enumerator, Stage
-from interpreter.kinds import observed_kinds
-from interpreter.mutation import Mutator, Rates, Seen, program_keys
-from interpreter.pool import default_workers
-from interpreter.program import Program, parse
-from interpreter.screening import ScreenPool
-from interpreter.symbols import Symbols
+from interpreter.enumeration.enumerator import Enumerator, Stage
+from interpreter.language.program import Program, parse
+from interpreter.language.symbols import Symbols
+from interpreter.machine.kinds import observed_kinds
+from interpreter.machine.pool import default_workers
+from interpreter.machine.screening import ScreenPool
+from interpreter.mutation.mutator import Mutator, Rates, Seen, program_keys
 
 # Candidates of the first batch of mutants, and at most: each batch has twice as many as the one before. Large batches
 # share more work, small searches need none, and a search that is stopped loses at most one.

@@ -11,7 +11,7 @@ from interpreter.primitives import (
     shapes,
     transforms,
 )
-from interpreter.table import CONSTANTS, PRIMITIVES, Primitive, constant_type
+from interpreter.primitives.table import CONSTANTS, PRIMITIVES, Primitive, constant_type
 
 __all__ = [
     "CONSTANTS",

@@ -1,11 +1,11 @@
 """Numbers, pairs, truth values and Python's `<`. Arithmetic works on integers, on pairs, and on one of each."""
 
-from interpreter.blocks import append, capacity, finish_tuple, items, new_items, push, truth
-from interpreter.native import inline, outlined
-from interpreter.ordering import compare_nested, same
-from interpreter.table import prim
-from interpreter.types import Any, Boolean, Integer, Numerical, Pair, Tuple
-from interpreter.values import (
+from interpreter.primitives.table import prim
+from interpreter.primitives.types import Any, Boolean, Integer, Numerical, Pair, Tuple
+from interpreter.runtime.blocks import append, capacity, finish_tuple, items, new_items, push, truth
+from interpreter.runtime.native import inline, outlined
+from interpreter.runtime.ordering import compare_nested, same
+from interpreter.runtime.values import (
     DEPTH,
     MAX_DEPTH,
     SCAN_SHIFT,

@@ -1,11 +1,11 @@
 """Colours of elements: grids and objects."""
 
-from interpreter.blocks import allocate, area, get, item_at, items, length, new_items, new_row, push, put
-from interpreter.native import inline, outlined
-from interpreter.ordering import finish_set, ordered_set, same
-from interpreter.table import prim
-from interpreter.types import Element, Integer, Object, Objects, Set
-from interpreter.values import (
+from interpreter.primitives.table import prim
+from interpreter.primitives.types import Element, Integer, Object, Objects, Set
+from interpreter.runtime.blocks import allocate, area, get, item_at, items, length, new_items, new_row, push, put
+from interpreter.runtime.native import inline, outlined
+from interpreter.runtime.ordering import finish_set, ordered_set, same
+from interpreter.runtime.values import (
     EMPTY,
     EMPTY_CONTAINER,
     GRID,

@@ -1,12 +1,12 @@
 """Tuples and sets of anything. Sets are iterated in canonical order; pairs, cells and grids are tuples too."""
 
-from interpreter.blocks import append, capacity, finish_tuple, item_at, items, length, new_items, push
-from interpreter.native import inline, outlined
-from interpreter.ordering import find, finish_like, finish_set, ordered_set, same, sort
 from interpreter.primitives.arithmetic import joined, less, rank, tuple_of
-from interpreter.table import prim
-from interpreter.types import Any, Boolean, Container, Integer, Set, Tuple
-from interpreter.values import (
+from interpreter.primitives.table import prim
+from interpreter.primitives.types import Any, Boolean, Container, Integer, Set, Tuple
+from interpreter.runtime.blocks import append, capacity, finish_tuple, item_at, items, length, new_items, push
+from interpreter.runtime.native import inline, outlined
+from interpreter.runtime.ordering import find, finish_like, finish_set, ordered_set, same, sort
+from interpreter.runtime.values import (
     SCAN_SHIFT,
     TUPLE,
     TYPE_MISMATCH,

@@ -1,7 +1,11 @@
 """Functions as values, and functions of containers that call them."""
 
-from interpreter.blocks import append, capacity, finish_tuple, item_at, items, new_items, push, truth
-from interpreter.calls import (
+from interpreter.primitives.arithmetic import less
+from interpreter.primitives.containers import extreme, finish_part, flatten
+from interpreter.primitives.table import prim
+from interpreter.primitives.types import Any, Container, Function, Integer, Set, Tuple
+from interpreter.runtime.blocks import append, capacity, finish_tuple, item_at, items, new_items, push, truth
+from interpreter.runtime.calls import (
     CHAIN,
     COMPOSE,
     FORK,
@@ -13,13 +17,9 @@ from interpreter.calls import (
     call2,
     closure,
 )
-from interpreter.native import outlined
-from interpreter.ordering import finish_like, finish_set
-from interpreter.primitives.arithmetic import less
-from interpreter.primitives.containers import extreme, finish_part, flatten
-from interpreter.table import prim
-from interpreter.types import Any, Container, Function, Integer, Set, Tuple
-from interpreter.values import (
+from interpreter.runtime.native import outlined
+from interpreter.runtime.ordering import finish_like, finish_set
+from interpreter.runtime.values import (
     EMPTY,
     EMPTY_CONTAINER,
     OUT_OF_RANGE,

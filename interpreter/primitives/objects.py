@@ -3,7 +3,12 @@
 Everything here is emitted in canonical order, by scanning grids in reading order.
 """
 
-from interpreter.blocks import (
+from interpreter.primitives.colors import mostcolor
+from interpreter.primitives.shapes import tall, wide
+from interpreter.primitives.table import prim
+from interpreter.primitives.tables import all_entries, entries_by_color, places
+from interpreter.primitives.types import Boolean, Grid, Indices, Integer, Object, Objects, Patch
+from interpreter.runtime.blocks import (
     allocate,
     area,
     as_grid,
@@ -17,15 +22,10 @@ from interpreter.blocks import (
     push,
     truth,
 )
-from interpreter.locations import bounds, location, patch_items
-from interpreter.native import inline, outlined, specialized
-from interpreter.ordering import finish_set, ordered_set
-from interpreter.primitives.colors import mostcolor
-from interpreter.primitives.loose import all_entries, entries_by_color, places
-from interpreter.primitives.shapes import tall, wide
-from interpreter.table import prim
-from interpreter.types import Boolean, Grid, Indices, Integer, Object, Objects, Patch
-from interpreter.values import (
+from interpreter.runtime.locations import bounds, location, patch_items
+from interpreter.runtime.native import inline, outlined, specialized
+from interpreter.runtime.ordering import finish_set, ordered_set
+from interpreter.runtime.values import (
     CELL,
     COLOR_BIAS,
     COLOR_LIMIT,

@@ -1,6 +1,17 @@
 """Changing cells: filling, painting, recolouring, making canvases."""
 
-from interpreter.blocks import (
+from interpreter.primitives.colors import mostcolor
+from interpreter.primitives.containers import repeat
+from interpreter.primitives.objects import (
+    color_sought,
+    column_is_uniform,
+    row_is_uniform,
+)
+from interpreter.primitives.patches import ANYWHERE, OWN, as_leading_pair, shift
+from interpreter.primitives.table import prim
+from interpreter.primitives.tables import agreed, brushed, replaced
+from interpreter.primitives.types import Grid, Integer, Object, Pair, Patch
+from interpreter.runtime.blocks import (
     area,
     as_grid,
     as_rectangle,
@@ -14,20 +25,9 @@ from interpreter.blocks import (
     push,
     put,
 )
-from interpreter.locations import location, patch_items
-from interpreter.native import inline, outlined
-from interpreter.primitives.colors import mostcolor
-from interpreter.primitives.containers import repeat
-from interpreter.primitives.loose import agreed, brushed, replaced
-from interpreter.primitives.objects import (
-    color_sought,
-    column_is_uniform,
-    row_is_uniform,
-)
-from interpreter.primitives.patches import ANYWHERE, OWN, as_leading_pair, shift
-from interpreter.table import prim
-from interpreter.types import Grid, Integer, Object, Pair, Patch
-from interpreter.values import (
+from interpreter.runtime.locations import location, patch_items
+from interpreter.runtime.native import inline, outlined
+from interpreter.runtime.values import (
     NOTHING,
     OUT_OF_RANGE,
     TYPE_MISMATCH,

@@ -3,15 +3,15 @@
 A patch's locations may lie anywhere, outside of every grid too. Patches made here are in canonical order.
 """
 
-from interpreter.blocks import capacity, items, length, new_items, push
-from interpreter.locations import bounds, column_shift, location, patch_items
-from interpreter.native import inline, outlined
-from interpreter.ordering import finish_set, ordered_set
 from interpreter.primitives.arithmetic import tuple_of
 from interpreter.primitives.slices import sequence
-from interpreter.table import prim
-from interpreter.types import Indices, Integer, Object, Pair, Patch
-from interpreter.values import (
+from interpreter.primitives.table import prim
+from interpreter.primitives.types import Indices, Integer, Object, Pair, Patch
+from interpreter.runtime.blocks import capacity, items, length, new_items, push
+from interpreter.runtime.locations import bounds, column_shift, location, patch_items
+from interpreter.runtime.native import inline, outlined
+from interpreter.runtime.ordering import finish_set, ordered_set
+from interpreter.runtime.values import (
     BOTTOM_ROW,
     COORDINATE_BIAS,
     COORDINATE_MASK,

@@ -1,13 +1,13 @@
 """What a piece (a grid or a patch) measures, and how patches lie to each other."""
 
-from interpreter.blocks import finish_tuple, get_at, items, length, new_items, push
-from interpreter.locations import bounds, location, patch_items
-from interpreter.native import inline, outlined
-from interpreter.ordering import finish_set
 from interpreter.primitives.patches import EMPTY_TUPLE, REACH, locations, normalize
-from interpreter.table import prim
-from interpreter.types import Boolean, Grid, Integer, Object, Pair, Patch, Piece
-from interpreter.values import (
+from interpreter.primitives.table import prim
+from interpreter.primitives.types import Boolean, Grid, Integer, Object, Pair, Patch, Piece
+from interpreter.runtime.blocks import finish_tuple, get_at, items, length, new_items, push
+from interpreter.runtime.locations import bounds, location, patch_items
+from interpreter.runtime.native import inline, outlined
+from interpreter.runtime.ordering import finish_set
+from interpreter.runtime.values import (
     BOTTOM_ROW,
     COORDINATE_BIAS,
     COORDINATE_MASK,

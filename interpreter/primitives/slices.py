@@ -4,9 +4,20 @@ A grid is a tuple of rows, so that what turns, joins and cuts grids works on oth
 done item by item, as Python does it; on a grid it is one walk.
 """
 
-from interpreter.blocks import append, area, finish_grid, finish_tuple, get, items, new_grid, new_items, push, put
-from interpreter.native import inline, outlined
-from interpreter.values import (
+from interpreter.runtime.blocks import (
+    append,
+    area,
+    finish_grid,
+    finish_tuple,
+    get,
+    items,
+    new_grid,
+    new_items,
+    push,
+    put,
+)
+from interpreter.runtime.native import inline, outlined
+from interpreter.runtime.values import (
     EMPTY,
     SIZE,
     TYPE_MISMATCH,

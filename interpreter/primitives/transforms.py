@@ -4,11 +4,6 @@ A turned, mirrored or cut grid is a strided walk over the cells of the old one. 
 are turned, concatenated and cut as Python's slices, sums and `zip` do it.
 """
 
-from interpreter.blocks import area, as_solid_grid, finish_grid, finish_tuple, items, length, new_grid, new_items, push
-from interpreter.locations import bounds
-from interpreter.native import inline, outlined
-from interpreter.ordering import finish_set
-from interpreter.primitives.loose import stretched, thinned
 from interpreter.primitives.patches import EMPTY_TUPLE, NEGATE_COLUMN, NEGATE_ROW, SWAP, affine, as_leading_pair
 from interpreter.primitives.shapes import shape, ulcorner
 from interpreter.primitives.slices import (
@@ -21,9 +16,24 @@ from interpreter.primitives.slices import (
     walk,
     window,
 )
-from interpreter.table import prim
-from interpreter.types import Element, Grid, Integer, Pair, Patch, Piece, Tuple
-from interpreter.values import (
+from interpreter.primitives.table import prim
+from interpreter.primitives.tables import stretched, thinned
+from interpreter.primitives.types import Element, Grid, Integer, Pair, Patch, Piece, Tuple
+from interpreter.runtime.blocks import (
+    area,
+    as_solid_grid,
+    finish_grid,
+    finish_tuple,
+    items,
+    length,
+    new_grid,
+    new_items,
+    push,
+)
+from interpreter.runtime.locations import bounds
+from interpreter.runtime.native import inline, outlined
+from interpreter.runtime.ordering import finish_set
+from interpreter.runtime.values import (
     BOTTOM_ROW,
     EMPTY_CONTAINER,
     LEFT_COLUMN,

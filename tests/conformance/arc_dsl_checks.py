@@ -1,6 +1,6 @@
 """arc-dsl's own files run on a given DSL, in a process of their own: `python arc_dsl_checks.py FOLDER KIND DSL`.
 
-KIND is `tests` or `solvers`; DSL is `ours`, which puts `interpreter.dsl` in the place of arc-dsl's modules, or
+KIND is `tests` or `solvers`; DSL is `ours`, which puts `interpreter.dropin.dsl` in the place of arc-dsl's modules, or
 `reference`. Writes one JSON object to standard output. Assertions that hold a lambda are counted, not run.
 """
 
@@ -66,7 +66,7 @@ def run_solvers():
 def main(folder, kind, dsl):
     sys.path.insert(0, str(folder))
     if dsl == "ours":
-        sys.modules["dsl"] = sys.modules["constants"] = import_module("interpreter.dsl")
+        sys.modules["dsl"] = sys.modules["constants"] = import_module("interpreter.dropin.dsl")
     result = run_assertions(folder) if kind == "tests" else run_solvers()
     sys.stdout.write(json.dumps(result))
 

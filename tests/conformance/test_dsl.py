@@ -15,14 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.seeds import load_seeds
+from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
-from interpreter import dsl
-from interpreter.dsl import MachineError
+from interpreter.dropin import dsl
+from interpreter.dropin.dsl import MachineError
 from interpreter.grids import GridTable
-from interpreter.machine import Code, Machine
-from interpreter.outcome import Outcome
+from interpreter.language.bytecode import Code
+from interpreter.machine.machine import Machine
 from interpreter.primitives import CONSTANTS, PRIMITIVES
+from interpreter.runtime.outcome import Outcome
 
 ROOT = Path(__file__).parents[2]
 GRID = ((1, 2), (3, 4))
@@ -32,7 +33,7 @@ GRID = ((1, 2), (3, 4))
 
 def test_star_import_gives_the_primitives_and_the_constants():
     space = {}
-    exec("from interpreter.dsl import *", space)
+    exec("from interpreter.dropin.dsl import *", space)
     assert set(space) - {"__builtins__"} == set(PRIMITIVES) | set(CONSTANTS)
     assert all(callable(space[name]) and space[name].__name__ == name for name in PRIMITIVES)
     assert {name: space[name] for name in CONSTANTS} == CONSTANTS
@@ -47,7 +48,7 @@ def test_a_primitive_tells_its_signature_and_meaning():
 
 
 def test_importing_neither_compiles_nor_loads_the_machine(tmp_path):
-    code = "import interpreter.dsl, numba; assert not numba.config.CACHE_DIR, numba.config.CACHE_DIR"
+    code = "import interpreter.dropin.dsl, numba; assert not numba.config.CACHE_DIR, numba.config.CACHE_DIR"
     environment = {**os.environ, "CODEIT_CACHE": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
     assert list(tmp_path.iterdir()) == []

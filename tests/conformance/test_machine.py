@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from bench.wild import walk
-from interpreter.grammar import Grammar
 from interpreter.grids import GridTable
-from interpreter.machine import Code, Machine
-from interpreter.mutation import mutants
-from interpreter.outcome import Outcome
+from interpreter.language.bytecode import Code
+from interpreter.language.grammar import Grammar
+from interpreter.language.program import Line, Program, parse
+from interpreter.machine.machine import Machine
+from interpreter.mutation.mutator import mutants
 from interpreter.primitives import PRIMITIVES
-from interpreter.program import Line, Program, parse
+from interpreter.runtime.outcome import Outcome
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,7 +70,7 @@ def test_no_wild_program_leaves_its_arena():
     """In the checked build, which needs a process of its own."""
     code = (
         "import numpy as np; from test_machine import wild_batch\n"
-        "from interpreter.machine import Machine; from interpreter.native import CHECKED; assert CHECKED\n"
+        "from interpreter.machine import Machine; from interpreter.runtime.native import CHECKED; assert CHECKED\n"
         "for limits in ((4_000_000, 1 << 20), (3_000, 1 << 13)):\n"
         "    runs = Machine(*limits).run(*wild_batch(4000, seed=2))\n"
         "    print(*np.unique(runs.outcomes))"

@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from interpreter.grammar import Grammar, Phase
 from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable, is_valid
-from interpreter.machine import DEFAULT_FUEL, Code, Machine
-from interpreter.outcome import Outcome
-from interpreter.program import parse
-from interpreter.vocabulary import detokenize, tokenize
+from interpreter.language.bytecode import Code
+from interpreter.language.grammar import Grammar, Phase
+from interpreter.language.program import parse
+from interpreter.language.vocabulary import detokenize, tokenize
+from interpreter.machine.machine import DEFAULT_FUEL, Machine
+from interpreter.runtime.outcome import Outcome
 
 PROFILE = settings(max_examples=200, deadline=None, derandomize=True)
 GRAMMARS = [Grammar(40), Grammar(60, typed=True)]

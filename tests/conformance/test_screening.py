@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from engine.seeds import load_seeds
+from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
-from interpreter.digests import grid_digests
 from interpreter.grids import GridTable
-from interpreter.machine import Code, Machine, order_by_lines
-from interpreter.mutation import VARIED, Mutator
-from interpreter.program import parse
-from interpreter.screening import MAX_FUEL, Screen, ScreenPool
-from interpreter.symbols import Symbols
+from interpreter.language.bytecode import Code, order_by_lines
+from interpreter.language.program import parse
+from interpreter.language.symbols import Symbols
+from interpreter.machine.machine import Machine
+from interpreter.machine.screening import MAX_FUEL, Screen, ScreenPool
+from interpreter.mutation.mutator import VARIED, Mutator
+from interpreter.runtime.digests import grid_digests
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.seed_import import Verdict, examine
+from engine.seeds.imports import Verdict, examine
 from engine.tasks import load_tasks
-from interpreter.machine import Machine
+from interpreter.machine.machine import Machine
 
 # One is wrong in arc-dsl too, one depends on the order in which CPython iterates over a set.
 WRONG_IN_ARC_DSL = {"e40b9e2f"}

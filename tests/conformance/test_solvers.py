@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.seeds import load_seeds
+from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
 from interpreter.grids import GridTable
-from interpreter.machine import Code, Machine
-from interpreter.program import canonical, parse
+from interpreter.language.bytecode import Code
+from interpreter.language.program import canonical, parse
+from interpreter.machine.machine import Machine
 
 # Programs whose result depends on the order in which CPython iterates over a set; ours is canonical.
 HASH_ORDER = {

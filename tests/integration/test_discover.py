@@ -12,15 +12,16 @@ from threading import Event
 import numpy as np
 import pytest
 
-from engine import recombine
 from engine.cli import main
-from engine.discover import Clock, search
-from engine.discovery import Journal
+from engine.search import recombine
+from engine.search.discover import Clock, search
+from engine.search.journal import Journal
 from engine.tasks import Task, load_tasks
 from engine.trial import try_programs
 from interpreter.grids import GridTable
-from interpreter.machine import Code, Machine
-from interpreter.program import parse
+from interpreter.language.bytecode import Code
+from interpreter.language.program import parse
+from interpreter.machine.machine import Machine
 
 ROOT = Path(__file__).parents[2]
 EASY = "68b16354,a416b8f3,ed36ccf7"  # hmirror, hconcat, rot270

@@ -5,18 +5,19 @@ from itertools import islice
 import numpy as np
 import pytest
 
-import engine.fill
+import engine.loop.fill
 from engine.augment import Transform
 from engine.config import load_config
 from engine.errors import UsageError
-from engine.fill import fill
+from engine.loop.fill import fill
 from engine.progress import Display
-from engine.seeds import Seed, load_seeds
+from engine.seeds.seed import Seed, load_seeds
 from engine.tasks import load_tasks
 from interpreter.grids import GridTable
-from interpreter.machine import Code, Machine
-from interpreter.mutation import Mutator, mutants
-from interpreter.program import canonical, parse
+from interpreter.language.bytecode import Code
+from interpreter.language.program import canonical, parse
+from interpreter.machine.machine import Machine
+from interpreter.mutation.mutator import Mutator, mutants
 from replay.experience import Origin, relabel
 from replay.store import ReplayStore
 
@@ -78,7 +79,7 @@ def test_at_most_a_tenth_of_the_mutant_programs_is_held_out(tmp_path, tasks, see
 
 @pytest.mark.parametrize("capacity", [None, 250])
 def test_a_fill_that_was_killed_is_put_right_by_another(tmp_path, monkeypatch, tasks, seeds, capacity):
-    monkeypatch.setattr(engine.fill, "BATCH", 64)
+    monkeypatch.setattr(engine.loop.fill, "BATCH", 64)
     config = load_config("smoke", None, [*SMALL, "--fill.augment", "1"])
     whole = filled_stores(tmp_path / "whole", seeds, tasks, config, capacity)
 
@@ -106,7 +107,7 @@ def test_a_fill_that_was_killed_is_put_right_by_another(tmp_path, monkeypatch, t
 
 
 def test_batches_are_bounded(tmp_path, monkeypatch, tasks, seeds):
-    monkeypatch.setattr(engine.fill, "BATCH", 50)
+    monkeypatch.setattr(engine.loop.fill, "BATCH", 50)
     sizes = []
     commit = ReplayStore.commit
 
@@ -126,7 +127,7 @@ def test_a_fill_ends_where_hardly_any_new_mutants_are_found(tmp_path, monkeypatc
         def mutants(self, n, seed):
             return super().mutants(n, seed, attempts=n // 20)
 
-    monkeypatch.setattr(engine.fill, "Mutator", Weary)
+    monkeypatch.setattr(engine.loop.fill, "Mutator", Weary)
     filled, _ = filled_stores(tmp_path, seeds[:20], tasks, load_config("smoke", None, SMALL))
     assert 0 < filled.mutants <= 20
 

@@ -10,7 +10,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 from bench.baselines.generate import GrammarRule, LengthRule, generate
 from engine.sampler import SampleRequest, SamplerOptions, open_sampler
 from engine.sampler.constraint import CompactGrammar
-from interpreter.vocabulary import BOS, EOS, detokenize
+from interpreter.language.vocabulary import BOS, EOS, detokenize
 from trainer.checkpoint import publishing, write_vocabulary
 from trainer.codec import CompactCodec
 from trainer.policy import new_policy

@@ -12,12 +12,13 @@ import numpy as np
 import psutil
 import pytest
 
-from interpreter import pool as pool_module
 from interpreter.grids import GridTable
-from interpreter.machine import Code, Machine, Runs
-from interpreter.outcome import Outcome
-from interpreter.pool import Pool
-from interpreter.program import parse
+from interpreter.language.bytecode import Code
+from interpreter.language.program import parse
+from interpreter.machine import pool as pool_module
+from interpreter.machine.machine import Machine, Runs
+from interpreter.machine.pool import Pool
+from interpreter.runtime.outcome import Outcome
 
 PROGRAMS = [
     "O = hmirror(I)",
@@ -220,9 +221,9 @@ def test_shared_first_lines_change_nothing(batch, expected):
 ENDLESS = """
 import signal, sys, numpy as np
 from interpreter.grids import GridTable
-from interpreter.machine import Code
-from interpreter.pool import Pool
-from interpreter.program import parse
+from interpreter.language.bytecode import Code
+from interpreter.machine.pool import Pool
+from interpreter.language.program import parse
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background may have it ignored
     code = Code.assemble([parse("x1 = objects(I, T, F, F)\\nO = paint(I, x1)")] * 2000)

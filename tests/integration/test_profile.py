@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from engine.cli import main
-from engine.profile_file import module_of
-from engine.seeds import load_seeds
+from engine.commands.profile import module_of
+from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
 from interpreter.grids import GridTable
-from interpreter.machine import Code, Machine
-from interpreter.profile import ProfiledMachine
-from interpreter.program import parse
+from interpreter.language.bytecode import Code
+from interpreter.language.program import parse
+from interpreter.machine.machine import Machine
+from interpreter.machine.profile import ProfiledMachine
 
 NESTED = """
 x1 = interval(ZERO, FIVE, ONE)

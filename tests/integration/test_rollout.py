@@ -7,12 +7,12 @@ import pytest
 
 from engine.config import InterpreterConfig
 from engine.execution import Executor, digest
-from engine.rollout import Running, sample_programs
+from engine.loop.rollout import Running, sample_programs
 from engine.sampler import Sample
 from engine.tasks import load_tasks
-from interpreter.mutation import mutants
-from interpreter.program import parse
-from interpreter.vocabulary import EOS, tokenize
+from interpreter.language.program import parse
+from interpreter.language.vocabulary import EOS, tokenize
+from interpreter.mutation.mutator import mutants
 from trainer.codec import CompactCodec
 
 CODEC = CompactCodec(100)

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from engine.cli import main
-from engine.loop import teaches
+from engine.loop.loop import teaches
 from replay.experience import Origin, relabel
 from replay.store import ReplayStore
 

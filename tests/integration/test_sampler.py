@@ -23,9 +23,9 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
 
 from engine.sampler import Sample, Sampler, SampleRequest, SamplerOptions, open_sampler
-from interpreter.grammar import Grammar
-from interpreter.program import parse
-from interpreter.vocabulary import BOS, EOS, detokenize, tokenize
+from interpreter.language.grammar import Grammar
+from interpreter.language.program import parse
+from interpreter.language.vocabulary import BOS, EOS, detokenize, tokenize
 from trainer.checkpoint import MODEL, publishing, write_vocabulary
 from trainer.codec import CompactCodec, vocabulary_hash
 from trainer.policy import load_policy, new_policy

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from engine import cli
+from engine.commands.search import search
 from engine.errors import UsageError
 from engine.execution import digest
 from engine.search import sources
-from engine.search.command import search
 from engine.search.folder import SearchFolder
 from engine.tasks import load_tasks
 from interpreter.grids import GridTable
-from interpreter.machine import Code, Machine
-from interpreter.program import canonical, parse
+from interpreter.language.bytecode import Code
+from interpreter.language.program import canonical, parse
+from interpreter.machine.machine import Machine
 
 # Training tasks that embedded seeds solve, and evaluation tasks that mutants of them match in part.
 PARTLY = ["3194b014", "73ccf9c2", "60c09cac", "1a2e2828"]

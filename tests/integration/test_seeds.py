@@ -7,8 +7,8 @@ import pytest
 
 from engine.cli import main
 from engine.config import load_config
-from engine.seed_check import SeedCheck
-from engine.seeds import load_seeds
+from engine.seeds.check import SeedCheck
+from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
 from interpreter.primitives import PRIMITIVES
 

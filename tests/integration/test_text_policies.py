@@ -18,8 +18,8 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from engine.config import load_config
 from engine.errors import UsageError
-from engine.parts import new_codec, new_sampler, new_trainer
-from engine.rollout import sample_programs
+from engine.loop.parts import new_codec, new_sampler, new_trainer
+from engine.loop.rollout import sample_programs
 from engine.sampler import Sample, Sampler, SampleRequest, SamplerOptions, open_sampler
 from engine.sampler.constraint import policy_grammar
 from trainer.checkpoint import CheckpointError, load_codec, load_manifest

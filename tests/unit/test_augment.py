@@ -8,8 +8,9 @@ import pytest
 from engine.augment import COLORS, IDENTITY, SYMMETRIES, Transform, draw_transform, draw_variants
 from engine.tasks import Task
 from interpreter.grids import GridTable
-from interpreter.machine import Code, Machine
-from interpreter.program import parse
+from interpreter.language.bytecode import Code
+from interpreter.language.program import parse
+from interpreter.machine.machine import Machine
 
 GRID = np.array([[0, 1, 2], [3, 4, 5]], np.int8)
 SWAPPED = Transform(colors=(0, 2, 1, 3, 4, 5, 6, 7, 8, 9))

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from interpreter.grids import Grid
-from interpreter.program import ProgramError
-from interpreter.vocabulary import BOS, EOS, PROGRAM_TOKENS
+from interpreter.language.program import ProgramError
+from interpreter.language.vocabulary import BOS, EOS, PROGRAM_TOKENS
 from trainer.codec import CodecError, CompactCodec, PromptTooLong
 
 CODEC = CompactCodec(max_prompt_tokens=1_000_000)

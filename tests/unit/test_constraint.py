@@ -7,8 +7,8 @@ import torch
 
 from engine.sampler import SampleRequest, SamplerOptions, check_requests, open_sampler, sample_seed
 from engine.sampler.constraint import CompactGrammar, Tracker, constrain
-from interpreter.grammar import GrammarError
-from interpreter.vocabulary import EOS, PROGRAM_TOKENS, TOKEN_IDS, detokenize
+from interpreter.language.grammar import GrammarError
+from interpreter.language.vocabulary import EOS, PROGRAM_TOKENS, TOKEN_IDS, detokenize
 
 VOCABULARY = len(PROGRAM_TOKENS) + 40
 OPTIONS = SamplerOptions(max_tokens=32, max_model_len=100)

@@ -5,9 +5,9 @@ import resource
 
 import pytest
 
-from engine.discovery import Journal
 from engine.errors import UsageError
-from interpreter.program import parse
+from engine.search.journal import Journal
+from interpreter.language.program import parse
 
 HEADER = {"tasks": "arc1-train", "seed": 0}
 FLIP = parse("O = hmirror(I)")

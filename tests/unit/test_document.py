@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from interpreter.document import document
-from interpreter.outcome import Outcome
 from interpreter.primitives import PRIMITIVES
+from interpreter.runtime.outcome import Outcome
 
 
 def test_the_reference_is_current():

@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
-from interpreter import forms, terms
-from interpreter.enumeration import Enumerator, Limits, Stage
-from interpreter.forms import Costs
+from interpreter.enumeration import bank as terms
+from interpreter.enumeration import productions as forms
+from interpreter.enumeration.enumerator import Enumerator, Limits, Stage
+from interpreter.enumeration.productions import Costs
 from interpreter.grids import GridTable
-from interpreter.machine import Code, Machine
+from interpreter.language.bytecode import Code
+from interpreter.language.program import parse
+from interpreter.language.type_check import is_well_typed
+from interpreter.machine.machine import Machine
 from interpreter.primitives import PRIMITIVES
-from interpreter.program import parse
-from interpreter.type_check import is_well_typed
 
 SMALL = Limits(bank=1 << 13, words=1 << 21)
 

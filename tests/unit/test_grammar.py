@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from interpreter.grammar import Grammar, GrammarError, Phase
-from interpreter.program import ProgramError, parse
-from interpreter.vocabulary import EOS, PROGRAM_TOKENS, TOKEN_IDS, detokenize, tokenize
+from interpreter.language.grammar import Grammar, GrammarError, Phase
+from interpreter.language.program import ProgramError, parse
+from interpreter.language.vocabulary import EOS, PROGRAM_TOKENS, TOKEN_IDS, detokenize, tokenize
 
 PROGRAMS = [
     "O = hmirror(I)",
@@ -137,7 +137,7 @@ def test_real_programs_pass_through_the_grammar():
 
 
 def test_nearly_all_seeds_pass_through_the_typed_grammar():
-    from engine.seeds import load_seeds
+    from engine.seeds.seed import load_seeds
     from engine.tasks import load_tasks
 
     grammar = Grammar(512, typed=True)

@@ -52,14 +52,14 @@ def test_the_plugin_of_vllm_stands_alone():
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [
-        ("interpreter.machine", {"torch", "vllm", "transformers"}),
-        ("interpreter.pool", {"torch", "vllm", "transformers"}),
+        ("interpreter.machine.machine", {"torch", "vllm", "transformers"}),
+        ("interpreter.machine.pool", {"torch", "vllm", "transformers"}),
         ("replay.store", {"torch", "vllm", "numba.cuda.cudadrv"}),
         ("trainer.codec", {"torch", "vllm", "transformers"}),
         ("trainer.text_grammar", {"torch", "vllm", "transformers"}),
         ("engine.sampler", {"torch", "vllm", "transformers"}),
         ("engine.sampler.t5", {"torch", "vllm", "transformers", "numba", "numpy"}),
-        ("engine.launch", {"torch", "vllm", "transformers"}),
+        ("engine.commands.launch", {"torch", "vllm", "transformers"}),
         ("engine.cli", {"torch", "vllm", "transformers", "numba", "numpy", "pydantic", "rich"}),
     ],
 )

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from interpreter.grids import GridTable
-from interpreter.kinds import KINDS, observed_kinds
-from interpreter.mutation import OPERATIONS, Mutator, Rates, Seen, program_keys
-from interpreter.program import canonical, parse
-from interpreter.symbols import Symbols
-from interpreter.type_check import is_well_typed
+from interpreter.language.program import canonical, parse
+from interpreter.language.symbols import Symbols
+from interpreter.language.type_check import is_well_typed
+from interpreter.machine.kinds import KINDS, observed_kinds
+from interpreter.mutation.mutator import OPERATIONS, Mutator, Rates, Seen, program_keys
 
 TEXTS = [
     "x1 = objects(I, T, F, T)\nx2 = argmax(x1, size)\nx3 = subgrid(x2, I)\nO = hmirror(x3)",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from interpreter.program import ProgramError, canonical, parse
+from interpreter.language.program import ProgramError, canonical, parse
 
 
 def test_canonical_text_drops_lines_that_the_output_does_not_need():

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from engine.errors import UsageError
-from engine.seed_files import read_entries
-from engine.seeds import load_seeds
+from engine.seeds.files import read_entries
+from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
 
 SOLVER = "def solve_abc(I):\n    x1 = hmirror(I)\n    x2 = rot180(I)\n    O = vmirror(x2)\n    return O\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.solver_source import SourceError, read_signatures, read_solvers
+from engine.seeds.solver_source import SourceError, read_signatures, read_solvers
 
 
 def read(*body, signatures=None):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.errors import UsageError
-from engine.seeds import load_seeds
+from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
 
 PAIR = {"input": [[1, 2]], "output": [[2], [1]]}

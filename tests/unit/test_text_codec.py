@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tiny_models import TOKENIZERS, roberta_tokenizer, texts
 
-from interpreter.program import ProgramError
+from interpreter.language.program import ProgramError
 from trainer.codec import CodecError, PromptTooLong
 from trainer.text_codec import TextCodec, read_grid, write_grid
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tiny_models import TOKENIZERS, texts
 
-from interpreter.grammar import GrammarError
-from interpreter.program import ProgramError
+from interpreter.language.grammar import GrammarError
+from interpreter.language.program import ProgramError
 from trainer.text_codec import TextCodec
 from trainer.text_grammar import TextGrammar
 

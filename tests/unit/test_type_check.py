@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from interpreter.program import parse
-from interpreter.type_check import is_well_typed, name_type, type_errors
-from interpreter.types import Type
+from interpreter.language.program import parse
+from interpreter.language.type_check import is_well_typed, name_type, type_errors
+from interpreter.primitives.types import Type
 
 
 @pytest.mark.parametrize(

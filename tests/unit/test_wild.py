@@ -5,10 +5,10 @@ import pytest
 
 from bench.wild import mutant, mutate_untyped, real_programs, walk
 from engine.errors import UsageError
-from interpreter.grammar import Grammar
+from interpreter.language.grammar import Grammar
+from interpreter.language.program import check, parse
+from interpreter.language.type_check import is_well_typed
 from interpreter.primitives import PRIMITIVES
-from interpreter.program import check, parse
-from interpreter.type_check import is_well_typed
 
 REAL = parse(
     "x1 = objects(I, T, F, T)\nx2 = rbind(colorfilter, ONE)\nx3 = x2(x1)\nx4 = merge(x3)\nx5 = fill(I, TWO, x4)\n"

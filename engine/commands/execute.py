@@ -1,0 +1,69 @@
+"""`codeit exec`: run the programs of a JSONL file on their inputs.
+
+In, a line: `{"program": "...", "inputs": [grid, ...]}`. Out, in the same order:
+`{"outputs": [grid or null, ...], "status": ["ok", ...], "fuel": [int, ...]}`, or `{"error": "..."}` alone for a
+line that is no such object, names no program of the language, or holds a grid that is none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from interpreter.grids import Grid, GridError, GridTable, as_grid
+from interpreter.language.bytecode import Code
+from interpreter.language.program import Program, ProgramError, parse
+from interpreter.machine.machine import Machine
+from interpreter.runtime.outcome import Outcome
+
+# Lines run at a time: memory stays constant, whatever the file's size.
+BLOCK = 1000
+
+
+def execute_lines(lines: Iterable[bytes], machine: Machine) -> Iterator[dict[str, Any]]:
+    """The results of the lines of a file, in order, one for each line that is not blank."""
+    rows = (line for line in lines if line.strip())
+    while block := list(islice(rows, BLOCK)):
+        yield from _execute_block([read_line(line) for line in block], machine)
+
+
+def read_line(line: bytes) -> tuple[Program, list[Grid]] | str:
+    """A line's program and inputs, or what is wrong with it."""
+    try:
+        record = json.loads(line.decode())
+        text, inputs = record["program"], record["inputs"]
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return f"not JSON: {error}"
+    except (KeyError, TypeError):
+        return 'right is {"program": "...", "inputs": [grid, ...]}'
+    if not isinstance(text, str) or not isinstance(inputs, list):
+        return '"program" must be a string and "inputs" a list of grids'
+    try:
+        return parse(text), [as_grid(grid, f"input {k}") for k, grid in enumerate(inputs)]
+    except (ProgramError, GridError) as error:
+        return str(error)
+
+
+def _execute_block(block: list[tuple[Program, list[Grid]] | str], machine: Machine) -> Iterator[dict[str, Any]]:
+    work = [item for item in block if not isinstance(item, str)]
+    grids = [grid for _, inputs in work for grid in inputs]
+    owners = [k for k, (_, inputs) in enumerate(work) for _ in inputs]
+    jobs = np.stack([np.array(owners, np.int32), np.arange(len(grids), dtype=np.int32)], axis=1)
+    runs = machine.run(Code.assemble([program for program, _ in work]), GridTable.pack(grids), jobs)
+    row = 0
+    for item in block:
+        if isinstance(item, str):
+            yield {"error": item}
+            continue
+        rows = range(row, row + len(item[1]))
+        row = rows.stop
+        outputs = [runs.outputs[k] for k in rows]
+        yield {
+            "outputs": [None if output is None else output.tolist() for output in outputs],
+            "status": [Outcome(runs.outcomes[k]).label for k in rows],
+            "fuel": [int(runs.fuel[k]) for k in rows],
+        }

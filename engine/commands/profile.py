@@ -1,0 +1,201 @@
+"""`codeit profile`: where the interpreter's time, fuel and memory go, for the programs of a JSONL file.
+
+In, a line: `{"program": "...", "inputs": [grid, ...]}`, or `{"task": "...", "program": "..."}`, which runs on all
+inputs of that ARC-AGI-1 task. Out, a folder:
+
+    profile.json   totals; `primitives` by own time; `programs` by time; `tree`, the calls of all programs merged
+    profile.svg    the tree as three flame graphs: time, fuel, words
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from engine.commands.execute import read_line
+from engine.commands.flame import draw
+from engine.errors import UsageError
+from engine.tasks import Task, load_tasks
+from interpreter.grids import Grid, GridTable
+from interpreter.language.bytecode import Code
+from interpreter.language.program import Program, ProgramError, parse
+from interpreter.machine.profile import Node, ProfiledMachine
+from interpreter.primitives import PRIMITIVES
+from interpreter.runtime.outcome import Outcome
+
+MEASURES = ("seconds", "fuel", "words")
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """What one program was spent on: `tree` over all `repeats`, `seconds` of each run of all of its inputs."""
+
+    line: int
+    task: str | None
+    program: Program
+    outcomes: dict[str, int]
+    runs: int
+    seconds: list[float]
+    tree: Node
+
+    def summary(self) -> dict[str, Any]:
+        """Its row of `programs`; fuel and words are those of one run, in the mean."""
+        runs = self.runs * len(self.seconds)
+        return {
+            "line": self.line,
+            **({"task": self.task} if self.task else {}),
+            "program": self.program.text,
+            "runs": self.runs,
+            "us_per_run": 1e6 * median(self.seconds) / self.runs,
+            "fuel_per_run": self.tree.fuel / runs,
+            "words_per_run": self.tree.words / runs,
+            "outcomes": self.outcomes,
+        }
+
+
+def profile(path: Path, machine: ProfiledMachine, repeats: int) -> tuple[dict[str, Any], Node]:
+    """Profile the programs of a file, each `repeats` times; what `profile.json` holds, and the merged tree.
+
+    A line that cannot be run is left out and reported under `errors`. Raises `UsageError` where none can.
+    """
+    tasks = {task.id: task for name in ("arc1-train", "arc1-eval") for task in load_tasks(name)}
+    errors: list[str] = []
+    profiled: list[Profiled] = []
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            work = _read(line, tasks)
+            if isinstance(work, str):
+                errors.append(f"line {number}: {work}")
+            elif work[2]:
+                profiled.append(_profile(number, *work, machine, repeats))
+    if not profiled:
+        raise UsageError(f"{path}: no line with a program to run{'; ' + errors[0] if errors else ''}")
+    tree = Node("all")
+    for one in profiled:
+        tree.add(one.tree)
+    return {
+        "file": str(path),
+        "programs": sorted((one.summary() for one in profiled), key=lambda row: -row["us_per_run"] * row["runs"]),
+        "errors": errors,
+        "runs": sum(one.runs for one in profiled),
+        "repeats": repeats,
+        "seconds": sum(median(one.seconds) for one in profiled),
+        "overhead_ns_per_call": {"inside": 1e9 * machine.inside, "around": 1e9 * machine.around},
+        "primitives": primitive_rows(tree),
+        "tree": _nested(tree),
+    }, tree
+
+
+def _read(line: bytes, tasks: Mapping[str, Task]) -> tuple[str | None, Program, list[Grid]] | str:
+    """Task, program and inputs of a line, or what is wrong with it."""
+    try:
+        record = json.loads(line.decode())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return f"not JSON: {error}"
+    if not isinstance(record, dict) or "inputs" in record or "task" not in record:
+        work = read_line(line)
+        return work if isinstance(work, str) else (None, *work)
+    task = tasks.get(record["task"]) if isinstance(record["task"], str) else None
+    if task is None:
+        return f"task {record['task']!r} is not among the {len(tasks)} of ARC-AGI-1"
+    try:
+        return task.id, parse(str(record.get("program", ""))), [*task.inputs, *task.test_inputs]
+    except ProgramError as error:
+        return str(error)
+
+
+def _profile(
+    number: int, task: str | None, program: Program, inputs: list[Grid], machine: ProfiledMachine, repeats: int
+) -> Profiled:
+    code, grids = Code.assemble([program]), GridTable.pack(inputs)
+    jobs = np.stack([np.zeros(len(inputs), np.int32), np.arange(len(inputs), dtype=np.int32)], axis=1)
+    tree = Node("all")
+    seconds = []
+    for _ in range(repeats):
+        runs, one = machine.profile(code, grids, jobs)
+        tree.add(one)
+        seconds.append(one.seconds)
+    outcomes = dict(Counter(Outcome(outcome).label for outcome in runs.outcomes))
+    return Profiled(number, task, program, outcomes, len(inputs), seconds, tree)
+
+
+def primitive_rows(tree: Node) -> list[dict[str, Any]]:
+    """Calls, own and total measures of each primitive, by own time; a total counts a call within itself once."""
+    rows: dict[str, dict[str, Any]] = {}
+    for node, above in tree.walk():
+        row = rows.setdefault(
+            node.name,
+            {"name": node.name, "module": module_of(node.name), "calls": 0}
+            | {f"{kind}_{measure}": 0 for measure in MEASURES for kind in ("own", "total")},
+        )
+        row["calls"] += node.calls
+        for measure in MEASURES:
+            row[f"own_{measure}"] += node.own(measure)
+            row[f"total_{measure}"] += getattr(node, measure) if node.name not in above else 0
+    return sorted(rows.values(), key=lambda row: -row["own_seconds"])
+
+
+def module_of(name: str) -> str:
+    """The part of the language that a primitive belongs to: `objects`, `painting`, ..."""
+    return PRIMITIVES[name].source.__module__.rsplit(".", 1)[-1]
+
+
+def _nested(node: Node) -> dict[str, Any]:
+    return {
+        "name": node.name,
+        "calls": node.calls,
+        **{measure: getattr(node, measure) for measure in MEASURES},
+        "children": [_nested(child) for child in node.children.values()],
+    }
+
+
+def write(result: dict[str, Any], tree: Node, out: Path) -> None:
+    """Write both files, the JSON last; under temporary names first."""
+    out.mkdir(parents=True, exist_ok=True)
+    picture = draw(tree, {name: module_of(name) for name in PRIMITIVES}, f"{result['file']}: {_totals(result)}")
+    for name, text in (("profile.svg", picture), ("profile.json", json.dumps(result) + "\n")):
+        unfinished = out / f"{name}.tmp"
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(out / name)
+
+
+def _totals(result: dict[str, Any]) -> str:
+    what = f"{len(result['programs'])} programs, {result['runs']} runs in {1e3 * result['seconds']:.1f} ms"
+    return f"{what}, {result['repeats']} times"
+
+
+def tables(result: dict[str, Any], top: int) -> Iterable[Any]:
+    """What the terminal shows: the first `top` primitives and programs, each as a rich table."""
+    from rich.table import Table
+
+    runs = result["runs"] * result["repeats"]
+    whole = max(sum(row["own_seconds"] for row in result["primitives"]), 1e-12)
+    primitives = Table("primitive", "time", "us/run", "calls/run", "ns/call", "fuel/run", "words/run",
+                       title=f"primitives, without what they call: {_totals(result)}")  # fmt: skip
+    for row in result["primitives"][:top]:
+        primitives.add_row(
+            row["name"], f"{row['own_seconds'] / whole:.1%}", f"{1e6 * row['own_seconds'] / runs:.3f}",
+            f"{row['calls'] / runs:.2f}", f"{1e9 * row['own_seconds'] / row['calls']:.0f}",
+            f"{row['own_fuel'] / runs:,.1f}", f"{row['own_words'] / runs:,.1f}",
+        )  # fmt: skip
+    programs = Table("program", "us/run", "runs", "fuel/run", "words/run", "outcomes", title="programs by their time")
+    for row in result["programs"][:top]:
+        programs.add_row(
+            f"line {row['line']}" + (f" ({row['task']})" if "task" in row else ""), f"{row['us_per_run']:.2f}",
+            f"{row['runs']}", f"{row['fuel_per_run']:,.0f}", f"{row['words_per_run']:,.0f}",
+            ", ".join(f"{label} {count}" for label, count in row["outcomes"].items()),
+        )  # fmt: skip
+    for table in (primitives, programs):
+        table.columns[0].no_wrap = True
+        for column in table.columns[1:]:
+            column.justify = "right"
+        yield table

@@ -1,0 +1,262 @@
+"""The first content of replay: seed programs on their training tasks, and mutants of them.
+
+A program runs on the task that it belongs to, on some other tasks, where it is as good an example of itself, and
+on variants of these, where it counts if it commutes with the transform. All of it goes in batches: only hashes and
+priorities are kept in memory of what is done. The same seeds and configuration always give the same content, so that
+a fill that was killed is put right by another.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.augment import MAX_VARIANTS, Transform, draw_variants
+from engine.config import Config, FillConfig
+from engine.errors import UsageError
+from engine.progress import Display
+from engine.seeds.seed import Seed
+from engine.tasks import Task
+from interpreter.grids import Grid, GridTable
+from interpreter.language.symbols import Symbols
+from interpreter.machine.kinds import observed_kinds
+from interpreter.machine.machine import Runs
+from interpreter.machine.pool import Batch, Pool
+from interpreter.mutation.mutator import Mutator
+from replay.experience import Experience, Origin, relabel
+from replay.store import ReplayStore
+
+BATCH = 4096  # programs that are made, run and committed together
+EXHAUSTED = 10  # mutants run out where the tries for a batch find less than one in so many
+HELDOUT_EVERY = 10  # at most one mutant program in ten is held out
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """How many mutants were made, and the experiences of all programs in replay and held out."""
+
+    mutants: int
+    experiences: int
+    heldout: int
+
+
+def fill(
+    seeds: Sequence[Seed],
+    tasks: Mapping[str, Task],
+    config: Config,
+    store: ReplayStore,
+    heldout_store: ReplayStore,
+    display: Display,
+) -> Filled:
+    """Put experiences of the seeds and their mutants, and nothing else, into `store`.
+
+    Every tenth mutant program, up to `fill.heldout`, goes into `heldout_store` instead, with one experience each: no
+    other experience has its program. The progress record is left to the caller. Raises `UsageError` where no program
+    gives a valid grid.
+    """
+    generator = np.random.default_rng([config.loop.seed, 0])
+    grounds = _Grounds.prepare(list(tasks.values()), config.fill, generator)
+    for each in (store, heldout_store):
+        each.clear()  # what a killed fill left
+        each.put_tasks({task.id: task.inputs for task in grounds.tasks})
+    heldout = _HeldOut(config.fill.heldout)
+    made = experiences = 0
+    limits = config.interpreter
+    total = len(seeds) + config.fill.mutants
+    with (
+        display.phase("fill", total) as update,
+        Pool(grounds.grids, limits.workers, limits.fuel, limits.arena_words) as pool,
+    ):
+        for work, runs in _run(pool, _work(seeds, grounds, config.fill, generator), grounds):
+            kept, parted = heldout.part(_experiences(work, runs, grounds), work.mutants)
+            experiences += store.commit(kept, None)
+            heldout_store.commit(parted, None)
+            made += len(work.programs)
+            update(made, note=f"{experiences} experiences")
+    if not experiences:
+        raise UsageError("no seed program gives a valid grid on its task: there is nothing to learn from")
+    return Filled(made - len(seeds), len(store), len(heldout_store))
+
+
+# ------------------------------------------------------------------------------------- where programs run
+
+
+@dataclass(frozen=True)
+class _Grounds:
+    """Training tasks by number, then variants of them, with all demonstration inputs in one table."""
+
+    tasks: list[Task]
+    transforms: dict[int, Transform]
+    """by the number of the variant"""
+    variants: Indices
+    """numbers, of (training tasks, MAX_VARIANTS or, without augmentation, 0); -1 where a task has no more"""
+    grids: GridTable
+    sizes: Indices
+    """demonstrations of each task"""
+    first: Indices
+    """the index in `grids` of each task's first input"""
+
+    @classmethod
+    def prepare(cls, tasks: list[Task], config: FillConfig, generator: np.random.Generator) -> _Grounds:
+        """The tasks, and as many variants as augmentation may need."""
+        numbered = list(tasks)
+        transforms: dict[int, Transform] = {}
+        variants = np.full((len(tasks), MAX_VARIANTS if config.augment else 0), -1)
+        for number, task in enumerate(tasks):
+            drawn = draw_variants(task, variants.shape[1], generator, config.augment_colors)
+            variants[number, : len(drawn)] = len(numbered) + np.arange(len(drawn))
+            transforms.update(enumerate(drawn, len(numbered)))
+            numbered += drawn.values()
+        sizes = np.array([len(task.inputs) for task in numbered])
+        grids = GridTable.pack([grid for task in numbered for grid in task.inputs])
+        return cls(numbered, transforms, variants, grids, sizes, np.cumsum(sizes) - sizes)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Programs, whether they are mutants, and where they run: one row for each (program, task).
+
+    First training tasks, in order of program, its own before others, with `base` -1; then variants, whose `base` is
+    the row of the training task.
+    """
+
+    programs: Symbols
+    mutants: bool
+    program: Indices
+    task: Indices
+    base: Indices
+
+    def batch(self, grounds: _Grounds) -> Batch:
+        """What the pool runs: the demonstrations of each row, in order."""
+        sizes = grounds.sizes[self.task]
+        starts = np.cumsum(sizes) - sizes
+        inputs = np.repeat(grounds.first[self.task] - starts, sizes) + np.arange(sizes.sum())
+        return self.programs.code(), np.stack([np.repeat(self.program, sizes), inputs], axis=1).astype(np.int32)
+
+
+def _work(
+    seeds: Sequence[Seed], grounds: _Grounds, config: FillConfig, generator: np.random.Generator
+) -> Iterator[_Work]:
+    """The seeds, then their mutants in batches, until there are enough or hardly any new ones are found."""
+    numbers = {task.id: number for number, task in enumerate(grounds.tasks)}
+    own = np.array([numbers[seed.task] for seed in seeds])
+    programs = Symbols.pack([seed.program for seed in seeds])
+    for some in np.split(np.arange(len(seeds)), range(BATCH, len(seeds), BATCH)):
+        yield _assign(programs.take(some), own[some], grounds, config, generator, mutants=False)
+    mutator = Mutator(programs, observed_kinds(programs, grounds.grids, grounds.first[own]))
+    wanted = config.mutants
+    while wanted:
+        n = min(wanted, BATCH)
+        mutants = mutator.mutants(n, int(generator.integers(1 << 62)))
+        found = len(mutants.programs)
+        if found:
+            yield _assign(mutants.programs, own[mutants.parents], grounds, config, generator, mutants=True)
+        wanted = wanted - found if EXHAUSTED * found >= n else 0
+
+
+def _assign(
+    programs: Symbols,
+    own: Indices,
+    grounds: _Grounds,
+    config: FillConfig,
+    generator: np.random.Generator,
+    mutants: bool,
+) -> _Work:
+    """Let each program run on its own task, on others, and on variants of each of these."""
+    others = generator.integers(len(grounds.variants), size=(len(own), config.other_tasks))
+    chosen = np.column_stack([own, others])
+    program, column = np.nonzero(_first_in_row(chosen))
+    task = chosen[program, column]
+    variants = grounds.variants[task]
+    order = np.where(variants < 0, 1.0, generator.random(variants.shape)).argsort(axis=1)[:, : config.augment]
+    variants = np.take_along_axis(variants, order, axis=1)
+    base, column = np.nonzero(variants >= 0)
+    return _Work(
+        programs,
+        mutants,
+        np.concatenate([program, program[base]]),
+        np.concatenate([task, variants[base, column]]),
+        np.concatenate([np.full(len(task), -1), base]),
+    )
+
+
+def _first_in_row(values: Indices) -> npt.NDArray[np.bool_]:
+    """Whether each value is not there earlier in its row."""
+    return np.column_stack([(values[:, :k] != values[:, k, None]).all(axis=1) for k in range(values.shape[1])])
+
+
+def _run(pool: Pool, works: Iterator[_Work], grounds: _Grounds) -> Iterator[tuple[_Work, Runs]]:
+    """What each batch gave. The pool has the next one already."""
+    begun: deque[_Work] = deque()
+
+    def batches() -> Iterator[Batch]:
+        for work in works:
+            begun.append(work)
+            yield work.batch(grounds)
+
+    for runs in pool.stream(batches(), ahead=2):
+        yield begun.popleft(), runs
+
+
+# --------------------------------------------------------------------------------------- what comes of it
+
+
+def _experiences(work: _Work, runs: Runs, grounds: _Grounds) -> Iterator[tuple[int, Experience]]:
+    """The index of the program and the experience of each row that has one."""
+    sizes = grounds.sizes[work.task]
+    starts = np.cumsum(sizes) - sizes
+    valid = np.logical_or.reduceat(runs.outputs.shapes[:, 0] > 0, starts)
+
+    def outputs(row: int) -> list[Grid | None]:
+        return [runs.outputs[k] for k in range(starts[row], starts[row] + sizes[row])]
+
+    texts: dict[int, str] = {}
+    for row in np.flatnonzero(valid).tolist():
+        program, number, base = int(work.program[row]), int(work.task[row]), int(work.base[row])
+        if base >= 0 and not grounds.transforms[number].commutes(outputs(base), outputs(row)):
+            continue
+        if program not in texts:
+            texts[program] = work.programs.program(program).text
+        task = grounds.tasks[number]
+        experience = relabel(
+            task.id, texts[program], outputs(row), task.outputs, Origin.MUTATED, meta_iteration=0, policy_version=0
+        )
+        assert experience is not None  # an output of the machine is a valid grid
+        yield program, experience
+
+
+class _HeldOut:
+    """Chooses the mutant programs that are held out, as they come: every tenth, until there are enough."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+        self._programs = 0
+
+    def part(
+        self, experiences: Iterator[tuple[int, Experience]], mutants: bool
+    ) -> tuple[list[Experience], list[Experience]]:
+        """What trains of a batch, and the first experience of each program that is held out."""
+        kept: list[Experience] = []
+        heldout: list[Experience] = []
+        trains: dict[int, bool] = {}
+        for program, experience in experiences:
+            if program not in trains:
+                trains[program] = not (mutants and self._next())
+                if not trains[program]:
+                    heldout.append(experience)
+            if trains[program]:
+                kept.append(experience)
+        return kept, heldout
+
+    def _next(self) -> bool:
+        """Whether the next mutant program is held out."""
+        self._programs += 1
+        chosen = self._left > 0 and self._programs % HELDOUT_EVERY == 0
+        self._left -= chosen
+        return chosen

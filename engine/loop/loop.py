@@ -1,0 +1,298 @@
+"""The loop: fill, then draw -> train -> publish -> swap -> sample -> execute -> evaluate -> store, again and again.
+
+A meta-iteration is complete when its experiences and its progress record are committed, in one transaction; a
+run that is killed continues after its last complete meta-iteration. Everything random derives from the run's
+seed, the meta-iteration and what it is for, so that a resumed run does what the uninterrupted one would have.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from engine.config import Config
+from engine.evaluation import Scoreboard, summary_record
+from engine.execution import Execution, Executor
+from engine.loop.examples import to_examples
+from engine.loop.fill import fill
+from engine.loop.metrics import EventWriter, replay_counts
+from engine.loop.parts import new_codec, new_sampler, new_trainer
+from engine.loop.rollout import (
+    Rollout,
+    Running,
+    Update,
+    encode_prompts,
+    request_seed,
+    sample_programs,
+    stored_executions,
+)
+from engine.progress import Display
+from engine.ranking import Method
+from engine.run_folder import RunFolder
+from engine.sampler import Sampler
+from engine.seeds.seed import Seed
+from engine.tasks import Task
+from replay.experience import Experience, Origin, relabel
+from replay.store import ReplayStore
+from trainer.codec import Example
+from trainer.training import TrainResult
+
+log = logging.getLogger(__name__)
+
+# What the columns `solved_policy` and `solved_cumulative` count; `summary.json` has both rankings and all k.
+HEADLINE = (str(Method.PAPER), "pass@3")
+
+
+class Loop:
+    """A run in its folder, from wherever its progress record says it is. A context manager."""
+
+    def __init__(
+        self,
+        config: Config,
+        folder: RunFolder,
+        search_tasks: Sequence[Task],
+        training_tasks: Mapping[str, Task],
+        seeds: Sequence[Seed],
+        display: Display,
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.tasks = {task.id: task for task in search_tasks}
+        self.training_tasks = training_tasks
+        self.seeds = seeds
+        self.display = display
+        self.codec = new_codec(config)
+        self.prompts = encode_prompts(search_tasks, self.codec)
+        self.cumulative = Scoreboard(search_tasks)
+        self.known_programs: set[str] = set()
+        self.heldout_programs: set[str] = set()
+        self.heldout_examples: list[Example] = []
+        self.phase_seconds: dict[str, float] = defaultdict(float)
+        self._sampler: Sampler | None = None
+        self._open = ExitStack()
+        with ExitStack() as stack:  # closes what is open if a later step fails
+            self.store = stack.enter_context(ReplayStore(folder.replay, config.replay.capacity))
+            self.heldout_store = stack.enter_context(ReplayStore(folder.heldout))
+            self.executor = stack.enter_context(Executor(search_tasks, config.interpreter))
+            self.trainer = new_trainer(config, self.codec)
+            stack.callback(self.trainer.close)
+            self._open = stack.pop_all()
+
+    def __enter__(self) -> Loop:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._open.close()
+
+    def run(self) -> dict[str, Any]:
+        """Run all meta-iterations that are left; the content of `summary.json`."""
+        start = time.perf_counter()
+        progress = self.store.progress()
+        if progress is None:
+            progress = self._fill(start)
+        else:
+            start -= progress["seconds"]  # as if the earlier parts of the run had just ended
+        done = progress["meta_iteration"]
+        if done:
+            self._restore(progress)
+        self.known_programs = {experience.program for experience in self.store}
+        heldout = list(self.heldout_store)
+        self.heldout_programs = {experience.program for experience in heldout}
+        self.heldout_examples = self._examples(heldout, self.heldout_store)
+        total = self.config.loop.meta_iterations
+        note = f"{len(self.tasks)} tasks"
+        events = EventWriter(self.folder.tensorboard, done + 1)
+        try:
+            for number in range(done + 1, total + 1):
+                self.display.overall("meta-iterations", number - 1, total, note)
+                row, summary = self._meta_iteration(number, lambda: time.perf_counter() - start)
+                events.add(row)
+                self.folder.append_metrics(row)
+                self.folder.write_summary(summary)
+                self.folder.keep_checkpoints(number, self.config.trainer.keep_checkpoints)
+                self.display.say(_line(row, total))
+                note = f"{row['solved_cumulative']}/{len(self.tasks)} tasks solved"
+        finally:
+            events.close()
+        return summary
+
+    # ------------------------------------------------------------------------------------- beginning
+
+    def _fill(self, start: float) -> dict[str, Any]:
+        """Fill replay, meta-iteration 0. Its progress record comes last: without it a fill starts over."""
+        filled = fill(self.seeds, self.training_tasks, self.config, self.store, self.heldout_store, self.display)
+        self.store.put_tasks({task.id: task.inputs for task in self.tasks.values()})
+        progress = progress_of(0, time.perf_counter() - start)
+        self.store.commit((), progress)
+        self.display.say(
+            f"replay filled: {filled.experiences} experiences of {len(self.seeds)} seed programs and their mutants, "
+            f"{filled.heldout} held out"
+        )
+        return progress
+
+    def _restore(self, progress: Mapping[str, Any]) -> None:
+        """Continue after the meta-iteration of a progress record."""
+        self.trainer.resume(self.folder.checkpoint(progress["policy_version"]))
+        for execution in stored_executions(self.store, self.executor, self.tasks):
+            self.cumulative.add(execution)
+        self.display.say(
+            f"resumed after meta-iteration {progress['meta_iteration']}: {self.cumulative.programs} programs so far"
+        )
+
+    # ----------------------------------------------------------------------------- one meta-iteration
+
+    def _meta_iteration(self, number: int, elapsed: Callable[[], float]) -> tuple[dict[str, Any], dict[str, Any]]:
+        self.phase_seconds = defaultdict(float)
+        examples = self._draw(number)
+        trained, heldout_loss = self._train(examples)
+        self._publish_and_swap(number)
+        rollout = self._sample_and_execute(number)
+        policy = self._evaluate(number, rollout)
+        seconds = elapsed()
+        summary = summary_record(self.config.tasks.search, policy, self.cumulative, len(self.tasks), seconds)
+        row = self._metrics(number, trained, heldout_loss, rollout, summary["solved"])
+        self._store(rollout, {**progress_of(number, seconds), "metrics": row, "summary": summary})
+        return row | replay_counts(self.store) | {"phase_s": self._phases()}, summary
+
+    def _draw(self, number: int) -> list[Example]:
+        with self._phase("draw"):
+            generator = np.random.default_rng([self.config.loop.seed, number])
+            drawn = [
+                experience
+                for origin, n in (
+                    (Origin.POLICY, self.config.replay.draw_policy),
+                    (Origin.MUTATED, self.config.replay.draw_mutated),
+                )
+                for experience in self.store.draw(generator, n, origin)
+                if experience.program not in self.heldout_programs and teaches(experience, self.config.replay.relabel)
+            ]
+            return self._examples(drawn, self.store)
+
+    def _train(self, examples: list[Example]) -> tuple[TrainResult, float | None]:
+        with self._phase("train", len(examples) * self.config.trainer.epochs) as update:
+            for _ in range(self.config.trainer.epochs):
+                trained = self.trainer.train(examples, progress=update)
+            return trained, self.trainer.heldout_loss(self.heldout_examples) if self.heldout_examples else None
+
+    def _publish_and_swap(self, version: int) -> None:
+        checkpoint = self.folder.checkpoint(version)
+        with self._phase("publish"):
+            self.trainer.publish(checkpoint, version)
+        if self._sampler is None:
+            with self.display.phase("start the sampler"):
+                self._sampler = self._open.enter_context(new_sampler(self.config, checkpoint, self.trainer))
+        else:
+            with self._phase("swap"):
+                self._sampler.swap(checkpoint)
+
+    def _sample_and_execute(self, number: int) -> Rollout:
+        """The phase `execute` is what is left to run after the last sample."""
+        with Running(self.executor) as running:
+            with self._phase("sample") as update:
+                samples = sample_programs(
+                    self.prompts,
+                    self.codec,
+                    self._sampler,
+                    self.config.sampler.n_samples,
+                    lambda task: request_seed(self.config.loop.seed, number, task),
+                    update,
+                    running.add,
+                )
+            with self._phase("execute"):
+                return running.rollout(samples)
+
+    def _evaluate(self, number: int, rollout: Rollout) -> Scoreboard:
+        with self._phase("evaluate"):
+            policy = Scoreboard(list(self.tasks.values()))
+            for execution in rollout.executions:
+                policy.add(execution)
+                entry = self.cumulative.add(execution)
+                if entry is not None and entry.performance == 1.0:
+                    self.folder.append_solution(
+                        {"task": execution.task, "program": execution.program, "meta_iteration": number}
+                    )
+            return policy
+
+    def _store(self, rollout: Rollout, progress: dict[str, Any]) -> None:
+        with self._phase("store"):
+            experiences = [
+                experience
+                for execution in rollout.executions
+                if (experience := self._relabel(execution, progress["meta_iteration"]))
+            ]
+            self.store.commit(experiences, progress)
+            self.known_programs.update(experience.program for experience in experiences)
+
+    def _relabel(self, execution: Execution, number: int) -> Experience | None:
+        return relabel(
+            execution.task, execution.program, execution.outputs, self.tasks[execution.task].outputs,
+            Origin.POLICY, meta_iteration=number, policy_version=number,
+        )  # fmt: skip
+
+    # ----------------------------------------------------------------------------------------- helpers
+
+    def _examples(self, experiences: Sequence[Experience], store: ReplayStore) -> list[Example]:
+        return to_examples(experiences, store, self.codec, self.config.sampler.max_tokens)
+
+    def _metrics(
+        self, number: int, trained: TrainResult, heldout_loss: float | None, rollout: Rollout, solved: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        ranking, attempts = HEADLINE
+        samples = rollout.samples
+        new = samples.programs - self.known_programs
+        return {
+            "meta_iteration": number,
+            "policy_version": number,
+            "examples": trained.examples,
+            "loss": round(trained.loss, 4),
+            "heldout_loss": None if heldout_loss is None else round(heldout_loss, 4),
+            "padding_share": round(trained.padding_share, 4),
+            "valid_share": round(rollout.valid_share, 4),
+            "unique_share": round(len(new) / max(samples.total, 1), 4),
+            "samples": samples.total,
+            "samples_per_s": round(samples.total / max(samples.seconds, 1e-9), 2),
+            "runs_per_s": round(rollout.runs / max(rollout.seconds, 1e-9), 1),
+            "solved_policy": solved["policy"][ranking][attempts],
+            "solved_cumulative": solved["cumulative"][ranking][attempts],
+            "swap_s": round(self.phase_seconds["swap"], 4) if "swap" in self.phase_seconds else None,
+            "phase_s": self._phases(),
+        }
+
+    def _phases(self) -> dict[str, float]:
+        return {name: round(seconds, 3) for name, seconds in self.phase_seconds.items()}
+
+    @contextmanager
+    def _phase(self, name: str, total: int | None = None) -> Iterator[Update]:
+        start = time.perf_counter()
+        with self.display.phase(name, total) as update:
+            yield update
+        self.phase_seconds[name] += time.perf_counter() - start
+
+
+def teaches(experience: Experience, relabelled: bool) -> bool:
+    """Whether an experience is learned from: without relabelling, the policy's must be right on all demonstrations."""
+    return relabelled or experience.origin is Origin.MUTATED or experience.priority == 1.0
+
+
+def progress_of(number: int, seconds: float) -> dict[str, Any]:
+    """The progress record after a meta-iteration: `seconds` is how long the run has taken, over all its parts."""
+    return {"meta_iteration": number, "policy_version": number, "seconds": seconds}
+
+
+def _line(row: Mapping[str, Any], total: int) -> str:
+    """A meta-iteration in one line, for people."""
+    swap = "-" if row["swap_s"] is None else f"{row['swap_s']:.2f} s"
+    heldout = "-" if row["heldout_loss"] is None else f"{row['heldout_loss']:.3f}"
+    return (
+        f"meta-iteration {row['meta_iteration']}/{total}: loss {row['loss']:.3f}, held out {heldout}, "
+        f"valid {row['valid_share']:.0%}, new {row['unique_share']:.0%}, {row['samples_per_s']:.0f} samples/s, "
+        f"{row['runs_per_s']:,.0f} runs/s, swap {swap}, solved {row['solved_policy']} "
+        f"(cumulative {row['solved_cumulative']}), {sum(row['phase_s'].values()):.0f} s"
+    )

@@ -1,0 +1,132 @@
+"""What a discovery of seeds writes, so that an interrupt loses nothing: one row at a time, unbuffered.
+
+    OUT.jsonl            {"task": ..., "program": ..., "origin": "search"}: the seeds, as they are found
+    OUT.progress.jsonl   {"tasks": ..., "seed": ...}: what it is, first
+                         {"task": ..., "calls": n, "stage": ..., "near": [[program, demonstrations right], ...]}
+                         {"round": k}: mutants of round k are done
+
+A last row that was cut off is dropped when a discovery goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from io import FileIO
+from pathlib import Path
+from typing import Any, Self
+
+from engine.errors import UsageError
+from engine.seeds.seed import Seed
+from interpreter.language.program import Program, parse
+
+Near = list[tuple[Program, int]]
+
+
+@dataclass
+class Found:
+    """What is known so far: a program for each solved task; of the others, how many calls were tried, whether all
+    terms were, and near misses, best first; `rounds` of mutants that are done."""
+
+    programs: dict[str, Program] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+    near: dict[str, Near] = field(default_factory=dict)
+    rounds: int = 0
+
+    def read(self, row: dict[str, Any]) -> None:
+        """Add a row of the progress file."""
+        if "round" in row:
+            self.rounds = row["round"] + 1
+        else:
+            self.calls[row["task"]] = row["calls"]
+            self.near[row["task"]] = [(parse(text), right) for text, right in row["near"]]
+            if row["stage"] == "ended":
+                self.ended.add(row["task"])
+
+
+class Journal:
+    """The two files of a discovery, and what they say. Raises `UsageError` where they cannot be read or written."""
+
+    def __init__(self, out: Path, header: dict[str, Any], resume: bool) -> None:
+        self.out = out
+        progress = out.with_suffix(".progress.jsonl")
+        if resume and not out.is_file():
+            raise UsageError(f"{out}: no discovery to resume")
+        if not resume and (out.exists() or progress.exists()):
+            raise UsageError(f"{out} exists already: go on with --resume, or choose another --out")
+        if not out.parent.is_dir():
+            raise UsageError(f"{out.parent}: no such folder")
+        self.found = Found()
+        try:
+            self._seeds = _open(out)
+            self._progress = _open(progress)
+            self._read(out, progress, header)
+        except OSError as error:
+            raise UsageError(f"cannot write {error.filename or out}: {error.strerror}") from None
+
+    def _read(self, out: Path, progress: Path, header: dict[str, Any]) -> None:
+        rows = _rows(progress)
+        if not rows:
+            self._write(self._progress, header)
+        elif rows[0] != header:
+            made = ", ".join(f"--{name} {value}" for name, value in rows[0].items())
+            raise UsageError(f"{out} was made with {made}: --resume needs the same")
+        try:
+            for row in rows[1:]:
+                self.found.read(row)
+            for row in _rows(out):
+                self.found.programs[row["task"]] = parse(row["program"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"{out} or {progress.name} is no file of a discovery: {error}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._seeds.close()
+        self._progress.close()
+
+    def solved(self, task: str, program: Program) -> None:
+        """Record the program of a task."""
+        self.found.programs[task] = program
+        self._write(self._seeds, Seed(task, program, "search").row)
+
+    def searched(self, task: str, calls: int, stage: str, near: Sequence[tuple[Program, int]]) -> None:
+        """Record how far the enumeration of a task went."""
+        row = {"task": task, "calls": calls, "stage": stage, "near": [(program.text, right) for program, right in near]}
+        self._write(self._progress, row)
+        self.found.read(row)
+
+    def mutated(self, number: int) -> None:
+        """Record a round of mutants."""
+        self._write(self._progress, {"round": number})
+        self.found.rounds = number + 1
+
+    def _write(self, file: FileIO, row: dict[str, Any]) -> None:
+        line = (json.dumps(row) + "\n").encode()
+        try:
+            reason = "the disk is full" if file.write(line) < len(line) else None
+        except OSError as error:
+            reason = error.strerror
+        if reason is not None:
+            raise UsageError(f"cannot write {file.name}: {reason} (what was found is kept: --resume goes on)")
+
+
+def _open(path: Path) -> FileIO:
+    """Open to append whole rows: a last row without its end is cut off."""
+    if path.exists():
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            with path.open("r+b") as file:
+                file.truncate(whole)
+    return FileIO(path, "a")
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines()]
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UsageError(f"{path}: not JSON lines: {error}") from None

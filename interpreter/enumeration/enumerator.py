@@ -1,0 +1,222 @@
+"""Type-directed bottom-up enumeration of programs, with observational equivalence.
+
+The terms of one task are built in order of cost: `I`, constants and primitives as values, then calls of cheaper terms.
+Two terms with equal values on all demonstrations are one, and the cheaper is kept; one that fails on any
+demonstration is dropped. A term stands only at places that take its kind. The same task, costs and limits give the
+same programs in the same order, however the work is cut into slices.
+
+    Enumerator(inputs, outputs).advance(1_000_000) -> Progress
+
+`productions` says what is tried and what it costs, `growth` does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from interpreter.enumeration import bank as terms
+from interpreter.enumeration import growth
+from interpreter.enumeration.productions import BOOLEAN, Costs, Forms, Leaf, leaves
+from interpreter.grids import Grid, GridTable
+from interpreter.language.bytecode import WORDS
+from interpreter.language.program import Line, Program
+from interpreter.machine.machine import new_arena
+from interpreter.primitives import PRIMITIVES
+from interpreter.primitives.types import Boolean, Type
+from interpreter.runtime import layout
+from interpreter.runtime.native import use_cache_folder
+
+
+class Stage(IntEnum):
+    """Where an enumeration is. From a full bank or arena on, only last calls are tried, and nothing is kept."""
+
+    GROWING = terms.GROWING
+    BANK_FULL = terms.BANK_FULL
+    ARENA_FULL = terms.ARENA_FULL
+    ENDED = terms.ENDED
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one enumeration."""
+
+    bank: int = 1 << 17
+    """Terms that are kept."""
+    words: int = 1 << 24
+    """Words of the arena for their values, 8 bytes each."""
+    fuel: int = 50_000
+    """Of one call on one demonstration."""
+    cost: int = 60
+    """The cost up to which terms are built."""
+    found: int = 64
+    """Solutions, and programs that are right on some demonstrations, that are remembered."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an enumeration is.
+
+    Calls tried, those of them that failed or gave too much, terms kept, and the cost of what is being tried.
+    """
+
+    tried: int
+    failed: int
+    kept: int
+    cost: int
+    stage: Stage
+
+
+@dataclass(frozen=True)
+class NearMiss:
+    """A program that is right on `right` demonstrations, not on all. (Last calls count up to their first mistake.)"""
+
+    program: Program
+    right: int
+
+
+@cache
+def _compiled() -> tuple[Any, Any]:
+    use_cache_folder()
+    options = {"cache": True, "nogil": True, "error_model": "numpy"}
+    return njit(**options)(growth.begin), njit(**options)(growth.advance)
+
+
+def warm_up() -> None:
+    """Compile or load all native code now. Call it once before threads start."""
+    grid = np.zeros((1, 1), np.int8)
+    Enumerator([grid], [grid], limits=Limits(bank=1 << 10, words=1 << 20)).advance(1)
+
+
+class Enumerator:
+    """The enumeration of one task. Not for use by two threads at once.
+
+    Raises `ValueError` for a task without demonstrations, with outputs that are not as many, and for limits that are
+    too small.
+    """
+
+    def __init__(
+        self, inputs: Sequence[Grid], outputs: Sequence[Grid], costs: Costs | None = None, limits: Limits | None = None
+    ) -> None:
+        if not inputs or len(inputs) != len(outputs):
+            raise ValueError(
+                f"a task has as many inputs as outputs, and at least one; not {len(inputs)}, {len(outputs)}"
+            )
+        costs, self.limits = costs or Costs(), limits or Limits()
+        self._leaves = leaves(inputs, outputs, costs)
+        self._forms = Forms.of(costs)
+        grids = GridTable.pack([*inputs, *outputs])
+        least = layout.HEAP + 4 * (len(grids.cells) + len(inputs) * self.limits.fuel)
+        if self.limits.bank < 2 * len(self._leaves) or self.limits.words < least:
+            raise ValueError(
+                f"these demonstrations need a bank of {2 * len(self._leaves)} and {least:,} words at least"
+            )
+        begin, self._advance = _compiled()
+        self._arena = new_arena(self.limits.words)
+        self._terms = self._new_terms(len(inputs))
+        begin(self._arena, self._terms, grids.cells, grids.starts, grids.shapes)
+
+    def _new_terms(self, pairs: int) -> terms.Terms:
+        n, places = self.limits.bank, len(self._forms.places)
+        slots = 1 << (2 * n - 1).bit_length()
+        state = np.zeros(terms.STATE_WORDS, np.int64)
+        state[[terms.MAX_COST, terms.CALL_FUEL, terms.KEPT]] = self.limits.cost, self.limits.fuel, len(self._leaves)
+        bank = np.zeros((n, pairs), np.int64)
+        traits = np.zeros((n, terms.TRAITS), np.int32)
+        for k, leaf in enumerate(self._leaves):
+            bank[k] = WORDS[leaf.name]
+            traits[k] = leaf.traits
+        return terms.Terms(
+            forms=self._forms.rows,
+            places=self._forms.places,
+            leaf_costs=np.array([leaf.cost for leaf in self._leaves], np.int64),
+            bank=bank,
+            calls=np.zeros((n, 5), np.int32),
+            traits=traits,
+            lists=np.zeros((places, n), np.int32),
+            bounds=np.zeros((places, self.limits.cost + 2), np.int64),
+            counts=np.zeros(places, np.int64),
+            table=np.zeros((4 * slots, 2), np.int64),
+            index=np.full(slots, -1, np.int32),
+            targets=np.zeros(pairs, np.int64),
+            solutions=np.zeros((self.limits.found, 7), np.int64),
+            near=np.zeros((self.limits.found, 7), np.int64),
+            state=state,
+        )
+
+    def advance(self, calls: int) -> Progress:
+        """Try about `calls` calls more. Stops after each solution, and does nothing at the end."""
+        state = self._terms.state
+        if state[terms.SOLUTIONS] == self.limits.found:
+            state[terms.STAGE] = Stage.ENDED
+        if state[terms.STAGE] != Stage.ENDED:
+            self._advance(self._arena, self._terms, calls)
+        return self.progress
+
+    @property
+    def progress(self) -> Progress:
+        state = self._terms.state
+        return Progress(
+            tried=int(state[terms.TRIED]),
+            failed=int(state[terms.FAILED]),
+            kept=int(state[terms.KEPT]),
+            cost=int(state[terms.LEVEL]),
+            stage=Stage(int(state[terms.STAGE])),
+        )
+
+    @property
+    def solutions(self) -> list[Program]:
+        """The programs that are right on all demonstrations, cheapest first."""
+        rows = self._terms.solutions[: self._terms.state[terms.SOLUTIONS]]
+        return [self._program(row) for row in rows.tolist()]
+
+    @property
+    def near_misses(self) -> list[NearMiss]:
+        """The best programs that are right on some demonstrations: most of them first, then the cheapest."""
+        rows = self._terms.near[: self._terms.state[terms.NEAR]].tolist()
+        return [NearMiss(self._program(row), row[5]) for row in sorted(rows, key=lambda row: (-row[5], row[6]))]
+
+    def _program(self, row: Sequence[int]) -> Program:
+        return _Writer(self._forms, self._leaves, self._terms.calls).program(row)
+
+
+class _Writer:
+    """Writes a call of terms as a program; a term that is used twice is one line."""
+
+    def __init__(self, forms: Forms, leaves: Sequence[Leaf], calls: npt.NDArray[np.int32]) -> None:
+        self._forms, self._leaves, self._calls = forms, leaves, calls
+        self._lines: list[Line] = []
+        self._names: dict[int, str] = {}
+
+    def program(self, row: Sequence[int]) -> Program:
+        """The program of a form and its arguments."""
+        self._write(row)
+        return Program(tuple(self._lines))
+
+    def _write(self, row: Sequence[int]) -> None:
+        name = self._forms.names[row[0]]
+        if name is None:
+            arguments = [self._name(term) for term in row[1:3]]
+            name = arguments.pop(0)
+        else:
+            arguments = [self._name(row[1 + k], type_) for k, type_ in enumerate(PRIMITIVES[name].parameters)]
+        self._lines.append(Line(name, tuple(arguments)))
+
+    def _name(self, term: int, wanted: Type | None = None) -> str:
+        """The name of a term where a type is wanted: 0 and 1 are F and T as truth values."""
+        if term < len(self._leaves):
+            leaf = self._leaves[term]
+            if leaf.traits[0] == BOOLEAN and wanted is Boolean:
+                return "FT"[leaf.name == "ONE"]
+            return leaf.name
+        if term not in self._names:
+            self._write(self._calls[term].tolist())
+            self._names[term] = f"x{len(self._lines)}"
+        return self._names[term]

@@ -1,0 +1,103 @@
+"""The compiled loop of mutation: draw a parent, change it, and keep the result if it is new.
+
+Programs are told apart by a 64-bit hash of their canonical lines, in an open hash table that the caller keeps.
+"""
+
+from __future__ import annotations
+
+from interpreter.language.symbols import COLUMNS
+from interpreter.mutation import edits
+from interpreter.mutation.edits import MAX_LINES
+from interpreter.runtime.native import inline
+
+
+@inline
+def operate(t, buffer, state, lines, operation, new_line, rows, kinds, first, donor_lines):
+    """Change the program in the buffer by one operation. The number of lines, or 0 where it found nothing to do."""
+    if operation == 0:
+        return edits.replace_argument(t, buffer, state, lines, new_line)
+    if operation == 1:
+        return edits.replace_function(t, buffer, state, lines)
+    if operation == 2:
+        return edits.replace_definition(t, buffer, state, lines)
+    if operation == 3:
+        return edits.cut(t, buffer, state, lines)
+    if operation == 4:
+        return edits.splice(t, buffer, state, lines, rows, kinds, first, donor_lines)
+    return edits.replace_constant(t, buffer, state, lines)
+
+
+@inline
+def load(buffer, rows, kinds, first, lines):
+    """Copy a program into the buffer."""
+    for k in range(lines):
+        buffer.kinds[k] = kinds[first + k]
+        for column in range(COLUMNS):
+            buffer.rows[k, column] = rows[first + k, column]
+
+
+@inline
+def remember(seen, key):
+    """Enter a key into an open hash table with room; False where it was there."""
+    at = key & (len(seen) - 1)
+    while seen[at] != 0:
+        if seen[at] == key:
+            return False
+        at = (at + 1) & (len(seen) - 1)
+    seen[at] = key
+    return True
+
+
+def generate(
+    t, buffer, state, rows, kinds, starts, parents, weights, new_line, again, attempts, max_lines,
+    seen, out_rows, out_starts, out_parents, out_operations, keys,
+):  # fmt: skip
+    """Fill the outputs with mutants that `seen` does not have; returns how many, and how many attempts it took."""
+    found = 0
+    for attempt in range(attempts):
+        if found == len(out_parents) or out_starts[found] + MAX_LINES > len(out_rows):
+            return found, attempt
+        parent = parents[edits.draw(state, len(parents))]
+        lines = starts[parent + 1] - starts[parent]
+        load(buffer, rows, kinds, starts[parent], lines)
+        first = -1
+        while first < 0 or edits.chance(state, again):
+            place = edits.draw(state, 1 << 30) / (1 << 30)
+            operation = 0
+            while weights[operation] <= place and operation < len(weights) - 1:
+                operation += 1
+            donor = parents[edits.draw(state, len(parents))]
+            lines = operate(
+                t, buffer, state, lines, operation, new_line, rows, kinds, starts[donor],
+                starts[donor + 1] - starts[donor],
+            )  # fmt: skip
+            if lines == 0:
+                break
+            first = operation if first < 0 else first
+        if lines > 0:
+            lines = edits.prune(buffer, lines)
+        if lines == 0 or lines > max_lines:
+            continue
+        key = edits.hash_lines(buffer.rows, 0, lines)
+        if remember(seen, key):
+            keys[found] = key
+            for k in range(lines):
+                for column in range(COLUMNS):
+                    out_rows[out_starts[found] + k, column] = buffer.rows[k, column]
+            out_starts[found + 1] = out_starts[found] + lines
+            out_parents[found] = parent
+            out_operations[found] = first
+            found += 1
+    return found, attempts
+
+
+def enter(seen, keys, is_new):
+    """Enter keys into a hash table with room; writes which were not there."""
+    for k in range(len(keys)):
+        is_new[k] = remember(seen, keys[k])
+
+
+def hash_programs(rows, starts, keys):
+    """The hash of each program."""
+    for p in range(len(keys)):
+        keys[p] = edits.hash_lines(rows, starts[p], starts[p + 1] - starts[p])

@@ -1,0 +1,12 @@
+"""Values in the arena, and what compiles the code that works on them.
+
+Invariants: a value is one handle (`values`); equal values have one representation; failure is sticky, so that code
+which goes on writes nothing. `native` alone talks to Numba. Imported by all of `interpreter`; outside of it only
+`digests` and `outcome` are.
+
+    layout      words of the arena                    native     compilation, its cache, the checked build
+    values      handles and failure                   outcome    the ways a run can end
+    blocks      allocation, containers, grids         locations  patches and their bounds
+    ordering    comparing, fingerprints, sets         calls      function values and closures
+    interning   values that are there once            digests    grids as one number each
+"""
