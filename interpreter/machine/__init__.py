@@ -3,7 +3,8 @@
 Invariants: the same program on the same input gives the same outcome, output and fuel, wherever it runs; nothing a
 program does ends the process. Others import what stands here, and `pool`, `screening`, `profile` and `kinds`.
 
-    machine     batches of runs in this process       pool, transport     in worker processes, over shared memory
+    machine     batches of runs in this process       pool, worker        in processes of their own
+    transport   chunks between pool and worker        memory              what several processes see
     screening   very many programs as digests         profile, call_tree  where the time goes
     kinds       what the values of lines were
 """

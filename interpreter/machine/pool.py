@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import logging
 import math
-import multiprocessing
 import os
-import signal
+import subprocess
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
@@ -27,8 +27,9 @@ import numpy.typing as npt
 
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
-from interpreter.machine.machine import DEFAULT_FUEL, DEFAULT_WORDS, Machine, Runs, check_jobs, warm_up
-from interpreter.machine.transport import SharedGrids, Slot, SlotReader, attach_grids
+from interpreter.machine.machine import DEFAULT_FUEL, DEFAULT_WORDS, Runs, check_jobs, warm_up
+from interpreter.machine.transport import SharedGrids, Slot
+from interpreter.machine.worker import SLOTS, start, work
 from interpreter.runtime.outcome import Outcome
 
 log = logging.getLogger(__name__)
@@ -37,8 +38,6 @@ Batch = tuple[Code, npt.NDArray[np.int32]]  # programs, and jobs of (n, 2): inde
 
 # Runs of one message to a worker: enough to hide the message, few enough to balance the load.
 CHUNK = 1024
-# Chunks that a worker has at a time: the one that it runs, and the next.
-SLOTS = 2
 # A chunk is given up after this many seconds, and this many for each unit of fuel that its runs may use: about three
 # hundred times what a unit takes.
 PATIENCE, PATIENCE_PER_FUEL = 60.0, 1e-6
@@ -80,7 +79,6 @@ class _Chunk:
     code: Code
     jobs: npt.NDArray[np.int32]
     rows: npt.NDArray[np.int64]
-    share: bool
     deaths: int = 0  # of workers that ran this chunk when it was a single program
 
     def split(self) -> Iterator[_Chunk]:
@@ -98,7 +96,7 @@ class _Chunk:
 class _Worker:
     """A process, and what it has to do: the chunk in the first busy slot runs until `deadline`, the other is next."""
 
-    process: multiprocessing.process.BaseProcess
+    process: subprocess.Popen[bytes]
     connection: Connection
     free: deque[Slot]
     ready: bool = False
@@ -127,7 +125,6 @@ class Pool:
         if workers is not None and workers < 1:
             raise ValueError(f"a pool needs at least 1 worker, not {workers}")
         self._limits = (fuel, words)
-        self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
         self._todo: deque[_Chunk] = deque()
         self._streaming = False
@@ -148,16 +145,16 @@ class Pool:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def run(self, code: Code, jobs: npt.NDArray[np.int32], share: bool = False) -> Runs:
+    def run(self, code: Code, jobs: npt.NDArray[np.int32]) -> Runs:
         """Run `jobs`, int32 of (n, 2): index of a program in `code`, index of its input among the grids.
 
-        Results are in the order of the jobs. `share` is that of `Machine.run`, within chunks. Raises `IndexError` for
+        Results are in the order of the jobs. Raises `IndexError` for
         a job that names what is not there, and `RuntimeError` where the pool is closed or workers cannot start.
         """
-        [runs] = self.stream([(code, jobs)], share=share)
+        [runs] = self.stream([(code, jobs)])
         return runs
 
-    def stream(self, batches: Iterable[Batch], ahead: int = 4, share: bool = False) -> Iterator[Runs]:
+    def stream(self, batches: Iterable[Batch], ahead: int = 4) -> Iterator[Runs]:
         """Run batch after batch; yields the results of each, in order.
 
         At most `ahead` batches are taken that are not yielded yet, however many there are and however slow the
@@ -174,7 +171,7 @@ class Pool:
         try:
             while True:
                 while len(pending) < ahead and (batch := next(source, None)) is not None:
-                    pending.append(self._take(batch, share))
+                    pending.append(self._take(batch))
                 if not pending:
                     return
                 self._finish(pending[0])
@@ -192,7 +189,7 @@ class Pool:
             worker.connection.close()
             worker.process.terminate()
         for worker in self._workers:
-            worker.process.join()
+            worker.process.wait()
             for slot in (*worker.free, *(slot for slot, _ in worker.busy)):
                 slot.close()
         self._workers.clear()
@@ -201,16 +198,16 @@ class Pool:
     @property
     def process_ids(self) -> list[int]:
         """The workers' process ids."""
-        return [worker.process.pid for worker in self._workers if worker.process.pid is not None]
+        return [worker.process.pid for worker in self._workers]
 
-    def _take(self, batch: Batch, share: bool) -> _Pending:
+    def _take(self, batch: Batch) -> _Pending:
         """Cut a batch into chunks to do."""
         if self._closed:
             raise RuntimeError("the pool is closed")
         code, jobs = batch
         check_jobs(jobs, len(code), self._grids.sizes[0])
         pending = _Pending(len(jobs))
-        whole = _Chunk(pending, code, jobs, np.arange(len(jobs)), share)
+        whole = _Chunk(pending, code, jobs, np.arange(len(jobs)))
         size = max(1, min(CHUNK, math.ceil(len(jobs) / (2 * SLOTS * len(self._workers)))))
         self._todo.extend(whole.part(slice(low, low + size)) for low in range(0, len(jobs), size))
         return pending
@@ -230,23 +227,18 @@ class Pool:
             raise
 
     def _start(self, slots: deque[Slot]) -> _Worker:
-        ours, theirs = self._context.Pipe()
-        arguments = (theirs, self._grids.name, self._grids.sizes, self._limits)
-        process = self._context.Process(target=work, args=arguments, daemon=True)
-        # Ctrl-C is the parent's to handle: a worker inherits the mask, and so ignores it from its first moment.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        theirs.close()
-        return _Worker(process, ours, slots)
+        for slot in slots:
+            slot.move()
+        process, connection = start(work, *self._limits)
+        with suppress(OSError):  # a worker that died at once is seen when it is waited for
+            self._grids.send(connection)
+        return _Worker(process, connection, slots)
 
     def _send(self, worker: _Worker) -> None:
         chunk = self._todo.popleft()
         slot = worker.free[0]
         try:
-            worker.connection.send(slot.put(chunk.code, chunk.jobs, chunk.share))
+            slot.ask(worker.connection, chunk.code, chunk.jobs)
         except OSError:  # it has died, which is not this chunk's fault
             self._todo.appendleft(chunk)
             self._recover(worker)
@@ -295,10 +287,10 @@ class Pool:
         Raises `RuntimeError` if a worker fails before it is ready, or if one after the other is killed there.
         """
         worker.connection.close()
-        worker.process.join()
+        status = worker.process.wait()
         self._killed_starts += not worker.ready
-        if not worker.ready and (worker.process.exitcode >= 0 or self._killed_starts == STARTS):
-            raise RuntimeError(f"workers cannot start (exit code {worker.process.exitcode})")
+        if not worker.ready and (status >= 0 or self._killed_starts == STARTS):
+            raise RuntimeError(f"workers cannot start (exit code {status})")
         worker.free.extend(slot for slot, _ in worker.busy)
         self._workers[self._workers.index(worker)] = self._start(deque(worker.free))
         worker.free.clear()
@@ -317,25 +309,3 @@ class Pool:
         else:
             log.error("a program kills its worker; its outcome is `crashed`: bytecode %s", chunk.code.rows.tolist())
             chunk.batch.add(chunk.rows, Runs.failed(len(chunk.rows), Outcome.CRASHED))
-
-
-def work(connection: Connection, grids_name: str, grid_sizes: tuple[int, int], limits: tuple[int, int]) -> None:
-    """A worker's life: run what arrives until the parent hangs up."""
-    memory, grids = attach_grids(grids_name, grid_sizes)
-    _serve(connection, grids, Machine(*limits))
-    del grids  # memory cannot be closed while arrays look into it
-    memory.close()
-
-
-def _serve(connection: Connection, grids: GridTable, machine: Machine) -> None:
-    reader = SlotReader(SLOTS)
-    connection.send("ready")
-    while True:
-        try:
-            request = connection.recv()
-            code, jobs = reader.get(request)
-            reader.answer(request, machine.run(code, grids, jobs, share=request.share))
-            del code, jobs  # as in `work`
-            connection.send("done")
-        except (EOFError, OSError):
-            return

@@ -1,15 +1,16 @@
 """Batches and results in shared memory, between a pool and one of its workers.
 
 A slot is a region for one chunk: what is asked (bytecode and jobs), and behind it room for what comes of it. The
-pool owns the region and writes the question; a small message through a pipe says how large it is; the worker writes
-the answer and says so. Nothing is pickled but the message. A slot is one side's at a time, so it needs no lock.
+pool makes the region and writes the question; a small message through a pipe says how large it is, and hands the region
+over where the worker does not have it; the worker writes the answer and says so. Nothing is pickled but the message. A
+slot is one side's at a time, so it needs no lock.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from multiprocessing.shared_memory import SharedMemory
+from itertools import count
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle, send_handle
 from typing import NamedTuple
 
 import numpy as np
@@ -18,21 +19,26 @@ import numpy.typing as npt
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
 from interpreter.machine.machine import MAX_CELLS, Runs
+from interpreter.machine.memory import Field, Region, total_size
 
-_Field = tuple[type[np.generic], tuple[int, ...]]  # of an array: the kind of its items, its shape
+_NUMBERS = count()
 
 
 class Request(NamedTuple):
-    """The message to a worker: where the chunk lies, how large it is, and how to run it."""
+    """The message to a worker: the region where the chunk lies, how large region and chunk are.
 
-    region: str
+    The region itself follows where it is new to the worker.
+    """
+
+    region: int
+    size: int
+    is_new: bool
     lines: int
     programs: int
     jobs: int
-    share: bool
 
 
-def _fields(lines: int, programs: int, jobs: int) -> list[_Field]:
+def _fields(lines: int, programs: int, jobs: int) -> list[Field]:
     """The arrays of a slot in order: `rows`, `starts` and jobs of the question, then `Runs.arrays` of the answer."""
     return [
         (np.int64, (lines, 6)), (np.int64, (programs + 1,)), (np.int32, (jobs, 2)),
@@ -41,70 +47,61 @@ def _fields(lines: int, programs: int, jobs: int) -> list[_Field]:
     ]  # fmt: skip
 
 
-def _size(field: _Field) -> int:
-    """Bytes of an array, in whole words."""
-    kind, shape = field
-    return -8 * (-np.dtype(kind).itemsize * math.prod(shape) // 8)
-
-
-def views(memory: SharedMemory, fields: Sequence[_Field]) -> list[npt.NDArray]:
-    """The arrays that lie in `memory` one after the other. They keep it from being closed while they live."""
-    arrays = []
-    at = 0
-    for field in fields:
-        kind, shape = field
-        arrays.append(np.frombuffer(memory.buf, kind, math.prod(shape), at).reshape(shape))
-        at += _size(field)
-    return arrays
-
-
-def _free(memory: SharedMemory) -> None:
-    memory.close()
-    memory.unlink()
-
-
 class Slot:
     """The pool's side of a slot; grows as chunks do."""
 
     def __init__(self) -> None:
-        self._memory: SharedMemory | None = None
-        self._request: Request | None = None
+        self._region: Region | None = None
+        self._number = -1
+        self._is_new = True
+        self._sizes = (0, 0, 0)
 
-    def put(self, code: Code, jobs: npt.NDArray[np.int32], share: bool) -> Request:
-        """Write a chunk; the message for the worker."""
-        sizes = len(code.rows), len(code), len(jobs)
-        fields = _fields(*sizes)
-        needed = sum(map(_size, fields))
-        if self._memory is None or self._memory.size < needed:
+    def ask(self, connection: Connection, code: Code, jobs: npt.NDArray[np.int32]) -> None:
+        """Write a chunk, and tell the worker. Raises `OSError` where it is gone, `MemoryError` where memory is."""
+        self._sizes = len(code.rows), len(code), len(jobs)
+        fields = _fields(*self._sizes)
+        needed = total_size(fields)
+        if self._region is None or self._region.size < needed:
             self.close()
-            self._memory = SharedMemory(create=True, size=needed + needed // 2)
-        for array, source in zip(views(self._memory, fields), (code.rows, code.starts, jobs), strict=False):
+            self._region, self._number, self._is_new = Region.create(needed + needed // 2), next(_NUMBERS), True
+        for array, source in zip(self._region.views(fields), (code.rows, code.starts, jobs), strict=False):
             array[...] = source
-        self._request = Request(self._memory.name, *sizes, share)
-        return self._request
+        connection.send(Request(self._number, self._region.size, self._is_new, *self._sizes))
+        if self._is_new:
+            send_handle(connection, self._region.descriptor, None)
+            self._is_new = False
 
     def take(self) -> Runs:
         """What the worker wrote, copied out."""
-        _, lines, programs, jobs, _ = self._request
-        cells, starts, *rest = views(self._memory, _fields(lines, programs, jobs))[3:]
+        assert self._region is not None
+        cells, starts, *rest = self._region.views(_fields(*self._sizes))[3:]
         return Runs.from_arrays([cells[: starts[-1]].copy(), starts.copy(), *(array.copy() for array in rest)])
+
+    def move(self) -> None:
+        """The slot goes to another worker, which has not seen its region yet."""
+        self._is_new = True
 
     def close(self) -> None:
         """Free the region. Idempotent."""
-        if self._memory is not None:
-            _free(self._memory)
-            self._memory = None
+        if self._region is not None:
+            self._region.close()
+            self._region = None
 
 
 class SlotReader:
-    """The worker's side: regions are attached when they are first named, and let go when another takes their place."""
+    """The worker's side: regions arrive with the first message that names them, and make room for later ones."""
 
-    def __init__(self, slots: int) -> None:
-        self._regions: list[SharedMemory] = []
+    def __init__(self, connection: Connection, slots: int) -> None:
+        self._connection = connection
         self._slots = slots
+        self._regions: dict[int, Region] = {}
 
     def get(self, request: Request) -> tuple[Code, npt.NDArray[np.int32]]:
         """The chunk that a message announces."""
+        if request.is_new:
+            while len(self._regions) >= self._slots:
+                self._regions.pop(next(iter(self._regions))).close()
+            self._regions[request.region] = Region(recv_handle(self._connection), request.size)
         rows, starts, jobs = self._views(request)[:3]
         return Code(rows, starts), jobs
 
@@ -114,16 +111,7 @@ class SlotReader:
             array[: len(source)] = source
 
     def _views(self, request: Request) -> list[npt.NDArray]:
-        return views(self._attached(request.region), _fields(request.lines, request.programs, request.jobs))
-
-    def _attached(self, name: str) -> SharedMemory:
-        for region in self._regions:
-            if region.name == name:
-                return region
-        if len(self._regions) == self._slots:
-            self._regions.pop(0).close()
-        self._regions.append(SharedMemory(name=name))  # the pool alone unlinks it: spawned children share its tracker
-        return self._regions[-1]
+        return self._regions[request.region].views(_fields(request.lines, request.programs, request.jobs))
 
 
 class SharedGrids:
@@ -132,22 +120,26 @@ class SharedGrids:
     def __init__(self, grids: GridTable) -> None:
         self.sizes = len(grids), len(grids.cells)
         fields = _grid_fields(*self.sizes)
-        self._memory = SharedMemory(create=True, size=sum(map(_size, fields)))
-        for array, source in zip(views(self._memory, fields), (grids.starts, grids.shapes, grids.cells), strict=True):
+        self._region = Region.create(total_size(fields))
+        for array, source in zip(self._region.views(fields), (grids.starts, grids.shapes, grids.cells), strict=True):
             array[...] = source
-        self.name = self._memory.name
+
+    def send(self, connection: Connection) -> None:
+        """Hand them to a worker. Raises `OSError` where it is gone."""
+        connection.send((self.sizes, self._region.size))
+        send_handle(connection, self._region.descriptor, None)
 
     def close(self) -> None:
         """Free them."""
-        _free(self._memory)
+        self._region.close()
 
 
-def _grid_fields(grids: int, cells: int) -> list[_Field]:
+def receive_grids(connection: Connection) -> GridTable:
+    """A worker's view of the grids of its pool."""
+    sizes, size = connection.recv()
+    starts, shapes, cells = Region(recv_handle(connection), size).views(_grid_fields(*sizes))
+    return GridTable(cells, starts, shapes)
+
+
+def _grid_fields(grids: int, cells: int) -> list[Field]:
     return [(np.int64, (grids + 1,)), (np.int32, (grids, 2)), (np.int8, (cells,))]
-
-
-def attach_grids(name: str, sizes: tuple[int, int]) -> tuple[SharedMemory, GridTable]:
-    """A worker's view of shared grids, and the memory that must stay open for it."""
-    memory = SharedMemory(name=name)
-    starts, shapes, cells = views(memory, _grid_fields(*sizes))
-    return memory, GridTable(cells, starts, shapes)

@@ -1,5 +1,6 @@
 """The pool gives what one machine gives, whatever happens to its workers."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -17,9 +18,11 @@ from interpreter.language.bytecode import Code
 from interpreter.language.program import parse
 from interpreter.machine import pool as pool_module
 from interpreter.machine.machine import Machine, Runs
+from interpreter.machine.memory import Region
 from interpreter.machine.pool import Pool
 from interpreter.runtime.outcome import Outcome
 
+ROOT = Path(__file__).parents[2]
 PROGRAMS = [
     "O = hmirror(I)",
     "x1 = objects(I, T, F, T)\nx2 = argmax(x1, size)\nO = subgrid(x2, I)",
@@ -99,10 +102,10 @@ def _work_with_a_bug(*arguments):
     """A worker with a bug: it dies when it meets the program `O = canvas(TEN, UNITY)`."""
     original = Machine.run
 
-    def run(self, code, grids, jobs, share=False):
+    def run(self, code, grids, jobs):
         if (code.rows == Code.assemble([parse(PROGRAMS[2])]).rows[0]).all(axis=1).any():
             os.kill(os.getpid(), signal.SIGKILL)
-        return original(self, code, grids, jobs, share)
+        return original(self, code, grids, jobs)
 
     Machine.run = run
     pool_module.work(*arguments)
@@ -121,8 +124,8 @@ def _work_and_die_while_sending(connection, *arguments):
     """A worker that is killed in the middle of its first answer, if it is the first to be."""
     original = Machine.run
 
-    def run(self, code, grids, jobs, share=False):
-        runs = original(self, code, grids, jobs, share)
+    def run(self, code, grids, jobs):
+        runs = original(self, code, grids, jobs)
         if len(jobs) > 1:
             os.write(connection.fileno(), (1 << 20).to_bytes(4, "big") + b"half a message")
             os.kill(os.getpid(), signal.SIGKILL)
@@ -212,10 +215,44 @@ def test_batches_of_large_outputs_get_the_room_that_they_need(batch):
         assert_equal(pool.run(code, jobs), Machine().run(code, batch[0], jobs))
 
 
-def test_shared_first_lines_change_nothing(batch, expected):
+SCRIPT = """
+import numpy as np
+from interpreter.grids import GridTable
+from interpreter.machine import Code
+from interpreter.pool import Pool
+from interpreter.program import parse
+with Pool(GridTable.pack([np.array([[1, 2], [3, 4]], np.int8)]), 1) as pool:
+    print(pool.run(Code.assemble([parse("O = hmirror(I)")]), np.array([[0, 0]], np.int32)).outputs[0].tolist())
+"""
+
+
+@pytest.mark.parametrize("where", ["a file", "standard input"])
+def test_a_script_needs_no_guard(where, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command, given = ([sys.executable, script], None) if where == "a file" else ([sys.executable, "-"], SCRIPT)
+    done = subprocess.run(command, input=given, env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("[[3, 4], [1, 2]]\n", "")
+
+
+def test_a_pool_needs_no_room_in_shared_memory_folders(batch, expected):
     grids, code, jobs = batch
+    before = set(os.listdir("/dev/shm"))
     with Pool(grids, 2) as pool:
-        assert_equal(pool.run(code, jobs, share=True), expected)
+        assert_equal(pool.run(code, jobs), expected)
+        assert set(os.listdir("/dev/shm")) <= before
+
+
+def test_memory_that_cannot_be_had_is_said_with_its_size(monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(
+        MemoryError, match=r"4,096 bytes .* \(No space left on device\): use fewer workers"
+    ):
+        Region.create(4096)
 
 
 ENDLESS = """
@@ -231,37 +268,30 @@ if __name__ == "__main__":
     grids = GridTable.pack([np.eye(30, dtype=np.int8)])
     with Pool(grids, 2) as pool:
         pool.run(code, jobs)
-        print(*pool.process_ids, pool._grids.name, *(slot._memory.name for w in pool._workers
-              for slot in w.free if slot._memory), flush=True)
+        print(*pool.process_ids, flush=True)
         while True:
             pool.run(code, jobs)
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "SIGKILL"])
-def test_a_parent_that_ends_leaves_no_process_and_no_memory(number, tmp_path):
+def test_a_parent_that_ends_leaves_no_process(number, tmp_path):
     script = tmp_path / "endless.py"
     script.write_text(ENDLESS)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     parent = subprocess.Popen([sys.executable, script], env=environment, stdout=-1, stderr=-1, start_new_session=True)
-    words = parent.stdout.readline().decode().split()
+    processes = [int(word) for word in parent.stdout.readline().split()]
     time.sleep(0.2)
     if number == signal.SIGINT:
         os.killpg(parent.pid, number)  # as a terminal does
     else:
         parent.kill()
     parent.communicate(timeout=20)
-    processes, regions = [int(word) for word in words[:2]], words[2:]
-    assert len(regions) >= 3
+    assert len(processes) == 2
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and any(map(is_there, [*processes, *regions])):
+    while time.monotonic() < deadline and any(map(psutil.pid_exists, processes)):
         time.sleep(0.1)
-    assert not [left for left in (*processes, *regions) if is_there(left)]
-
-
-def is_there(what):
-    """Whether a process (by id) or a region of shared memory (by name) is still there."""
-    return psutil.pid_exists(what) if isinstance(what, int) else Path("/dev/shm", what).exists()
+    assert not any(map(psutil.pid_exists, processes))
 
 
 def test_wrong_jobs_and_a_closed_pool_are_refused(batch):
