@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeVar
 
@@ -57,8 +57,13 @@ class Experience:
     """demonstration performance: share of the task's demonstrations that the program matches exactly, 0..1"""
     meta_iteration: int
     policy_version: int
+    finders: Mapping[str, int] = field(default_factory=dict)
+    """all that found the program for this task, by origin, each with its first meta-iteration; `origin` is the class
+    that it is drawn in"""
 
     def __post_init__(self) -> None:
+        if not self.finders:
+            object.__setattr__(self, "finders", {self.origin.value: self.meta_iteration})
         if not self.pairs or len(self.pairs) != len(self.outputs):
             raise ReplayError(
                 f"task {self.task}: {len(self.pairs)} pairs with {len(self.outputs)} outputs (one output for each, "
@@ -134,13 +139,22 @@ def _own(grid: Grid) -> Grid:
 
 
 def best_by_key(experiences: Iterable[Experience]) -> dict[bytes, Experience]:
-    """By key, the experience with the highest priority, the first among equals."""
+    """By key, the experience with the highest priority, the first among equals, with the finders of all."""
     best: dict[bytes, Experience] = {}
     for experience in experiences:
         key = experience.key
-        if key not in best or experience.priority > best[key].priority:
+        known = best.get(key)
+        if known is None:
             best[key] = experience
+        else:
+            better = experience if experience.priority > known.priority else known
+            best[key] = replace(better, finders=merged_finders(known.finders, experience.finders))
     return best
+
+
+def merged_finders(some: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
+    """All finders of both, each with its first meta-iteration."""
+    return {**others, **{name: min(number, others.get(name, number)) for name, number in some.items()}}
 
 
 def check_inputs(task: str, inputs: Sequence[Grid]) -> None:
@@ -255,17 +269,28 @@ def unpack_rank(key: bytes, raw: bytes) -> Rank:
     return unpack(raw, f"experience {key.hex()}", _build_rank)
 
 
+def unpack_finders(key: bytes, raw: bytes) -> dict[str, int]:
+    """The finders in the record `raw` stored under `key`. Raises `ReplayError`."""
+    return unpack(raw, f"experience {key.hex()}", _build_finders)
+
+
 def unpack_inputs(task: str, raw: bytes) -> list[Grid]:
     """The demonstration inputs in the record of `task`. Raises `ReplayError`."""
     return unpack(raw, f"task {task}", lambda grids: [unpack_grid(grid) for grid in grids])
 
 
 def _build_experience(record: dict[str, Any]) -> Experience:
-    values = {name: record[name] for name in _FIELDS}
+    values = {name: record[name] for name in _FIELDS if name != "finders"}
     values["pairs"] = tuple(values["pairs"])
     values["outputs"] = tuple(unpack_grid(grid) for grid in values["outputs"])
     values["origin"] = Origin(values["origin"])
-    return Experience(**values)
+    return Experience(**values, finders=_build_finders(record))
+
+
+def _build_finders(record: dict[str, Any]) -> dict[str, int]:
+    """Records of earlier versions have one finder, their origin."""
+    finders = record.get("finders") or {record["origin"]: record["meta_iteration"]}
+    return {str(name): int(number) for name, number in finders.items()}
 
 
 def _build_rank(record: dict[str, Any]) -> Rank:

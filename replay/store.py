@@ -9,17 +9,18 @@ On disk (every value is a record, see `replay.experience`):
 
 Invariants. One process writes (`writer.lock`), any number read. A commit is one transaction: experiences,
 evictions and progress record are all there or not at all, whenever the process is killed. Every experience's
-task is known. A stored key keeps the record with the higher priority, the earlier one among equals; a
-replacement counts as inserted anew. No store is used across a fork, or by two threads at once.
+task is known. A stored key keeps the record with the higher priority, the earlier one among equals, and the finders
+of both; a replacement counts as inserted anew. No store is used across a fork, or by two threads at once.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -39,19 +40,23 @@ from replay.experience import (
     check_inputs,
     check_pairs,
     experience_key,
+    merged_finders,
     pack,
     pack_experience,
     summarize,
     unpack,
     unpack_experience,
+    unpack_finders,
     unpack_inputs,
     unpack_rank,
 )
+from replay.lmdb_file import TornFile, check_whole
 
 MAP_SIZE = 1 << 36  # bytes of address space, not of disk
 MAX_READERS = 256
 MAX_TASK_BYTES = 255
 BATCH = 1024  # records a read transaction when all are read
+NO_ROOM = 1 << 20  # bytes free on a disk that is full
 
 _FORMAT = "codeit replay store"
 _DATA_FILE, _LOCK_FILE, _WRITER_FILE = "data.mdb", "lock.mdb", "writer.lock"
@@ -176,9 +181,8 @@ class ReplayStore:
 
     def _write_experiences(self, txn: lmdb.Transaction, best: Mapping[bytes, Experience]) -> tuple[Priorities, int]:
         """Write what is better than what is stored, delete what is evicted; the priorities after that."""
-        stored = {
-            key: unpack_rank(key, record) for key in best if (record := txn.get(key, db=self._experiences)) is not None
-        }
+        records = {key: record for key in best if (record := txn.get(key, db=self._experiences)) is not None}
+        stored = {key: unpack_rank(key, record) for key, record in records.items()}
         accepted = [key for key in best if key not in stored or best[key].priority > stored[key].priority]
         kept = self._priorities.without([stored[key].insertion for key in accepted if key in stored])
         ranks = {
@@ -189,8 +193,10 @@ class ReplayStore:
         for key in evicted:
             txn.delete(key, db=self._experiences)
         written = ranks.keys() - evicted
-        for key in sorted(written):  # neighbours share pages
-            txn.put(key, pack_experience(best[key], ranks[key].insertion), db=self._experiences)
+        for key in sorted(best.keys() - evicted):  # neighbours share pages
+            record = _updated(key, best[key], ranks.get(key), records.get(key))
+            if record != records.get(key):
+                txn.put(key, record, db=self._experiences)
         return priorities, len(written - stored.keys())
 
     def draw(self, generator: np.random.Generator, n: int, origin: Origin) -> list[Experience]:
@@ -296,25 +302,28 @@ class ReplayStore:
     def _read(self) -> Iterator[lmdb.Transaction]:
         """A short read transaction: no caller's code runs inside it."""
         self._check_usable()
-        try:
-            txn = self._env.begin()
-        except lmdb.MapResizedError:  # the writer has grown the map
-            self._env.set_mapsize(0)
-            txn = self._env.begin()
-        with txn:
-            yield txn
+        with _refusals(self.path):
+            try:
+                txn = self._env.begin()
+            except lmdb.MapResizedError:  # the writer has grown the map
+                self._env.set_mapsize(0)
+                txn = self._env.begin()
+            with txn:
+                yield txn
 
     def _transact(self, write: Callable[[lmdb.Transaction], T]) -> T:
         """Run `write` in one write transaction, all of it again in a larger map if the map is full."""
         self._check_usable()
         if self.readonly:
             raise ReplayError(f"{self.path} is open read-only; open it with readonly=False to write")
-        while True:
-            try:
-                with self._env.begin(write=True) as txn:
-                    return write(txn)
-            except lmdb.MapFullError:
-                self._env.set_mapsize(2 * self._env.info()["map_size"])
+        with _refusals(self.path):
+            while True:
+                try:
+                    with self._env.begin(write=True) as txn:
+                        result = write(txn)
+                    return result
+                except lmdb.MapFullError:
+                    self._env.set_mapsize(2 * self._env.info()["map_size"])
 
     def _batches(self, database: lmdb._Database) -> Iterator[list[tuple[bytes, bytes]]]:
         """All (key, record) of a database in order of the keys, one short read transaction a batch."""
@@ -356,6 +365,21 @@ class ReplayStore:
             raise ReplayError(f"{self.path} is closed; open the store again")
 
 
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """Turn what LMDB and the system refuse into a `ReplayError` that says what can be done."""
+    try:
+        yield
+    except (lmdb.MapFullError, lmdb.MapResizedError):
+        raise
+    except lmdb.Error as error:
+        if shutil.disk_usage(path).free < NO_ROOM:
+            raise ReplayError(
+                f"{path}: the disk is full; nothing of this commit is stored: make room, then --resume"
+            ) from error
+        raise ReplayError(f"{path}: LMDB cannot go on ({error}); the store may be damaged") from error
+
+
 # Opening
 
 
@@ -390,15 +414,23 @@ def _release(lock: TextIO) -> None:
 def _open_environment(folder: Path, readonly: bool, map_size: int) -> lmdb.Environment:
     if readonly and not (folder / _DATA_FILE).is_file():
         raise ReplayError(f"{folder} is no replay store (no {_DATA_FILE}); name the replay folder of a run")
+    lock = not readonly or os.access(folder / _LOCK_FILE, os.W_OK)  # a store of somebody else can be read without
     try:
-        environment = lmdb.open(str(folder), map_size=map_size, readonly=readonly, max_dbs=3, max_readers=MAX_READERS)
+        if (folder / _DATA_FILE).exists():
+            check_whole(folder / _DATA_FILE)
+        environment = lmdb.open(
+            str(folder), map_size=map_size, readonly=readonly, lock=lock, max_dbs=3, max_readers=MAX_READERS
+        )
+    except TornFile as error:
+        raise ReplayError(f"{folder / _DATA_FILE} is damaged: {error}; copy it again from where it came") from None
     except lmdb.InvalidError:
         raise ReplayError(
             f"{folder} is no replay store ({_DATA_FILE} is not an LMDB file); name the replay folder of a run"
         ) from None
     except lmdb.Error as error:
         raise ReplayError(f"cannot open the replay store {folder}: {error}") from error
-    environment.reader_check()  # free the slots of readers that were killed
+    if lock:
+        environment.reader_check()  # free the slots of readers that were killed
     return environment
 
 
@@ -428,6 +460,20 @@ def _task_key(task: str) -> bytes:
     if not 1 <= len(key) <= MAX_TASK_BYTES:
         raise ReplayError(f"a task id must have 1 to {MAX_TASK_BYTES} bytes, not {len(key)}: {task[:40]!r}")
     return key
+
+
+def _updated(key: bytes, found: Experience, rank: Rank | None, record: bytes | None) -> bytes:
+    """The record of what was found, whose rank is None where the stored `record` stays, but for its finders."""
+    if record is None:
+        assert rank is not None
+        return pack_experience(found, rank.insertion)
+    known = unpack_finders(key, record)
+    finders = merged_finders(known, found.finders)
+    if rank is not None:
+        return pack_experience(replace(found, finders=finders), rank.insertion)
+    if finders == known:
+        return record
+    return pack_experience(replace(unpack_experience(key, record), finders=finders), unpack_rank(key, record).insertion)
 
 
 @contextmanager

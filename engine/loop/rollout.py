@@ -170,8 +170,9 @@ def sample_programs(
 
 def stored_executions(store: ReplayStore, executor: Executor, tasks: Container[str]) -> Iterator[Execution]:
     """All programs of the policy that a store holds for `tasks`, run again, in order of discovery."""
-    found = [(e.meta_iteration, e.task, e.program) for e in store if e.origin is Origin.POLICY and e.task in tasks]
-    found.sort()
+    found = sorted(
+        (e.finders[Origin.POLICY], e.task, e.program) for e in store if Origin.POLICY in e.finders and e.task in tasks
+    )
     for start in range(0, len(found), _CHUNK):
         yield from executor.run([(task, parse(program)) for _, task, program in found[start : start + _CHUNK]])
 

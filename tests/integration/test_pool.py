@@ -249,9 +249,7 @@ def test_memory_that_cannot_be_had_is_said_with_its_size(monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(
-        MemoryError, match=r"4,096 bytes .* \(No space left on device\): use fewer workers"
-    ):
+    with pytest.raises(MemoryError, match=r"4,096 bytes .* \(No space left on device\): use fewer workers"):
         Region.create(4096)
 
 
