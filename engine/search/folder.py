@@ -26,7 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import UsageError
-from engine.run_folder import append_line, lock_folder, new_folder, provenance, write_json, write_lines
+from engine.files import append_line, lock_folder, new_folder, write_json, write_lines
+from engine.run_folder import provenance
 
 _GROWING = ("search.jsonl", "curve.jsonl", "keys.i64")
 

@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from engine.errors import UsageError
-from engine.run_folder import write_lines
+from engine.files import write_lines
 from engine.seeds.files import Entry, read_entries
 from engine.seeds.seed import Seed
 from engine.tasks import Task

@@ -1,10 +1,13 @@
 """A run's folder after a kill: nothing later than the progress record, nothing missing of it."""
 
+import shutil
+
 import pytest
 
 from engine.config import load_config
 from engine.errors import UsageError
-from engine.run_folder import RunFolder, append_line, read_lines
+from engine.files import append_line, read_lines
+from engine.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -60,3 +63,77 @@ def test_a_folder_has_one_run(folder):
         RunFolder.open(folder.path)
     with pytest.raises(UsageError, match="already used"):
         RunFolder.create(folder.path, load_config("smoke"), seeds=[])
+
+
+def begun(folder, done):
+    """A folder as a run leaves it after `done` meta-iterations."""
+    folder.heldout.mkdir(exist_ok=True)
+    (folder.heldout / "data.mdb").touch()
+    for number in range(1, done + 1):
+        folder.checkpoint(number).mkdir()
+        append_line(folder.path / "metrics.jsonl", {"meta_iteration": number})
+        append_line(folder.path / "solutions.jsonl", {"meta_iteration": number})
+
+
+def content(folder):
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.path.rglob("*")}
+
+
+@pytest.mark.parametrize("done", [0, 1, 3])
+def test_a_run_stopped_at_any_moment_can_go_on(folder, done):
+    folder.check(None)
+    begun(folder, done)
+    folder.check(progress(done))
+    append_line(folder.path / "solutions.jsonl", {"meta_iteration": done + 1})
+    folder.checkpoint(done + 1).mkdir()
+    folder.check(progress(done))  # before the commit
+    folder.check(progress(done + 1))  # between the commit and the line of metrics
+
+
+@pytest.mark.parametrize(
+    ("record", "change", "message"),
+    [
+        (None, None, "replay/ is empty, but there are results of meta-iteration 3"),
+        (progress(1), None, "replay/ ends with meta-iteration 1, but there are results of meta-iteration 3"),
+        (progress(5), None, "checkpoints/v00005 is missing"),
+        (progress(3), "checkpoints/v00003", "checkpoints/v00003 is missing"),
+        (progress(3), "heldout", "heldout/ is missing"),
+        (progress(3), "metrics.jsonl", "metrics.jsonl has no line of meta-iteration 1"),
+    ],
+)
+def test_a_folder_that_does_not_agree_is_refused_and_left_as_it_is(folder, record, change, message):
+    begun(folder, 3)
+    if change:
+        path = folder.path / change
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+    before = content(folder)
+    with pytest.raises(UsageError, match=f"cannot be resumed: {message}.*Nothing was changed"):
+        folder.check(record)
+    assert content(folder) == before
+
+
+def test_a_run_killed_before_it_has_a_configuration_starts_again_in_its_folder(folder):
+    (folder.path / "config.toml").rename(folder.path / "config.toml.tmp")
+    folder.close()
+    with pytest.raises(UsageError, match="stopped before it began: start it again, without --resume"):
+        RunFolder.open(folder.path)
+    again = RunFolder.create(folder.path, load_config("smoke"), seeds=[])
+    again.close()
+    RunFolder.open(folder.path).close()
+
+
+def test_a_folder_with_anything_else_in_it_is_not_taken(folder):
+    folder.close()
+    (folder.path / "config.toml").unlink()
+    (folder.path / "notes.txt").touch()
+    with pytest.raises(UsageError, match="already used"):
+        RunFolder.create(folder.path, load_config("smoke"), seeds=[])
+
+
+@pytest.mark.parametrize("line", ['{"meta_iter', "7", '{"other": 1}', "\ud800", "[" * 100_000])
+def test_a_damaged_line_is_named(folder, line):
+    append_line(folder.path / "metrics.jsonl", {"meta_iteration": 1})
+    with (folder.path / "metrics.jsonl").open("ab") as file:
+        file.write(line.encode("utf-8", "surrogatepass") + b"\n")
+    with pytest.raises(UsageError, match=r"metrics\.jsonl, line 2: not .*the file was damaged"):
+        folder.metrics()
