@@ -1,0 +1,32 @@
+"""What the system refuses is a line; what is a bug is none."""
+
+import errno
+
+import pytest
+
+from engine.errors import refused
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "no space left on device: make room"),
+        (errno.EROFS, "read-only file system: name a folder or file that can be written"),
+        (errno.EACCES, "permission denied: ask for the permission"),
+        (errno.ELOOP, "links lead in a circle"),
+    ],
+)
+def test_a_refusal_names_the_path_and_a_remedy(number, words):
+    line = str(refused(OSError(number, "whatever", "m[/b]/x")))
+    assert line.startswith("m[/b]/x: ")
+    assert words in line
+    assert "\n" not in line
+
+
+def test_both_ends_of_a_rename_are_named():
+    assert str(refused(OSError(errno.EACCES, "", "a", None, "b"))).startswith("a -> b: ")
+
+
+@pytest.mark.parametrize("error", [OSError("no number"), OSError(errno.EINVAL, "invalid argument"), BrokenPipeError()])
+def test_a_bug_is_no_refusal(error):
+    assert refused(error) is None
