@@ -7,11 +7,16 @@ factors beside the optimizer's state, so that training resumes exactly on top of
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import torch
+from huggingface_hub import constants
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
@@ -21,6 +26,7 @@ from trainer.text_codec import Tokenizer
 
 transformers_logging.disable_progress_bar()  # progress is the caller's
 
+HUB_PATIENCE = 5.0  # seconds
 _ADAPTER = "default"
 # What peft's names of parameters have in them.
 _LORA, _BASE = ".lora_", ".base_layer."
@@ -46,7 +52,10 @@ def load_pretrained(source: str) -> PreTrainedModel:
     if config.is_encoder_decoder and config.model_type != "t5":
         raise CheckpointError(f"{source} is of type {config.model_type}: of the encoder-decoders only t5 is supported")
     kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    policy = _loaded(kind, source, "model", dtype=torch.float32)
+    policy, report = _loaded(kind, source, "model", dtype=torch.float32, output_loading_info=True)
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise CheckpointError(f"{source} lacks {len(missing)} tensors of its architecture, such as {missing[0]}")
     if not config.is_encoder_decoder:
         _check_head(policy, source)
     return policy
@@ -97,11 +106,32 @@ def _check_head(policy: PreTrainedModel, source: str) -> None:
         raise CheckpointError(f"{source} does something to its logits after the output layer: not supported")
 
 
+def vocabulary_size(source: str) -> int:
+    """How many tokens the policy of a Hugging Face id or folder has embeddings for. Raises `CheckpointError`."""
+    return int(_loaded(AutoConfig, source, "model").vocab_size)
+
+
 def _loaded(kind: Any, source: str, what: str, **options: Any) -> Any:
+    """What transformers loads; no code of a checkpoint is ever run."""
+    offline = not Path(source).is_dir() and not _hub_answers()  # then what was downloaded before is looked for
     try:
-        return kind.from_pretrained(source, **options)
-    except (OSError, ValueError) as error:
+        return kind.from_pretrained(source, trust_remote_code=False, local_files_only=offline, **options)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).split("\n", 1)[0]
+        if offline:
+            reason = "it is no folder, and the Hugging Face hub does not answer; the folder of a checkpoint works"
         raise CheckpointError(
             f"cannot load the {what} of {source!r}, a Hugging Face id or a folder: {reason}"
         ) from error
+
+
+@cache
+def _hub_answers() -> bool:
+    """Whether the hub can be reached: transformers itself tries for most of a minute."""
+    try:
+        with urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=HUB_PATIENCE):
+            return True
+    except HTTPError:  # an answer
+        return True
+    except OSError:
+        return False
