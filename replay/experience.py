@@ -21,6 +21,7 @@ import msgpack
 import numpy as np
 
 from interpreter.grids import Grid, is_valid
+from interpreter.language.program import Program, ProgramError, parse
 
 SCHEMA_VERSION = 1
 KEY_BYTES = 16
@@ -136,6 +137,16 @@ def _own(grid: Grid) -> Grid:
     copy = np.array(grid, dtype=np.int8, order="C")
     copy.setflags(write=False)
     return copy
+
+
+def stored_program(task: str, text: str) -> Program:
+    """A program as a store has it. Raises `ReplayError` where it is none of this version's language."""
+    try:
+        return parse(text)
+    except ProgramError as error:
+        raise ReplayError(
+            f"a stored program of task {task} is none of this version, {error}: use the version that stored it"
+        ) from None
 
 
 def best_by_key(experiences: Iterable[Experience]) -> dict[bytes, Experience]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from replay.experience import Experience
+from interpreter.language.program import ProgramError
+from replay.experience import Experience, stored_program
 from replay.store import ReplayStore
 from trainer.codec import Codec, Example, PromptTooLong
 
@@ -23,6 +24,9 @@ def to_examples(experiences: Sequence[Experience], store: ReplayStore, codec: Co
             example = codec.example(pairs, experience.program)
         except PromptTooLong:
             continue
+        except ProgramError:
+            stored_program(experience.task, experience.program)  # says what is wrong
+            raise
         if len(example.program) <= max_tokens:
             examples.append(example)
     return examples

@@ -19,8 +19,8 @@ from types import TracebackType
 from engine.execution import Execution, Executor
 from engine.sampler import Sample, Sampler, SampleRequest
 from engine.tasks import Task
-from interpreter.language.program import Program, ProgramError, parse
-from replay.experience import Origin
+from interpreter.language.program import Program, ProgramError
+from replay.experience import Origin, stored_program
 from replay.store import ReplayStore
 from trainer.codec import Codec, PromptTooLong
 
@@ -174,7 +174,8 @@ def stored_executions(store: ReplayStore, executor: Executor, tasks: Container[s
         (e.finders[Origin.POLICY], e.task, e.program) for e in store if Origin.POLICY in e.finders and e.task in tasks
     )
     for start in range(0, len(found), _CHUNK):
-        yield from executor.run([(task, parse(program)) for _, task, program in found[start : start + _CHUNK]])
+        work = [(task, stored_program(task, text)) for _, task, text in found[start : start + _CHUNK]]
+        yield from executor.run(work)
 
 
 def _program(sample: Sample, codec: Codec) -> Program | None:

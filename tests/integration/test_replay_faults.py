@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,9 +13,12 @@ import lmdb
 import numpy as np
 import pytest
 
+from engine.loop.examples import to_examples
+from engine.loop.rollout import stored_executions
 from replay import Experience, Origin, ReplayError, ReplayStore
 from replay.experience import pack, unpack
 from replay.lmdb_file import check_whole
+from trainer.codec import CompactCodec
 
 GRID = np.array([[0, 1], [2, 3]], np.int8)
 
@@ -143,3 +147,18 @@ def test_records_of_earlier_versions_have_the_finder_of_their_origin(tmp_path: P
             txn.put(key, pack(old), db=store._experiences)
         assert [dict(e.finders) for e in store] == [{"policy": 7}]
         assert store.verify().ok
+
+
+USES = {
+    "run again": lambda store: list(stored_executions(store, None, {"task"})),
+    "learned from": lambda store: to_examples(list(store), store, CompactCodec(320), 64),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_a_stored_program_of_another_language_is_named(tmp_path: Path, use: Callable) -> None:
+    with ReplayStore(tmp_path / "s") as store:
+        store.put_tasks({"task": [GRID]})
+        store.commit([experience("O = teleport(I)")], None)
+        with pytest.raises(ReplayError, match=r"of task task is none of this version, line 1: unknown function 'tele"):
+            use(store)
