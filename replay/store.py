@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ import lmdb
 import numpy as np
 
 from interpreter.grids import Grid, is_valid
+from replay.disk import is_full
 from replay.draw import Priorities
 from replay.experience import (
     Experience,
@@ -56,7 +56,6 @@ MAP_SIZE = 1 << 36  # bytes of address space, not of disk
 MAX_READERS = 256
 MAX_TASK_BYTES = 255
 BATCH = 1024  # records a read transaction when all are read
-NO_ROOM = 1 << 20  # bytes free on a disk that is full
 
 _FORMAT = "codeit replay store"
 _DATA_FILE, _LOCK_FILE, _WRITER_FILE = "data.mdb", "lock.mdb", "writer.lock"
@@ -373,7 +372,7 @@ def _refusals(path: Path) -> Iterator[None]:
     except (lmdb.MapFullError, lmdb.MapResizedError):
         raise
     except lmdb.Error as error:
-        if shutil.disk_usage(path).free < NO_ROOM:
+        if is_full(path):
             raise ReplayError(
                 f"{path}: the disk is full; nothing of this commit is stored: make room, then --resume"
             ) from error

@@ -23,6 +23,7 @@ from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
+from replay.disk import is_full
 from trainer.codec import Codec, CodecError, CompactCodec, PolicyKind, vocabulary_hash
 from trainer.text_codec import TextCodec
 
@@ -82,7 +83,8 @@ class Vocabulary(_Record):
 def publishing(folder: Path, policy_version: int, kind: PolicyKind = "compact") -> Iterator[Path]:
     """A temporary folder to write a checkpoint's files into; it becomes `folder` when the block ends.
 
-    An error in the block removes it. Raises `CheckpointError` where `folder` exists: nothing is overwritten.
+    An error in the block removes it. Raises `CheckpointError` where `folder` exists, since nothing is overwritten, and
+    where the disk is full.
     """
     if folder.exists():
         raise CheckpointError(f"{folder} exists already: a checkpoint is never overwritten")
@@ -93,8 +95,11 @@ def publishing(folder: Path, policy_version: int, kind: PolicyKind = "compact") 
         yield partial
         _seal(partial, policy_version, kind)
         partial.rename(folder)
-    except BaseException:
+    except BaseException as error:
+        no_room = isinstance(error, Exception) and is_full(partial)
         shutil.rmtree(partial, ignore_errors=True)
+        if no_room:
+            raise CheckpointError(f"cannot write {folder}: the disk is full; make room, then --resume") from error
         raise
     _sync(folder.parent)
 

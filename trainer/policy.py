@@ -55,7 +55,7 @@ def load_policy(folder: Path, tokens: Sequence[str]) -> PreTrainedModel:
     that the checkpoint knows and `tokens` lacks is a `CheckpointError`, as is a damaged checkpoint, and any other
     vocabulary for a pretrained policy.
     """
-    kind, saved = load_manifest(folder).policy, load_vocabulary(folder).tokens
+    kind, saved = load_manifest(folder, verify_hash=True).policy, load_vocabulary(folder).tokens
     if kind != "compact":
         if saved != tuple(tokens):
             raise CheckpointError(f"checkpoint {folder} has another tokenizer")

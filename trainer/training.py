@@ -38,7 +38,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from trainer.checkpoint import TRAINING, CheckpointError, load_vocabulary, publishing, write_vocabulary
+from trainer.checkpoint import TRAINING, CheckpointError, load_manifest, load_vocabulary, publishing, write_vocabulary
 from trainer.codec import Codec, Example
 from trainer.policy import load_policy
 from trainer.pretrained import lora_factors, save_policy
@@ -286,6 +286,7 @@ class Trainer:
         Raises `CheckpointError` where the checkpoint is damaged, has no training state, or is one of another policy
         or vocabulary.
         """
+        load_manifest(folder, verify_hash=True)
         if load_vocabulary(folder).sha256 != self.codec.vocabulary_hash:
             raise CheckpointError(f"cannot resume from {folder}: its vocabulary differs (start a new run from it)")
         if not (folder / TRAINING / STATE_FILE).is_file():

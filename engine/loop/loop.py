@@ -139,7 +139,7 @@ class Loop:
 
     def _restore(self, progress: Mapping[str, Any]) -> None:
         """Continue after the meta-iteration of a progress record."""
-        self.trainer.resume(self.folder.checkpoint(progress["policy_version"]))
+        self.trainer.resume(self.folder.published(progress["policy_version"]))
         for execution in stored_executions(self.store, self.executor, self.tasks):
             self.cumulative.add(execution)
         self.display.say(

@@ -132,3 +132,16 @@ def test_a_vocabulary_that_does_not_fit_its_hash_is_refused(checkpoint: Path) ->
     (checkpoint / "vocab.json").write_text(json.dumps(content))
     with pytest.raises(CheckpointError, match="do not have the hash"):
         load_vocabulary(checkpoint)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.checkpoint.is_full", lambda _: True)
+
+    def publish() -> None:
+        with publishing(tmp_path / "1", 1) as partial:
+            (partial / "model.safetensors").write_bytes(b"wei")
+            raise RuntimeError("PytorchStreamWriter failed writing file")
+
+    with pytest.raises(CheckpointError, match="the disk is full; make room, then --resume"):
+        publish()
+    assert list(tmp_path.iterdir()) == []

@@ -8,6 +8,7 @@ from engine.config import load_config
 from engine.errors import UsageError
 from engine.files import append_line, read_lines
 from engine.run_folder import RunFolder
+from trainer.checkpoint import publishing
 
 
 @pytest.fixture
@@ -137,3 +138,14 @@ def test_a_damaged_line_is_named(folder, line):
         file.write(line.encode("utf-8", "surrogatepass") + b"\n")
     with pytest.raises(UsageError, match=r"metrics\.jsonl, line 2: not .*the file was damaged"):
         folder.metrics()
+
+
+def test_a_checkpoint_that_says_another_version_is_refused(folder):
+    for number in (1, 2):
+        with publishing(folder.checkpoint(number), number) as partial:
+            (partial / "model.safetensors").write_bytes(b"weights")
+    assert folder.last_checkpoint() == folder.checkpoint(2)
+    manifest = folder.checkpoint(2) / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"policy_version": 2', '"policy_version": 7'))
+    with pytest.raises(UsageError, match="v00002 is damaged: its manifest says policy version 7"):
+        folder.last_checkpoint()
