@@ -97,7 +97,7 @@ def test_a_file_is_profiled_and_bad_lines_are_left_out(tmp_path, capsys):
     names = [frame["name"] for frame in graphs["shared"]["frames"]]
     for profile, (measure, scale) in zip(graphs["profiles"], (("seconds", 1), ("fuel", 1), ("words", 8)), strict=True):
         assert sum(profile["weights"]) == profile["endValue"]
-        own = dict.fromkeys(primitives, 0)
+        own = Counter()
         for sample, weight in zip(profile["samples"], profile["weights"], strict=True):
             assert names[sample[0]] == "all"
             own[names[sample[-1]]] += weight
