@@ -82,12 +82,14 @@ def _split(value: Any) -> Any:
 
 
 def _existing(file: Path) -> Path:
+    """A file that is there."""
     if not file.is_file():
         raise UsageError(f"{file}: no such file")
     return file
 
 
 def _new(file: Path) -> Path:
+    """A file that is not there yet, in a folder that is."""
     if file.exists():
         raise UsageError(f"{file} exists already: choose another --out")
     if not file.parent.is_dir():
@@ -102,9 +104,7 @@ Folder = Annotated[Path, Argument("DIR")]
 File = Annotated[Path, Argument("FILE")]
 Checkout = Annotated[Path, Argument("CHECKOUT")]
 InputFile = Annotated[Path, AfterValidator(_existing)]
-"""A file that is there."""
 NewFile = Annotated[Path, AfterValidator(_new)]
-"""A file that is not there yet, in a folder that is."""
 
 # Options that several verbs have.
 Fuel = Annotated[int, Field(ge=1, le=10**12, description="work a run may do"), Argument("N")]

@@ -45,7 +45,7 @@ def parse(verbs: Sequence[type[Options] | Group], description: str, arguments: S
     if rest is not None:
         given[rest] = unknown
     elif unknown:
-        raise UsageError(_unrecognized(unknown[0], leaf))
+        raise UsageError(_unrecognized(unknown[0], declaration, leaf))
     try:
         return declaration(**given)
     except ValidationError as error:
@@ -53,17 +53,16 @@ def parse(verbs: Sequence[type[Options] | Group], description: str, arguments: S
 
 
 def _add_verbs(parser: argparse.ArgumentParser, verbs: Sequence[type[Options] | Group], metavar: str) -> None:
-    added = parser.add_subparsers(metavar=metavar, required=True, dest=metavar)
-    added.dest = argparse.SUPPRESS
+    added = parser.add_subparsers(metavar=metavar, required=True)
     for verb in verbs:
         if isinstance(verb, Group):
-            _add_verbs(added.add_parser(verb.verb, help=verb.summary, description=verb.description), verb.members,
-                       verb.metavar)  # fmt: skip
-            continue
-        summary, about = verb.texts()
-        leaf = added.add_parser(verb.verb, help=_escaped(summary), description=about, epilog=verb.epilog)
-        leaf.set_defaults(**{_PARSER: leaf, _DECLARATION: verb})
-        _add_options(leaf, verb)
+            group = added.add_parser(verb.verb, help=_escaped(verb.summary), description=verb.description)
+            _add_verbs(group, verb.members, verb.metavar)
+        else:
+            summary, about = verb.texts()
+            leaf = added.add_parser(verb.verb, help=_escaped(summary), description=about, epilog=verb.epilog)
+            leaf.set_defaults(**{_PARSER: leaf, _DECLARATION: verb})
+            _add_options(leaf, verb)
 
 
 def _add_options(parser: argparse.ArgumentParser, verb: type[Options]) -> None:
@@ -123,8 +122,9 @@ def _marked(field: FieldInfo, kind: type[Mark]) -> Mark | None:
 # ------------------------------------------------------------------------------------------------ messages
 
 
-def _unrecognized(argument: str, leaf: argparse.ArgumentParser) -> str:
-    close = difflib.get_close_matches(argument.split("=", 1)[0], leaf._option_string_actions, n=1)
+def _unrecognized(argument: str, declaration: type[Options], leaf: argparse.ArgumentParser) -> str:
+    known = [option for name, field in declaration.model_fields.items() for option in _names(name, field)]
+    close = difflib.get_close_matches(argument.split("=", 1)[0], known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"see {leaf.prog} --help"
     return f"unrecognized argument {argument!r} ({hint})"
 
