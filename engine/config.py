@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from engine.augment import MAX_VARIANTS, ColorChoice
 from engine.errors import UsageError
@@ -183,7 +190,7 @@ class Config(BaseSettings):
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load_config` passes: no environment variables, no dotenv files."""
+        """Only values that are passed, below those of the command line: no environment variables, no dotenv files."""
         return (init_settings,)
 
 
@@ -196,20 +203,19 @@ def load_config(preset: str = "cpu", file: Path | None = None, overrides: Sequen
         close = difflib.get_close_matches(preset, PRESETS, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise UsageError(f"unknown preset {preset!r}: one of {', '.join(PRESETS)}{hint}")
-    values = tomllib.loads(files("engine").joinpath(f"presets/{preset}.toml").read_text(encoding="utf-8"))
-    if file is not None:
-        values = _merged(values, _read_toml(file))
-    return _validated(_merged(values, _parse_overrides(overrides)))
+    base = files("engine").joinpath(f"presets/{preset}.toml")
+    values = TomlConfigSettingsSource(Config, base)() if file is None else _read_toml(file, [base])
+    return _config(values, overrides)
 
 
 def read_config(file: Path) -> Config:
     """The resolved configuration that a run wrote into its folder."""
-    return _validated(_read_toml(file))
+    return _config(_read_toml(file))
 
 
 def overridden(config: Config, overrides: Sequence[str]) -> Config:
     """`config`, changed by `--section.field value` arguments."""
-    return _validated(_merged(config.model_dump(mode="json"), _parse_overrides(overrides)))
+    return _config(config.model_dump(mode="json"), overrides)
 
 
 def given_options(overrides: Sequence[str]) -> list[str]:
@@ -224,16 +230,39 @@ def fields() -> Iterator[tuple[str, FieldInfo]]:
             yield f"{section}.{name.replace('_', '-')}", field
 
 
-def _read_toml(file: Path) -> dict[str, Any]:
+def options_text() -> str:
+    """Every option with its type, its default and its documentation, for `codeit run --options`."""
+    lines = []
+    for name, field in fields():
+        kind = getattr(field.annotation, "__name__", None) or str(field.annotation).removeprefix("typing.")
+        default = f"default {field.default}" if field.default not in (None, []) else ""
+        lines.append(f"--{name} {kind}  {default}\n    {field.description or ''}\n")
+    return "".join(lines)
+
+
+def _config(values: Mapping[str, Any], overrides: Sequence[str] = ()) -> Config:
+    """The configuration of `values`, changed by command-line arguments."""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return Config(_cli_settings_source=_command_line(overrides), **values)
+    except SettingsError as error:
+        raise UsageError(str(error).replace("error parsing CLI: ", "")) from None
+    except ValidationError as error:
+        raise UsageError(_message(error)) from None
+
+
+def _read_toml(file: Path, base: Sequence[Traversable] = ()) -> dict[str, Any]:
+    """The values of a user's TOML file; those it lacks are of `base`, files of ours."""
+    try:
+        with file.open("rb"):  # because the source passes over a file that is missing
+            return TomlConfigSettingsSource(Config, [*base, file], deep_merge=True)()
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} is not TOML: {error}") from None
 
 
-def _parse_overrides(arguments: Sequence[str]) -> dict[str, Any]:
+def _command_line(arguments: Sequence[str]) -> CliSettingsSource[Config]:
+    """The source of the values that arguments set. Option names may have `_` or `-`."""
     known = [name for name, _ in fields()]
     for name in given_options(arguments):
         if name not in known:
@@ -241,13 +270,9 @@ def _parse_overrides(arguments: Sequence[str]) -> dict[str, Any]:
             hint = f" (did you mean --{close[0]}?)" if close else " (see codeit run --options)"
             raise UsageError(f"unknown option --{name}{hint}")
     kebab = [_kebab(argument) for argument in arguments]
-    try:
-        source = CliSettingsSource(
-            Config, cli_parse_args=kebab, cli_kebab_case=True, cli_exit_on_error=False, cli_avoid_json=True
-        )
-        return source()
-    except SettingsError as error:
-        raise UsageError(str(error).replace("error parsing CLI: ", "")) from None
+    return CliSettingsSource(
+        Config, cli_parse_args=kebab, cli_kebab_case=True, cli_exit_on_error=False, cli_avoid_json=True
+    )
 
 
 def _kebab(argument: str) -> str:
@@ -258,24 +283,12 @@ def _kebab(argument: str) -> str:
     return name.replace("_", "-") + equals + value
 
 
-def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if both else value
-    return merged
-
-
-def _validated(values: dict[str, Any]) -> Config:
-    try:
-        return Config(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = [name.replace("-", "_") for name, _ in fields()] + list(Config.model_fields)
-            close = difflib.get_close_matches(where, known, n=1)
-            raise UsageError(f"unknown key {where}" + (f" (did you mean {close[0]}?)" if close else "")) from None
-        raise UsageError(
-            f"{where}: {first['msg'].removeprefix('Value error, ').lower()}, not {first['input']!r}"
-        ) from None
+def _message(error: ValidationError) -> str:
+    """What is wrong with the first wrong value."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = [name.replace("-", "_") for name, _ in fields()] + list(Config.model_fields)
+        close = difflib.get_close_matches(where, known, n=1)
+        return f"unknown key {where}" + (f" (did you mean {close[0]}?)" if close else "")
+    return f"{where}: {first['msg'].removeprefix('Value error, ').lower()}, not {first['input']!r}"

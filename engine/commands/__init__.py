@@ -1,1 +1,1 @@
-"""What the command line calls, a module a verb. Nothing else imports these modules."""
+"""What the command line calls, a module a verb; `options` declares the verbs. Nothing else imports these modules."""

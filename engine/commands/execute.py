@@ -8,12 +8,15 @@ line that is no such object, names no program of the language, or holds a grid t
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from engine.commands.options.execute import ExecuteOptions
+from engine.progress import compile_interpreter
 from interpreter.grids import Grid, GridError, GridTable, as_grid
 from interpreter.language.bytecode import Code
 from interpreter.language.program import Program, ProgramError, parse
@@ -22,6 +25,21 @@ from interpreter.runtime.outcome import Outcome
 
 # Lines run at a time: memory stays constant, whatever the file's size.
 BLOCK = 1000
+
+
+def execute(options: ExecuteOptions) -> None:
+    """Run a file; the results go to `out`, which is there once it is whole, or to standard output."""
+    compile_interpreter()
+    machine = Machine(options.fuel)
+    with options.file.open("rb") as lines:
+        results = (json.dumps(result) + "\n" for result in execute_lines(lines, machine))
+        if options.out is None:
+            sys.stdout.writelines(results)
+            return
+        unfinished = options.out.with_name(options.out.name + ".tmp")
+        with unfinished.open("w", encoding="utf-8") as out:
+            out.writelines(results)
+        unfinished.replace(options.out)
 
 
 def execute_lines(lines: Iterable[bytes], machine: Machine) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from engine.commands.options.evaluate import EvaluateOptions
+from engine.commands.options.run import RunOptions
 from engine.config import Config, given_options, load_config, overridden
 from engine.errors import UsageError
 from engine.evaluation import Scoreboard, summary_record, verdict, write_evaluation
@@ -46,20 +48,13 @@ def mistakes() -> Iterator[None]:
 
 
 @mistakes()
-def run(
-    preset: str | None,
-    file: Path | None,
-    overrides: Sequence[str],
-    seeds: str | None,
-    run_dir: Path | None,
-    resume: bool,
-) -> None:
+def run(options: RunOptions) -> None:
     """Start a run, or continue one."""
-    if resume:
-        config, folder = _resume(preset, file, seeds, run_dir, overrides)
+    if options.resume:
+        config, folder = _resume(options)
         seeds = str(folder.seeds)
     else:
-        config = load_config(preset or "cpu", file, overrides)
+        config, seeds = load_config(options.preset, options.config, options.overrides), options.seeds
     _check_installed(config)
     training_tasks = {task.id: task for task in load_tasks(config.tasks.train)}
     seed_programs = load_seeds(seeds, training_tasks, config.seeds.limit)
@@ -69,9 +64,9 @@ def run(
         from engine.loop.parts import check_gpus
 
         check_gpus(config)
-    if not resume:
+    if not options.resume:
         rows = [seed.row for seed in seed_programs]
-        folder = RunFolder.create(run_dir or default_run_dir(preset or "cpu"), config, rows)
+        folder = RunFolder.create(options.run_dir or default_run_dir(options.preset), config, rows)
     from engine.loop.loop import Loop
 
     compile_interpreter()
@@ -84,37 +79,16 @@ def run(
 
 
 @mistakes()
-def evaluate(
-    run_dir: Path | None,
-    model: Path | None,
-    task_set: str | None,
-    task_ids: Sequence[str] | None,
-    limit: int | None,
-    samples: int | None,
-    stored: bool,
-    out: Path | None,
-    overrides: Sequence[str],
-) -> None:
+def evaluate(options: EvaluateOptions) -> None:
     """Evaluate the last policy of a run, or a checkpoint, on a task set."""
+    run_dir, stored = options.run_dir, options.stored
     if stored and run_dir is None:
         raise UsageError("--stored scores what a run found: it needs --run-dir")
-    source = run_dir or model
-    base = RunFolder(run_dir).config() if run_dir else _config_for(model)
-    refused = [option for option in given_options(overrides) if not option.startswith(("sampler.", "interpreter."))]
-    if refused:
-        raise UsageError(f"--{refused[0]} has no effect on an evaluation (only sampler and interpreter options have)")
-    config = overridden(base, [*overrides, "--sampler.transfer", "in_process"])  # nothing trains here
-    if config.sampler.max_tokens > base.sampler.max_tokens:
-        raise UsageError(f"the policy was made for programs of at most {base.sampler.max_tokens} tokens")
+    config = _evaluation_config(options)
     if not stored:
         _check_installed(config)
-        checkpoint = model or RunFolder(run_dir).last_checkpoint()
-    if task_set is None and task_ids is None and limit is None:
-        task_ids, limit = config.tasks.task_ids, config.tasks.limit
-    task_set = task_set or config.tasks.search
-    tasks = load_tasks(task_set, task_ids, limit)
-    part = f"-{len(tasks)}" if task_ids or limit else ""
-    out = out or source / "eval" / (Path(task_set).name + part)
+        checkpoint = RunFolder(run_dir).last_checkpoint() if options.model is None else options.model
+    task_set, tasks, out = _evaluated_tasks(options, config)
     if (out / "summary.json").exists():
         raise UsageError(f"{out} holds an evaluation already: choose another --out")
     compile_interpreter()
@@ -123,6 +97,7 @@ def evaluate(
         boards = {"cumulative": Scoreboard(tasks)}
         executions = _stored(run_dir, executor, tasks) if run_dir is not None else []
         if not stored:
+            samples = config.sampler.n_samples if options.samples is None else options.samples
             sampled = _sampled(tasks, checkpoint, samples, config, executor, display)
             boards["policy"] = Scoreboard(tasks)
             for execution in sampled:
@@ -135,6 +110,36 @@ def evaluate(
         write_evaluation(out, boards, tasks, summary)
         display.say(verdict(summary))
         display.say(f"written to {out}")
+
+
+def _evaluation_config(options: EvaluateOptions) -> Config:
+    """The configuration that programs are sampled and run with: the run's, or one that fits the checkpoint."""
+    base = _config_for(options.model) if options.run_dir is None else RunFolder(options.run_dir).config()
+    given = given_options(options.overrides)
+    refused = [option for option in given if not option.startswith(("sampler.", "interpreter."))]
+    if refused:
+        raise UsageError(f"--{refused[0]} has no effect on an evaluation (only sampler and interpreter options have)")
+    config = overridden(base, [*options.overrides, "--sampler.transfer", "in_process"])  # nothing trains here
+    if config.sampler.max_tokens > base.sampler.max_tokens:
+        raise UsageError(f"the policy was made for programs of at most {base.sampler.max_tokens} tokens")
+    return config
+
+
+def _evaluated_tasks(options: EvaluateOptions, config: Config) -> tuple[str, list[Task], Path]:
+    """The task set by name, its tasks, and the folder that the evaluation goes to.
+
+    Where the options name no tasks, they are those that the run was to search.
+    """
+    task_set, task_ids, limit = options.tasks, options.task_ids, options.limit
+    if task_set is None and task_ids is None and limit is None:
+        task_ids, limit = config.tasks.task_ids, config.tasks.limit
+    task_set = config.tasks.search if task_set is None else task_set
+    tasks = load_tasks(task_set, task_ids, limit)
+    if options.out is not None:
+        return task_set, tasks, options.out
+    part = f"-{len(tasks)}" if task_ids or limit else ""  # no ids are all
+    source = options.model if options.run_dir is None else options.run_dir
+    return task_set, tasks, source / "eval" / (Path(task_set).name + part)
 
 
 def _config_for(model: Path) -> Config:
@@ -161,7 +166,7 @@ def _stored(run_dir: Path, executor: Executor, tasks: Sequence[Task]) -> list[Ex
 
 
 def _sampled(
-    tasks: Sequence[Task], checkpoint: Path, samples: int | None, config: Config, executor: Executor, display: Display
+    tasks: Sequence[Task], checkpoint: Path, samples: int, config: Config, executor: Executor, display: Display
 ) -> list[Execution]:
     set_threads(config.loop.threads)
     from engine.loop.parts import new_sampler
@@ -171,12 +176,11 @@ def _sampled(
     prompts = encode_prompts(tasks, codec)
     with display.phase("start the sampler"):
         sampler = new_sampler(config, checkpoint)
-    n = samples or config.sampler.n_samples
     with sampler, Running(executor) as running:
         # Meta-iteration 0: samples of an evaluation are none that a run has seen.
         seed = partial(request_seed, config.loop.seed, 0)
-        with display.phase("sample", len(prompts) * n) as update:
-            found = sample_programs(prompts, codec, sampler, n, seed, update, running.add)
+        with display.phase("sample", len(prompts) * samples) as update:
+            found = sample_programs(prompts, codec, sampler, samples, seed, update, running.add)
         with display.phase("execute"):
             return running.rollout(found).executions
 
@@ -191,25 +195,24 @@ def default_run_dir(preset: str) -> Path:
     return Path("runs") / f"{preset}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def _resume(
-    preset: str | None, file: Path | None, seeds: str | None, run_dir: Path | None, overrides: Sequence[str]
-) -> tuple[Config, RunFolder]:
+def _resume(options: RunOptions) -> tuple[Config, RunFolder]:
     """The configuration and folder of a run that has something left to do."""
-    if run_dir is None:
+    if options.run_dir is None:
         raise UsageError("--resume needs --run-dir: the folder of the run to continue")
-    if preset or file or seeds:
+    if options.model_fields_set & {"preset", "config", "seeds"}:
         raise UsageError("--resume takes preset, configuration and seeds from the run's folder: leave them out")
-    refused = [option for option in given_options(overrides) if option not in RESUMABLE]
+    refused = [option for option in given_options(options.overrides) if option not in RESUMABLE]
     if refused:
         allowed = ", ".join(f"--{option}" for option in RESUMABLE)
         raise UsageError(f"--{refused[0]} cannot change in a resumed run (only {allowed} can)")
-    folder = RunFolder.open(run_dir)
-    config = overridden(folder.config(), overrides)
+    folder = RunFolder.open(options.run_dir)
+    config = overridden(folder.config(), options.overrides)
     progress, counts = _progress(folder)
     done = progress["meta_iteration"] if progress else 0
     if done >= config.loop.meta_iterations:
         raise UsageError(
-            f"{run_dir}: nothing to resume, all {done} meta-iterations are done (more: --loop.meta-iterations N)"
+            f"{options.run_dir}: nothing to resume, all {done} meta-iterations are done "
+            "(more: --loop.meta-iterations N)"
         )
     folder.repair(progress, counts)
     return config, folder

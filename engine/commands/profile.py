@@ -3,8 +3,8 @@
 In, a line: `{"program": "...", "inputs": [grid, ...]}`, or `{"task": "...", "program": "..."}`, which runs on all
 inputs of that ARC-AGI-1 task. Out, a folder:
 
-    profile.json   totals; `primitives` by own time; `programs` by time; `tree`, the calls of all programs merged
-    profile.svg    the tree as three flame graphs: time, fuel, words
+    profile.json              totals; `primitives` by own time; `programs` by time; `tree`, the calls of all programs
+    profile.speedscope.json   the tree as flame graphs of time, fuel and memory
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from typing import Any
 import numpy as np
 
 from engine.commands.execute import read_line
-from engine.commands.flame import draw
+from engine.commands.options.profile import ProfileOptions
+from engine.commands.speedscope import flame_graphs
 from engine.errors import UsageError
+from engine.progress import compile_interpreter, console
 from engine.tasks import Task, load_tasks
 from interpreter.grids import Grid, GridTable
 from interpreter.language.bytecode import Code
@@ -60,7 +62,20 @@ class Profiled:
         }
 
 
-def profile(path: Path, machine: ProfiledMachine, repeats: int) -> tuple[dict[str, Any], Node]:
+def profile(options: ProfileOptions) -> None:
+    """Profile a file: tables on the terminal, the rest into the folder."""
+    compile_interpreter()
+    result, tree = profile_file(options.file, ProfiledMachine(options.fuel), options.repeats)
+    written = write(result, tree, options.folder)
+    for table in tables(result, options.top):
+        console.print(table)
+    for error in result["errors"]:
+        console.print(f"left out: {error}", markup=False)
+    where = " and ".join(map(str, written))
+    console.print(f"written: {where} (for https://www.speedscope.app)", markup=False, soft_wrap=True)
+
+
+def profile_file(path: Path, machine: ProfiledMachine, repeats: int) -> tuple[dict[str, Any], Node]:
     """Profile the programs of a file, each `repeats` times; what `profile.json` holds, and the merged tree.
 
     A line that cannot be run is left out and reported under `errors`. Raises `UsageError` where none can.
@@ -158,14 +173,16 @@ def _nested(node: Node) -> dict[str, Any]:
     }
 
 
-def write(result: dict[str, Any], tree: Node, out: Path) -> None:
-    """Write both files, the JSON last; under temporary names first."""
+def write(result: dict[str, Any], tree: Node, out: Path) -> list[Path]:
+    """Write both files, `profile.json` last, under temporary names first; the paths of both."""
     out.mkdir(parents=True, exist_ok=True)
-    picture = draw(tree, {name: module_of(name) for name in PRIMITIVES}, f"{result['file']}: {_totals(result)}")
-    for name, text in (("profile.svg", picture), ("profile.json", json.dumps(result) + "\n")):
+    title = f"{result['file']}: {_totals(result)}"
+    graphs = flame_graphs(tree, {name: module_of(name) for name in PRIMITIVES}, title)
+    for name, content in (("profile.speedscope.json", graphs), ("profile.json", result)):
         unfinished = out / f"{name}.tmp"
-        unfinished.write_text(text, encoding="utf-8")
+        unfinished.write_text(json.dumps(content) + "\n", encoding="utf-8")
         unfinished.replace(out / name)
+    return [out / "profile.json", out / "profile.speedscope.json"]
 
 
 def _totals(result: dict[str, Any]) -> str:

@@ -35,7 +35,27 @@ ROOT = Path(__file__).parents[2]
         (["exec", __file__, "--out", "nowhere/out.jsonl"], "nowhere: no such folder"),
         (["exec", __file__, "--fuel", "1" + "0" * 20], "--fuel: must be at most"),
         (["bench", "samples", "--policy", "huge"], "--policy: invalid choice: 'huge'"),
-        (["exec", "missing.jsonl", "--fule", "3"], "unrecognized argument '--fule'"),
+        (["exec", "missing.jsonl", "--fule", "3"], "unrecognized argument '--fule' (did you mean '--fuel'?)"),
+        (["exec", "missing.jsonl", "stray"], "unrecognized argument 'stray' (see codeit exec --help)"),
+        (["exec"], "the following arguments are required: FILE.jsonl (see codeit exec --help)"),
+        (["exec", __file__, "--out", __file__], "test_cli.py exists already: choose another --out"),
+        (["eval", "--run-dir", "a", "--model", "b"], "--model: not allowed with argument --run-dir"),
+        (["eval", "--model", "a", "--samples", "1", "--stored"], "--stored: not allowed with argument --samples"),
+        (["run", "--res"], "unknown option --res"),
+        (["search", "--limit", "many"], "--limit: must be a whole number, not 'many' (see codeit search --help)"),
+        (["search", "--limit", "0"], "--limit: must be at least 1, not 0"),
+        (["search", "--seed", "-1"], "--seed: must be at least 0, not -1"),
+        (["search", "--seed"], "--seed: expected one argument"),
+        (["search", "--budget", "soon"], "--budget: must be a number of minutes, not 'soon'"),
+        (["search", "--budget", "0"], "--budget: must be more than 0 minutes, not 0"),
+        (["search", "--budget", "nan"], "--budget: must be"),
+        (["search", "--budget", "1e9"], "--budget: must be at most 1,000,000 minutes, not 1e9"),
+        (["search", "--fuel", "2000000"], "--fuel must be at most 1,000,000, not 2,000,000"),
+        (["search", "--tasks", ""], "no .json file in this folder"),
+        (["run", "--preset", ""], "unknown preset ''"),
+        (["seeds", "discover", "--seed", "1.5"], "--seed: must be a whole number, not '1.5'"),
+        (["seeds", "import", "x", "--keep-failing"], "--keep-failing says what is written: it needs --out"),
+        (["seeds"], "required: ACTION (see codeit seeds --help)"),
         (["replay", "stats", "missing"], "missing"),
         (["fly"], "invalid choice: 'fly'"),
         ([], "required: VERB"),
@@ -55,11 +75,29 @@ def test_help_names_every_verb_and_imports_nothing_heavy():
         "import sys; from engine.cli import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
-        "print([name for name in ('numpy', 'numba', 'torch', 'pydantic', 'rich') if name in sys.modules])"
+        "heavy = ('numpy', 'numba', 'torch', 'vllm', 'pydantic_settings', 'rich')\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip().endswith("[]")
     assert all(verb in done.stdout for verb in ("run", "eval", "exec", "replay", "bench"))
+
+
+@pytest.mark.parametrize("option", [["--seed", "0"], ["--seeds", ""], ["--limit", "1"], ["--tasks", "arc1-eval"]])
+def test_what_is_given_cannot_change_in_a_continued_search_whatever_its_value(option, tmp_path, capsys):
+    assert main(["search", "--out", str(tmp_path), "--resume", *option]) == 2
+    assert f"{option[0]} cannot change in a continued search" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--preset", "cpu"], ["--preset", ""], ["--seeds", ""], ["--config", "x"]])
+def test_what_is_given_cannot_change_in_a_continued_run_whatever_its_value(option, tmp_path, capsys):
+    assert main(["run", "--run-dir", str(tmp_path), "--resume", *option]) == 2
+    assert "--resume takes preset, configuration and seeds from the run's folder" in capsys.readouterr().err
+
+
+def test_run_lists_the_options_of_the_configuration(capsys):
+    assert main(["run", "--options"]) == 0
+    assert "--sampler.n-samples int  default 24\n    Programs sampled for each task" in capsys.readouterr().out
 
 
 def test_exec_runs_lines_in_order_and_goes_on_after_a_broken_one(tmp_path):

@@ -1,7 +1,7 @@
 """`codeit profile`: the account of a run is complete, and running with it changes nothing."""
 
 import json
-from xml.etree import ElementTree
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -89,12 +89,20 @@ def test_a_file_is_profiled_and_bad_lines_are_left_out(tmp_path, capsys):
     for measure in ("seconds", "fuel", "words"):
         own = sum(row[f"own_{measure}"] for row in result["primitives"])
         assert own == pytest.approx(sum(child[measure] for child in result["tree"]["children"]))
-    picture = ElementTree.fromstring((out / "profile.svg").read_text())
-    titles = {title.text.split(":")[0] for title in picture.iter("{http://www.w3.org/2000/svg}title")}
-    large = {row["name"] for row in result["primitives"] if row["own_fuel"] > 0.02 * result["tree"]["fuel"]}
-    assert large
-    assert large <= titles
-    assert "did you mean 'fill'" in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert "did you mean 'fill'" in errors
+    assert "profile.speedscope.json" in errors
+
+    graphs = json.loads((out / "profile.speedscope.json").read_text())
+    names = [frame["name"] for frame in graphs["shared"]["frames"]]
+    for profile, (measure, scale) in zip(graphs["profiles"], (("seconds", 1), ("fuel", 1), ("words", 8)), strict=True):
+        assert sum(profile["weights"]) == profile["endValue"]
+        own = Counter()
+        for sample, weight in zip(profile["samples"], profile["weights"], strict=True):
+            assert names[sample[0]] == "all"
+            own[names[sample[-1]]] += weight
+        for name, row in primitives.items():
+            assert own[name] == pytest.approx(scale * row[f"own_{measure}"], abs=1e-9)
 
     assert main(["profile", str(file), "--out", str(out)]) == 2
     assert "holds a profile already" in capsys.readouterr().err

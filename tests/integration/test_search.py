@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine import cli
+from engine.commands.options import SearchOptions
 from engine.commands.search import search
 from engine.errors import UsageError
 from engine.execution import digest
@@ -31,11 +32,10 @@ def small_batches(monkeypatch):
 
 
 def run(out, programs=None, method=None, resume=False, **fixed):
-    settings = dict.fromkeys(("seeds", "tasks", "task_ids", "limit", "seed", "fuel", "rates"))
-    settings |= {"exhaustive": False, "keep_repeats": False}
-    if not resume:
-        settings |= {"tasks": "arc1-train", "task_ids": TASKS}
-    return search(method, programs, None, out, resume, 2, **settings | fixed)
+    given = {"programs": programs, "method": method, "out": out}
+    settings = {} if resume else {"tasks": "arc1-train", "task_ids": TASKS}
+    settings |= {name: value for name, value in given.items() if value is not None}
+    return search(SearchOptions(resume=resume, workers=2, **settings | fixed))
 
 
 def rows(out):

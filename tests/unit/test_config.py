@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import pytest
 
-from engine.config import PRESETS, Config, fields, load_config, read_config
+from engine.config import PRESETS, Config, fields, load_config, overridden, read_config
 from engine.errors import UsageError
 from engine.run_folder import RunFolder
 from trainer.shapes import PRETRAINED
@@ -52,6 +52,28 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_the_preset(tm
     assert (config.sampler.n_samples, config.sampler.temperature) == (7, 0.5)
     assert config.tasks.task_ids == ["a", "b"]
     assert config.loop == load_config("smoke").loop
+
+
+def test_what_is_false_or_nothing_still_goes_before(tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_text("[loop]\nseed = 5\n[fill]\nmutants = 0\n[sampler]\ntypes = true\n[tasks]\ntask_ids = ['a']\n")
+    assert load_config("smoke", file).fill.mutants == 0
+    options = ["--loop.seed", "0", "--sampler.types", "false", "--tasks.task-ids", "[]", "--sampler.temperature=0"]
+    config = load_config("smoke", file, options)
+    assert (config.loop.seed, config.sampler.types, config.tasks.task_ids) == (0, False, [])
+    assert config.sampler.temperature == 0
+    assert overridden(load_config("smoke", file), ["--loop.seed", "0"]).loop.seed == 0
+
+
+def test_names_of_options_may_be_written_with_either_dash():
+    for name in ("--sampler.n_samples", "--sampler.n-samples"):
+        assert load_config("smoke", None, [name, "7"]).sampler.n_samples == 7
+        assert load_config("smoke", None, [f"{name}=7"]).sampler.n_samples == 7
+
+
+def test_the_environment_has_no_say(monkeypatch):
+    monkeypatch.setenv("LOOP", '{"seed": 7}')
+    assert load_config("smoke").loop.seed == 0
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_the_plugin_of_vllm_stands_alone():
         ("engine.sampler", {"torch", "vllm", "transformers"}),
         ("engine.sampler.t5", {"torch", "vllm", "transformers", "numba", "numpy"}),
         ("engine.commands.launch", {"torch", "vllm", "transformers"}),
-        ("engine.cli", {"torch", "vllm", "transformers", "numba", "numpy", "pydantic", "rich"}),
+        ("engine.cli", {"torch", "vllm", "transformers", "numba", "numpy", "pydantic_settings", "rich"}),
     ],
 )
 def test_light_modules_do_not_import_heavy_ones(module, heavy):

@@ -1,0 +1,45 @@
+"""The verbs of the command line and their options, declared once: parser, help and messages derive from this.
+
+`engine.commands` holds what the verbs do. Nothing here imports anything heavy (pydantic apart), so that help answers
+at once.
+"""
+
+from engine.commands.options.bench import (
+    DifferentialBench,
+    FuzzBench,
+    InterpreterBench,
+    LearningBench,
+    SamplesBench,
+    SearchBench,
+    SwapBench,
+)
+from engine.commands.options.declaration import Group
+from engine.commands.options.evaluate import EvaluateOptions
+from engine.commands.options.execute import ExecuteOptions
+from engine.commands.options.profile import ProfileOptions
+from engine.commands.options.replay import StatsOptions
+from engine.commands.options.run import RunOptions
+from engine.commands.options.search import SearchOptions
+from engine.commands.options.seeds import CheckOptions, DiscoverOptions, ImportOptions
+
+VERBS = (
+    RunOptions,
+    EvaluateOptions,
+    SearchOptions,
+    ExecuteOptions,
+    ProfileOptions,
+    Group(
+        "seeds",
+        "seed programs: import, discover, check",
+        "ACTION",
+        (ImportOptions, DiscoverOptions, CheckOptions),
+    ),
+    Group("replay", "look into a replay store", "ACTION", (StatsOptions,)),
+    Group(
+        "bench",
+        "measure speed",
+        "WHAT",
+        (InterpreterBench, SearchBench, SamplesBench, LearningBench, SwapBench, DifferentialBench, FuzzBench),
+        "Measure speed; the last line is one JSON object.",
+    ),
+)

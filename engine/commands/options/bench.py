@@ -1,0 +1,124 @@
+"""The verbs below `bench`: each is a module of `bench`, whose `measure` has the options as parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from engine.commands.options.declaration import (
+    Argument,
+    Checkout,
+    File,
+    Natural,
+    Options,
+    Overrides,
+    Positive,
+    Seeds,
+    Solvers,
+)
+from trainer.shapes import POLICIES
+
+
+class _Bench(Options):
+    def execute(self) -> int:
+        from engine.commands.bench import measure
+
+        measure(self.verb, dict(self))
+        return 0
+
+
+class InterpreterBench(_Bench):
+    """Runs a second of the virtual machine."""
+
+    verb: ClassVar[str] = "interpreter"
+
+    solvers: Annotated[str | None, Argument("FILE")] = None
+    """JSONL with `task` and `program` (default: the seeds)"""
+    arc_dsl: Checkout | None = None
+    """compare with plain Python arc-dsl"""
+    codeit: Checkout | None = None
+    """compare with the official CodeIt harness"""
+    repeats: Positive = 5
+    """medians of N"""
+
+
+class SearchBench(_Bench):
+    """Mutation, and what programs share when they are screened."""
+
+    verb: ClassVar[str] = "search"
+
+    solvers: Solvers = None
+    tasks: Positive = 20
+    """evaluation tasks"""
+    repeats: Positive = 3
+    """medians of N"""
+
+
+class SamplesBench(_Bench):
+    """Samples a second of vLLM and transformers, compact and T5."""
+
+    verb: ClassVar[str] = "samples"
+
+    policy: Annotated[Literal[tuple(POLICIES)], Argument("NAME")] = "compact-25m"
+    """a compact policy"""
+    tasks: Positive = 8
+    """prompts"""
+    n: Positive = 24
+    """samples a prompt"""
+    repeats: Positive = 2
+    """medians of N"""
+    threads: Positive = 1
+    """on a CPU"""
+    t5: bool = True
+    """leave out T5, which takes half the time"""
+
+
+class LearningBench(_Bench):
+    """Held-out losses of a configuration after equal CPU time."""
+
+    verb: ClassVar[str] = "learning"
+
+    seeds: Seeds = None
+    seconds: Positive = 600
+    """of CPU time"""
+    overrides: Overrides = ()
+
+
+class SwapBench(_Bench):
+    """Seconds until new weights sample: 25M and 220M."""
+
+    verb: ClassVar[str] = "swap"
+
+    repeats: Positive = 7
+    """medians of N"""
+
+
+class DifferentialBench(_Bench):
+    """Beside arc-dsl's own functions, on mutants of real programs."""
+
+    verb: ClassVar[str] = "differential"
+
+    arc_dsl: Checkout
+    """a checkout of arc-dsl"""
+    programs: File
+    """JSONL: `task`, `program`"""
+    mutants: Positive = 5000
+    """how many"""
+    seed: Natural = 0
+    """of the mutants"""
+    out: Annotated[Path, Argument("FILE.jsonl")] | None = None
+    """where differences are written"""
+    processes: Positive = 1
+    """of arc-dsl"""
+
+
+class FuzzBench(_Bench):
+    """Wild programs: how runs end, the slowest, and no bug (see CODEIT_CHECKED)."""
+
+    verb: ClassVar[str] = "fuzz"
+
+    programs: Positive = 100_000
+    """how many"""
+    seed: Natural = 0
+    """of the programs"""
+    solvers: Solvers = None

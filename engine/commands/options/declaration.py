@@ -1,0 +1,124 @@
+"""How a verb of the command line is declared: a frozen pydantic model, a field an option.
+
+    name            the option's, with - for _ (an alias goes before it); a `bool` is a flag, `--no-...` where it is on
+    annotation      its type and bounds; an `Argument` in it says how help shows it
+    default         what it is where it is not given; help says it
+    docstring       its help
+    class docstring the verb's line in the list of verbs, then the description of its help
+
+`parser` makes argparse, the help texts and the messages from that; what a verb does takes the model itself, whose
+`model_fields_set` are the options that were given. Modules of this package import nothing heavy: `execute` imports
+what does the work.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from inspect import cleandoc
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from engine.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Argument:
+    """How an option is shown; `unit` is of numbers, for messages."""
+
+    metavar: str
+    unit: str = ""
+    is_positional: bool = False
+
+
+@dataclass(frozen=True)
+class Rest:
+    """Marks the field that takes the arguments a verb does not know; without one they are refused."""
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Options of which at most one may be given, or exactly one."""
+
+    fields: tuple[str, ...]
+    is_required: bool = False
+
+
+class Options(BaseModel):
+    """A verb and its options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True)
+
+    verb: ClassVar[str]
+    epilog: ClassVar[str] = ""
+    exclusive: ClassVar[tuple[OneOf, ...]] = ()
+
+    @abstractmethod
+    def execute(self) -> int:
+        """Do what the verb does; the exit status. Raises `UsageError`."""
+
+    @classmethod
+    def texts(cls) -> tuple[str, str]:
+        """The line that a list of verbs shows, and the description above the options."""
+        first, _, rest = cleandoc(cls.__doc__ or "").partition("\n\n")
+        return first[:1].lower() + first[1:].rstrip("."), rest or first
+
+
+@dataclass(frozen=True)
+class Group:
+    """A verb with verbs of its own; `metavar` says what they are."""
+
+    verb: str
+    summary: str
+    metavar: str
+    members: tuple[type[Options], ...]
+    description: str = ""
+
+
+def _split(value: Any) -> Any:
+    return value.split(",") if isinstance(value, str) else value
+
+
+def _existing(file: Path) -> Path:
+    """A file that is there."""
+    if not file.is_file():
+        raise UsageError(f"{file}: no such file")
+    return file
+
+
+def _new(file: Path) -> Path:
+    """A file that is not there yet, in a folder that is."""
+    if file.exists():
+        raise UsageError(f"{file} exists already: choose another --out")
+    if not file.parent.is_dir():
+        raise UsageError(f"{file.parent}: no such folder")
+    return file
+
+
+Positive = Annotated[int, Field(ge=1), Argument("N")]
+Natural = Annotated[int, Field(ge=0), Argument("S")]
+Minutes = Annotated[float, Field(gt=0, le=10**6), Argument("MIN", unit="minutes")]
+Folder = Annotated[Path, Argument("DIR")]
+File = Annotated[Path, Argument("FILE")]
+Checkout = Annotated[Path, Argument("CHECKOUT")]
+InputFile = Annotated[Path, AfterValidator(_existing)]
+NewFile = Annotated[Path, AfterValidator(_new)]
+
+# Options that several verbs have.
+Fuel = Annotated[int, Field(ge=1, le=10**12, description="work a run may do"), Argument("N")]
+Workers = Annotated[int | None, Field(ge=1, description="threads (default: one a processor)"), Argument("N")]
+Seeds = Annotated[
+    str | None, Field(description="what `seeds import` reads (default: the embedded seeds)"), Argument("PATH")
+]
+Solvers = Annotated[Path | None, Field(description="JSONL to make mutants of (default: the seeds)"), Argument("FILE")]
+TaskSet = Annotated[str, Field(description="task set"), Argument("SET")]
+TaskIds = Annotated[
+    tuple[str, ...] | None, BeforeValidator(_split), Field(description="only these tasks"), Argument("ID,ID")
+]
+Limit = Annotated[int | None, Field(ge=1, description="only the first N tasks"), Argument("N")]
+AsJson = Annotated[bool, Field(alias="json", description="one JSON object instead of a table")]
+Overrides = Annotated[tuple[str, ...], Rest()]
+
+DEFAULT_FUEL = 4_000_000  # `interpreter.machine.machine.DEFAULT_FUEL`, which is slow to import

@@ -1,0 +1,164 @@
+"""The parser of the command line, made from declarations: argparse finds the arguments, pydantic checks them.
+
+A mistake is one line that says what would be right. An option cannot be abbreviated: `--seed` is not `--seeds`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from engine.commands.options.declaration import Argument, Group, Options, Rest
+from engine.errors import UsageError
+
+Mark = TypeVar("Mark", Argument, Rest)
+
+_PARSER, _DECLARATION = ":parser", ":declaration"  # no option has such a name
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with errors in one line, and without abbreviations."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
+
+
+def parse(verbs: Sequence[type[Options] | Group], description: str, arguments: Sequence[str] | None) -> Options:
+    """The verb that `arguments` (None: the process's own) name, with its options.
+
+    Raises `UsageError` for what is wrong, and `SystemExit` after `--help`.
+    """
+    parser = _Parser(prog="codeit", description=description)
+    _add_verbs(parser, verbs, "VERB")
+    namespace, unknown = parser.parse_known_args(arguments)
+    given = vars(namespace)
+    leaf, declaration = given.pop(_PARSER), given.pop(_DECLARATION)
+    rest = next((name for name, field in declaration.model_fields.items() if _marked(field, Rest)), None)
+    if rest is not None:
+        given[rest] = unknown
+    elif unknown:
+        raise UsageError(_unrecognized(unknown[0], declaration, leaf))
+    try:
+        return declaration(**given)
+    except ValidationError as error:
+        raise UsageError(_message(error, declaration, leaf)) from None
+
+
+def _add_verbs(parser: argparse.ArgumentParser, verbs: Sequence[type[Options] | Group], metavar: str) -> None:
+    added = parser.add_subparsers(metavar=metavar, required=True)
+    for verb in verbs:
+        if isinstance(verb, Group):
+            group = added.add_parser(verb.verb, help=_escaped(verb.summary), description=verb.description)
+            _add_verbs(group, verb.members, verb.metavar)
+        else:
+            summary, about = verb.texts()
+            leaf = added.add_parser(verb.verb, help=_escaped(summary), description=about, epilog=verb.epilog)
+            leaf.set_defaults(**{_PARSER: leaf, _DECLARATION: verb})
+            _add_options(leaf, verb)
+
+
+def _add_options(parser: argparse.ArgumentParser, verb: type[Options]) -> None:
+    groups = {}
+    for one_of in verb.exclusive:
+        group = parser.add_mutually_exclusive_group(required=one_of.is_required)
+        groups |= dict.fromkeys(one_of.fields, group)
+    for name, field in verb.model_fields.items():
+        if not _marked(field, Rest):
+            groups.get(name, parser).add_argument(*_names(name, field), **_settings(name, field))
+
+
+def _names(name: str, field: FieldInfo) -> list[str]:
+    """The option as it is written."""
+    name = field.alias or name
+    if (argument := _marked(field, Argument)) and argument.is_positional:
+        return [name]
+    return [f"--{'no-' if field.default is True else ''}{name.replace('_', '-')}"]
+
+
+def _settings(name: str, field: FieldInfo) -> dict[str, Any]:
+    """What argparse is told about an option; a value that is not given is left to the declaration."""
+    settings = {"default": argparse.SUPPRESS, "help": _escaped(_help(field))}
+    argument = _marked(field, Argument)
+    if field.annotation is bool:
+        action = "store_false" if field.default is True else "store_true"
+        return settings | {"action": action, "dest": field.alias or name}
+    if get_origin(field.annotation) is Literal:
+        settings["choices"] = get_args(field.annotation)
+    if argument is not None:
+        settings["metavar"] = argument.metavar
+        if argument.is_positional:
+            return settings
+    return settings | {"dest": name, "required": field.is_required()}
+
+
+def _help(field: FieldInfo) -> str:
+    """The text of an option, with its default, unless that is None, which the text explains."""
+    text = field.description or ""
+    if field.default is None or field.annotation is bool or field.is_required():
+        return text
+    default = f"{field.default:,}" if isinstance(field.default, int | float) else str(field.default)
+    return f"{text} (default: {default})"
+
+
+def _escaped(text: str) -> str:
+    """A help text as argparse takes it, which fills in its `%`, unlike that of a description."""
+    return text.replace("%", "%%")
+
+
+def _marked(field: FieldInfo, kind: type[Mark]) -> Mark | None:
+    """The mark of a kind in a field's annotation, that of the members of a union included."""
+    members = (mark for member in get_args(field.annotation) for mark in getattr(member, "__metadata__", ()))
+    return next((mark for mark in (*field.metadata, *members) if isinstance(mark, kind)), None)
+
+
+# ------------------------------------------------------------------------------------------------ messages
+
+
+def _unrecognized(argument: str, declaration: type[Options], leaf: argparse.ArgumentParser) -> str:
+    known = [option for name, field in declaration.model_fields.items() for option in _names(name, field)]
+    close = difflib.get_close_matches(argument.split("=", 1)[0], known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"see {leaf.prog} --help"
+    return f"unrecognized argument {argument!r} ({hint})"
+
+
+def _message(error: ValidationError, declaration: type[Options], leaf: argparse.ArgumentParser) -> str:
+    """What is wrong with the first wrong option, and what would be right."""
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "value_error":  # a check of ours, which says all
+        return str(first["ctx"]["error"])
+    where = first["loc"][0]
+    name, field = next((n, f) for n, f in declaration.model_fields.items() if where in (n, f.alias))
+    argument = _marked(field, Argument)
+    return f"{_names(name, field)[0]}: {_wrong(first, argument.unit if argument else '')} (see {leaf.prog} --help)"
+
+
+def _wrong(error: Any, unit: str) -> str:
+    unit = f" {unit}" if unit else ""
+    given, bounds = error["input"], error.get("ctx", {})
+    match error["type"]:
+        case "int_parsing" | "int_parsing_size" | "int_from_float":
+            return f"must be a whole number, not {given!r}"
+        case "float_parsing":
+            return f"must be a number{' of' + unit if unit else ''}, not {given!r}"
+        case "greater_than_equal":
+            return f"must be at least {bounds['ge']:,}{unit}, not {_grouped(given)}"
+        case "greater_than":
+            return f"must be more than {bounds['gt']:,g}{unit}, not {_grouped(given)}"
+        case "less_than_equal":
+            return f"must be at most {bounds['le']:,.0f}{unit}, not {_grouped(given)}"
+    return f"{error['msg'][:1].lower()}{error['msg'][1:]}, not {given!r}"
+
+
+def _grouped(number: str) -> str:
+    try:
+        return f"{int(number):,}"
+    except ValueError:
+        return number

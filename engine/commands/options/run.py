@@ -1,0 +1,44 @@
+"""The verb `run`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, ClassVar
+
+from engine.commands.options.declaration import Argument, File, Folder, Options, Overrides, Seeds
+
+
+class RunOptions(Options):
+    """The self-improving loop.
+
+    Fill replay from seed programs, then repeat: draw, train, publish, swap, sample, execute, evaluate, store.
+    """
+
+    verb: ClassVar[str] = "run"
+    epilog: ClassVar[str] = (
+        "Any option of the configuration can be set as --section.field value; list them with --options."
+    )
+
+    preset: Annotated[str, Argument("PRESET")] = "cpu"
+    """smoke, cpu, paper, paper-codet5 or sizes"""
+    config: File | None = None
+    """TOML file whose values go before the preset's"""
+    seeds: Seeds = None
+    run_dir: Folder | None = None
+    """the run's folder (default: runs/<preset>-<time>)"""
+    resume: bool = False
+    """continue the run in --run-dir after its last complete meta-iteration"""
+    options: bool = False
+    """list all --section.field options, with their defaults"""
+    overrides: Overrides = ()
+
+    def execute(self) -> int:
+        if self.options:
+            from engine.config import options_text
+
+            sys.stdout.write(options_text())
+            return 0
+        from engine.commands.launch import run
+
+        run(self)
+        return 0

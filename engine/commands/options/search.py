@@ -1,0 +1,71 @@
+"""The verb `search`."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from engine.commands.options.declaration import (
+    Argument,
+    Folder,
+    Limit,
+    Minutes,
+    Natural,
+    Options,
+    Positive,
+    Seeds,
+    TaskIds,
+    TaskSet,
+    Workers,
+)
+
+
+class SearchOptions(Options):
+    """Program search without a model.
+
+    Mutate seed programs, run those that give a grid on their own task on every search task, and rank what matches.
+    Writes search.jsonl as it goes; goes on where it stopped.
+    """
+
+    verb: ClassVar[str] = "search"
+    # What decides the outcome is kept in the folder; a continued search cannot change it.
+    fixed: ClassVar[tuple[str, ...]] = (
+        "seeds", "tasks", "task_ids", "limit", "seed", "exhaustive", "fuel", "keep_repeats", "rates",
+    )  # fmt: skip
+
+    seeds: Seeds = None
+    tasks: TaskSet = "arc1-eval"
+    task_ids: TaskIds = None
+    limit: Limit = None
+    programs: Positive = 150_000
+    """distinct executed programs, in all"""
+    budget: Minutes | None = None
+    """minutes; it ends with whatever comes first"""
+    seed: Natural = 0
+    """everything random follows from it"""
+    method: Annotated[str, Argument("NAME")] = "mutate"
+    """mutate; with --resume also remutate, recombine, enumerate"""
+    exhaustive: bool = False
+    """run all demonstrations of every task, not only those after a first one that matches"""
+    keep_repeats: bool = False
+    """run also programs that do nothing new on their own task, as the paper does"""
+    rates: Annotated[str | None, Argument("R")] = None
+    """how often to mutate what, e.g. argument=0.3,function=0.3,cut=0.1"""
+    fuel: Annotated[Positive, Field(description="work a run may do")] = 200_000
+    workers: Workers = None
+    out: Folder | None = None
+    """the search's folder (default: runs/search-<time>)"""
+    resume: bool = False
+    """continue the search in --out"""
+
+    @property
+    def most_programs(self) -> int | None:
+        """Programs at which it ends; None where a budget alone says when."""
+        return None if self.budget is not None and "programs" not in self.model_fields_set else self.programs
+
+    def execute(self) -> int:
+        from engine.commands.search import search
+
+        search(self)
+        return 0
