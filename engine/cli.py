@@ -1,19 +1,21 @@
 """The `codeit` command.
 
-Verbs import what they need when they run, so that `codeit --help` answers at once. A mistake of the user is one
-line on stderr and exit status 2; nothing is overwritten.
+Verbs import what they need when they run, so that `codeit --help` answers at once. A mistake of the user, and what the
+system refuses, is one line on stderr and exit status 2; nothing is overwritten. Whatever else is raised is a bug, and
+keeps its traceback.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
 
 from engine.commands.options import VERBS
 from engine.commands.options.parser import parse
-from engine.errors import UsageError
+from engine.errors import UsageError, refused
 
 DESCRIPTION = (
     "Self-improving program synthesis on ARC: a language model writes programs in a grid language, a compiled virtual "
@@ -28,13 +30,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return parse(VERBS, DESCRIPTION, arguments).execute()
     except UsageError as error:
-        sys.stderr.write(f"codeit: {error}\n")
-        return 2
+        return _mistake(error)
+    except BrokenPipeError:  # who reads has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        line = refused(error)
+        if line is None:
+            raise
+        return _mistake(line)
     except KeyboardInterrupt as interrupt:
         sys.stderr.write("\ncodeit: interrupted; a run continues with --resume\n")
         return 128 + (signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _mistake(error: UsageError) -> int:
+    sys.stderr.write(f"codeit: {str(error).encode(errors='backslashreplace').decode()}\n")
+    return 2
 
 
 class _Terminated(KeyboardInterrupt):

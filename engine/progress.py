@@ -32,11 +32,11 @@ class Display:
     def __init__(self) -> None:
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=console,
             disable=not console.is_terminal,
             transient=True,
@@ -53,7 +53,7 @@ class Display:
 
     def say(self, text: str) -> None:
         """A line that stays, in any output."""
-        console.print(text, highlight=False, soft_wrap=True)
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def overall(self, description: str, done: int, total: int | None, note: str = "") -> None:
         """Set the bar of the whole work."""

@@ -6,11 +6,13 @@ import importlib.util
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from engine.commands.options.evaluate import EvaluateOptions
 from engine.commands.options.run import RunOptions
@@ -23,6 +25,7 @@ from engine.progress import Display, compile_interpreter
 from engine.run_folder import RunFolder
 from engine.seeds.seed import load_seeds
 from engine.tasks import Task, load_tasks
+from interpreter.grids import Grid
 from interpreter.machine.pool import default_workers
 from replay.experience import ReplayError
 from replay.store import ReplayStore
@@ -52,6 +55,8 @@ def run(options: RunOptions) -> None:
     """Start a run, or continue one."""
     if options.resume:
         config, folder = _resume(options)
+        if folder is None:
+            return
         seeds = str(folder.seeds)
     else:
         config, seeds = load_config(options.preset, options.config, options.overrides), options.seeds
@@ -59,6 +64,7 @@ def run(options: RunOptions) -> None:
     training_tasks = {task.id: task for task in load_tasks(config.tasks.train)}
     seed_programs = load_seeds(seeds, training_tasks, config.seeds.limit)
     search_tasks = load_tasks(config.tasks.search, config.tasks.task_ids, config.tasks.limit)
+    _check_ids(training_tasks, search_tasks, config)
     set_threads(config.loop.threads)
     if config.trainer.processes > 1 or config.sampler.transfer != "in_process":
         from engine.loop.parts import check_gpus
@@ -195,8 +201,27 @@ def default_run_dir(preset: str) -> Path:
     return Path("runs") / f"{preset}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def _resume(options: RunOptions) -> tuple[Config, RunFolder]:
-    """The configuration and folder of a run that has something left to do."""
+def _check_ids(training_tasks: Mapping[str, Task], search_tasks: Sequence[Task], config: Config) -> None:
+    """Raise `UsageError` where two sets give the same id to different tasks, as ARC-AGI-1 and 2 do."""
+    differing = [
+        task.id
+        for task in search_tasks
+        if (other := training_tasks.get(task.id)) is not None and not _same_grids(task.inputs, other.inputs)
+    ]
+    if differing:
+        raise UsageError(
+            f"{len(differing)} tasks, such as {differing[0]}, are in {config.tasks.train} and in {config.tasks.search} "
+            "with other demonstrations, which a run cannot tell apart: choose sets of one version of ARC-AGI, or "
+            "search without these (--tasks.task-ids)"
+        )
+
+
+def _same_grids(some: Sequence[Grid], others: Sequence[Grid]) -> bool:
+    return len(some) == len(others) and all(map(np.array_equal, some, others))
+
+
+def _resume(options: RunOptions) -> tuple[Config, RunFolder | None]:
+    """The configuration and folder of a run that has something left to do; no folder where that was only its files."""
     if options.run_dir is None:
         raise UsageError("--resume needs --run-dir: the folder of the run to continue")
     if options.model_fields_set & {"preset", "config", "seeds"}:
@@ -208,19 +233,26 @@ def _resume(options: RunOptions) -> tuple[Config, RunFolder]:
     folder = RunFolder.open(options.run_dir)
     config = overridden(folder.config(), options.overrides)
     progress, counts = _progress(folder)
+    folder.check(progress)
     done = progress["meta_iteration"] if progress else 0
-    if done >= config.loop.meta_iterations:
+    is_done, is_behind = done >= config.loop.meta_iterations, folder.is_behind(done)
+    if is_done and not is_behind:
         raise UsageError(
             f"{options.run_dir}: nothing to resume, all {done} meta-iterations are done "
             "(more: --loop.meta-iterations N)"
         )
     folder.repair(progress, counts)
+    if is_done:
+        Display().say(f"{options.run_dir}: all {done} meta-iterations are done; the last one's metrics were added")
+        return config, None
     return config, folder
 
 
 def _progress(folder: RunFolder) -> tuple[dict[str, Any] | None, dict[str, int]]:
     """The progress record and the counts of a run's store; nothing of a run that was killed before it had one."""
-    with ReplayStore(folder.replay) as store:
+    if not (folder.replay / "data.mdb").is_file():
+        return None, {}
+    with ReplayStore(folder.replay, readonly=True) as store:
         return store.progress(), replay_counts(store)
 
 
