@@ -17,7 +17,6 @@ Everything else can be behind or ahead of it after a kill, and is put right by `
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import platform
@@ -25,11 +24,13 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import tomli_w
+from filelock import FileLock, Timeout
 
 from engine.config import Config, read_config
 from engine.errors import UsageError
@@ -51,7 +52,7 @@ class RunFolder:
         self.seeds = path / "seeds.jsonl"
         self.checkpoints = path / "checkpoints"
         self.tensorboard = path / "tensorboard"
-        self._lock: TextIO | None = None
+        self._lock: ExitStack | None = None
 
     @classmethod
     def create(cls, path: Path, config: Config, seeds: list[Mapping[str, Any]]) -> RunFolder:
@@ -150,15 +151,14 @@ def new_folder(path: Path, option: str) -> None:
         raise UsageError(f"cannot make the folder {path}: {error.strerror}") from None
 
 
-def lock_folder(path: Path) -> TextIO:
+def lock_folder(path: Path) -> ExitStack:
     """Lock a folder until what is returned is closed. Raises `UsageError` if it is locked."""
-    lock = (path / ".lock").open("w")
+    held = ExitStack()
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
+        held.enter_context(FileLock(path / ".lock", blocking=False, thread_local=False))
+    except Timeout:
         raise UsageError(f"{path} is in use by another run") from None
-    return lock
+    return held
 
 
 def write_text(file: Path, text: str) -> None:

@@ -65,7 +65,7 @@ def run(
     seed_programs = load_seeds(seeds, training_tasks, config.seeds.limit)
     search_tasks = load_tasks(config.tasks.search, config.tasks.task_ids, config.tasks.limit)
     set_threads(config.loop.threads)
-    if config.trainer.processes > 1 or config.sampler.transfer != "in_process":
+    if config.trainer.processes > 1 or config.trainer.device == "cuda" or config.sampler.transfer != "in_process":
         from engine.loop.parts import check_gpus
 
         check_gpus(config)
