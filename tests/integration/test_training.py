@@ -127,8 +127,9 @@ def test_processes_learn_as_one_that_accumulates(tmp_path: Path) -> None:
         group.resume(folder)
         group.train(examples)
         again = group.publish(tmp_path / "2", policy_version=2)
-        with pytest.raises(ValueError, match="no examples"):
+        with pytest.raises(ValueError, match="no examples") as failed:
             group.train([])
+        assert any("in training process" in note and "_check" in note for note in failed.value.__notes__)
         with pytest.raises(RuntimeError, match="closed"):
             group.train(examples)
     assert multiprocessing.active_children() == []
@@ -245,6 +246,12 @@ def test_bf16_follows_fp32_and_keeps_fp32_weights() -> None:
     half = Trainer(policy, CODEC, learning(dtype="bfloat16"), SEED)
     assert half.train(examples).loss == pytest.approx(make_trainer().train(examples).loss, rel=0.02)
     assert {parameter.dtype for parameter in policy.parameters()} == {torch.float32}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_not_trained_on() -> None:
+    with pytest.raises(ValueError, match=r"trainer\.device is cuda, and there is no GPU"):
+        make_trainer(config=learning(device="cuda"))
 
 
 def test_a_checkpoint_is_a_plain_transformers_model(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from without_gpu import pretend_a_gpu
 
 from engine.cli import main
 from engine.sampler import Sampler, SamplerConfig, SampleRequest, Transfer, open_sampler
+from engine.sampler.host import hosting
 from trainer.codec import Codec, CompactCodec
 from trainer.config import TrainerConfig
 from trainer.group import TrainerGroup
@@ -186,6 +188,45 @@ def test_a_training_process_that_fails_in_a_broadcast_is_not_waited_for(how: str
             sampler.swap(learner.learn())
 
 
+class SourceOf033(ABC):
+    """What vLLM 0.33 asks of a source of weights, where 0.32 iterates over it and calls `metadata`."""
+
+    def __init_subclass__(cls) -> None:
+        if "metadata" in vars(cls) and not isinstance(vars(cls)["metadata"], cached_property):
+            raise TypeError("metadata must be a functools.cached_property")
+
+    @property
+    @abstractmethod
+    def metadata(self) -> list[object]:
+        """Name, type and shape of each tensor."""
+
+    def iter_full(self) -> Iterator[tuple[str, torch.Tensor]]:
+        raise NotImplementedError
+
+
+def described(weights: dict[str, torch.Tensor]) -> list[tuple[str, torch.dtype, tuple[int, ...]]]:
+    return [(name, tensor.dtype, tuple(tensor.shape)) for name, tensor in weights.items()]
+
+
+@pytest.mark.parametrize("version", ["installed", "0.33"])
+def test_a_policy_is_a_source_of_its_weights_for_vllm_as_it_is_and_for_0_33(version: str) -> None:
+    with hosting():
+        from vllm.distributed.weight_transfer import WeightSource
+
+        from engine.sampler.vllm_transfer import source_class
+    base = SourceOf033 if version == "0.33" else WeightSource
+    policy = new_policy("compact-tiny", 400, MAX_PROMPT, seed=0)
+    weights = policy.state_dict()
+    source = source_class(base)(policy, tuple(weights))
+    metadata = source.metadata() if callable(source.metadata) else source.metadata
+    assert [(meta.name, meta.dtype, meta.shape) for meta in metadata] == described(weights)
+    for _ in range(2):  # each pass is a fresh one, of the weights as they are then
+        passed = source.iter_full() if hasattr(base, "iter_full") else iter(source)
+        assert all(torch.equal(tensor, weights[name]) for name, tensor in passed)
+        with torch.no_grad():
+            policy.model.norm.weight.add_(1)
+
+
 def fail(*arguments: object, **options: object) -> None:
     raise RuntimeError("on purpose")
 
@@ -207,6 +248,11 @@ def fail_once(method: Callable[[object], object]) -> Callable[[object], object]:
             ["--sampler.transfer", "ipc"],
             "sampler.transfer ipc is for GPUs, and there is none: in_process works anywhere",
         ),
+        (
+            ["--sampler.transfer", "ipc", "--trainer.device", "cpu"],
+            "sampler.transfer ipc is for weights on GPUs, and trainer.device is cpu",
+        ),
+        (["--trainer.device", "cuda"], "trainer.device is cuda, and there is no GPU: auto takes what there is"),
         (
             ["--sampler.transfer", "nccl", "--sampler.backend", "transformers"],
             "transfer nccl is for backend vllm, transformers has in_process alone",
