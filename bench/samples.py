@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,20 +29,22 @@ from transformers import LlamaForCausalLM
 from bench.baselines.generate import GrammarRule, generate
 from bench.rates import Lengths, in_turns, ratio, tokens_per_s
 from bench.samples_t5 import measure_t5
-from engine.sampler import Sampler, SampleRequest, SamplerOptions, open_sampler
+from engine.sampler import Sampler, SamplerConfig, SampleRequest, open_sampler
 from engine.sampler.constraint import CompactGrammar
 from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
 from interpreter.language.program import ProgramError
 from interpreter.language.vocabulary import BOS, detokenize
-from trainer.codec import CompactCodec, Example, PromptTooLong
+from trainer.codec import CompactCodec, Example
+from trainer.config import TrainerConfig
+from trainer.errors import PromptTooLong
 from trainer.policy import new_policy, parameter_count
-from trainer.training import Trainer, TrainingSettings
+from trainer.training import Trainer
 
 MAX_PROMPT_TOKENS = 640
 # T5 of this size writes about a tenth as fast: fewer and shorter prompts, and shorter programs.
 T5_PROMPTS, T5_PROMPT_TOKENS, T5_TOKENS = 4, 320, 48
-READING = TrainingSettings(warmup_steps=5, batch_tokens=256)
+READING = TrainerConfig(warmup_steps=5, batch_tokens=256, device="cpu")
 EPOCHS = 3
 
 
@@ -60,9 +61,7 @@ def measure(
     torch.set_num_threads(threads)
     codec = CompactCodec(MAX_PROMPT_TOKENS)
     programs = _programs(codec)
-    options = SamplerOptions(
-        max_tokens=max_tokens, max_model_len=MAX_PROMPT_TOKENS + max_tokens, typed=True, threads=threads
-    )
+    options = SamplerConfig(max_tokens=max_tokens, threads=threads)
     requests = [SampleRequest(prompt, n, seed) for seed, prompt in enumerate(_prompts(codec, tasks))]
     result = _measure_compact(policy, codec, programs, requests, options, repeats)
     if t5:
@@ -77,11 +76,12 @@ def _measure_compact(
     codec: CompactCodec,
     programs: Sequence[tuple[int, ...]],
     requests: Sequence[SampleRequest],
-    options: SamplerOptions,
+    options: SamplerConfig,
     repeats: int,
 ) -> dict[str, Any]:
-    policy = new_policy(name, len(codec.tokens), options.max_model_len, seed=0)
-    trainer = Trainer(policy, codec, replace(READING, device="cpu"))
+    longest = MAX_PROMPT_TOKENS + options.max_tokens
+    policy = new_policy(name, len(codec.tokens), longest, seed=0)
+    trainer = Trainer(policy, codec, READING)
     for _ in range(EPOCHS):
         trainer.train([Example((BOS,), program) for program in programs])
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -89,8 +89,8 @@ def _measure_compact(
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = trainer.publish(Path(folder) / "v1", 1)
         with (
-            open_sampler(checkpoint, options, "vllm") as vllm,
-            open_sampler(checkpoint, options, "transformers") as shared,
+            open_sampler(checkpoint, options, longest) as vllm,
+            open_sampler(checkpoint, options.model_copy(update={"backend": "transformers"}), longest) as shared,
         ):
             ways = {
                 "vllm": partial(_draw, vllm, checkpoint, requests, written),
@@ -145,12 +145,12 @@ def _draw(
     return [len(program) for program in tokens]
 
 
-def _batch(n: int, options: SamplerOptions) -> int:
+def _batch(n: int, options: SamplerConfig) -> int:
     """The rows that `generate` decodes at a time: see above."""
     return options.max_sequences if torch.cuda.is_available() else n
 
 
-def _generate(policy: LlamaForCausalLM, requests: Sequence[SampleRequest], options: SamplerOptions) -> Lengths:
+def _generate(policy: LlamaForCausalLM, requests: Sequence[SampleRequest], options: SamplerConfig) -> Lengths:
     found = generate(
         policy,
         [request.prompt for request in requests],
@@ -158,7 +158,7 @@ def _generate(policy: LlamaForCausalLM, requests: Sequence[SampleRequest], optio
         _batch(requests[0].n, options),
         options.max_tokens,
         options.temperature,
-        partial(GrammarRule, CompactGrammar(options.max_tokens, options.typed)),
+        partial(GrammarRule, CompactGrammar(options.max_tokens, options.types)),
     )
     return [len(tokens) for tokens in found.values()]
 

@@ -13,32 +13,34 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from engine.sampler import Sampler, SampleRequest, SamplerOptions, open_sampler
+from engine.sampler import Sampler, SamplerConfig, SampleRequest, open_sampler
 from interpreter.language.vocabulary import BOS
 from trainer.codec import CompactCodec
+from trainer.config import TrainerConfig
 from trainer.policy import new_policy, parameter_count
-from trainer.training import Trainer, TrainingSettings
+from trainer.training import Trainer
 
-OPTIONS = SamplerOptions(max_tokens=16, max_model_len=64, kv_cache_bytes=64 << 20, typed=True)
+SAMPLER = SamplerConfig(max_tokens=16, kv_cache_mib=64)
+MAX_MODEL_LEN = 64
 
 
 def measure(policies: Sequence[str] = ("compact-25m", "compact-220m"), repeats: int = 7) -> dict[str, Any]:
     """Seconds of a swap and of the engine's start, by policy."""
-    result: dict[str, Any] = {"threads": OPTIONS.threads, "repeats": repeats}
+    result: dict[str, Any] = {"threads": SAMPLER.threads, "repeats": repeats}
     for name in policies:
         result |= {f"{key}_{name.removeprefix('compact-')}": value for key, value in _measure(name, repeats).items()}
     return result
 
 
 def _measure(name: str, repeats: int) -> dict[str, Any]:
-    codec = CompactCodec(OPTIONS.max_model_len - OPTIONS.max_tokens)
+    codec = CompactCodec(MAX_MODEL_LEN - SAMPLER.max_tokens)
     with tempfile.TemporaryDirectory() as folder:
         for version in (1, 2):
-            policy = new_policy(name, len(codec.tokens), OPTIONS.max_model_len, seed=version)
+            policy = new_policy(name, len(codec.tokens), MAX_MODEL_LEN, seed=version)
             parameters = parameter_count(policy)
-            Trainer(policy, codec, TrainingSettings(device="cpu")).publish(Path(folder) / f"v{version}", version)
+            Trainer(policy, codec, TrainerConfig(device="cpu")).publish(Path(folder) / f"v{version}", version)
         start = time.perf_counter()
-        with open_sampler(Path(folder) / "v1", OPTIONS) as sampler:
+        with open_sampler(Path(folder) / "v1", SAMPLER, MAX_MODEL_LEN) as sampler:
             opened = time.perf_counter() - start
             seconds = [_swap(sampler, Path(folder) / f"v{2 - k % 2}") for k in range(repeats + 1)]
     return {"parameters": parameters, "open_s": round(opened, 2), "swap_s": round(median(seconds[1:]), 4)}

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -26,32 +26,29 @@ from pydantic_settings import (
 
 from engine.augment import MAX_VARIANTS, ColorChoice
 from engine.errors import UsageError
-from trainer.shapes import POLICIES, PRETRAINED
+from engine.sampler.config import SamplerConfig
+from trainer.config import Section, TrainerConfig
 
 PRESETS = ("smoke", "cpu", "paper", "paper-codet5", "sizes")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class TasksConfig(_Section):
+class TasksConfig(Section):
     train: str = "arc1-train"
     """Task set of the seeds: a name or a folder of ARC JSON files."""
     search: str = "arc1-eval"
     """Task set that the policy is sampled on and evaluated with."""
-    task_ids: list[str] = []
+    task_ids: list[str] = Field([])
     """Only these tasks of the search set."""
     limit: int | None = Field(None, ge=1)
     """Only the first tasks of the search set."""
 
 
-class SeedsConfig(_Section):
+class SeedsConfig(Section):
     limit: int | None = Field(None, ge=1)
     """Only the first seed programs, in order of task (and of the file, where a task has several)."""
 
 
-class FillConfig(_Section):
+class FillConfig(Section):
     mutants: int = Field(19_200, ge=0)
     """Distinct mutants of the seed programs (the paper: 19,200); those with a valid output become experiences."""
     other_tasks: int = Field(2, ge=0)
@@ -64,7 +61,7 @@ class FillConfig(_Section):
     """Colour permutations of augmented copies: none, those that leave 0 (the background, mostly), or all."""
 
 
-class ReplayConfig(_Section):
+class ReplayConfig(Section):
     capacity: int | None = Field(None, ge=1)
     """Experiences kept at most; the lowest priority goes first, then the oldest."""
     draw_policy: int = Field(90_000, ge=0)
@@ -76,85 +73,7 @@ class ReplayConfig(_Section):
     it, of its programs only those that are right on all demonstrations are learned from."""
 
 
-class TrainerConfig(_Section):
-    policy: str = "compact-3m"
-    """Policy by name: compact-1m, -3m, -8m, -25m, -60m and -220m, by number of parameters, are trained from
-    scratch; codet5-small (60M), codet5p-220m and codet5p-770m are pretrained."""
-    checkpoint: str | None = None
-    """Pretrained policy instead of `policy`: the Hugging Face id or folder of a decoder-only model or a T5."""
-    lora_rank: int = Field(0, ge=0)
-    """Rank of the factors that learn while a pretrained policy's weights stay (needs peft); 0: all weights learn."""
-    learning_rate: float = Field(1e-3, gt=0)
-    """Peak learning rate of AdamW."""
-    warmup_steps: int = Field(30, ge=0)
-    """Optimizer steps until the peak, once a run."""
-    weight_decay: float = Field(0.01, ge=0)
-    """AdamW's."""
-    clip_norm: float = Field(1.0, gt=0)
-    """Gradients are clipped to this norm."""
-    batch_tokens: int = Field(6144, ge=256)
-    """Tokens of a batch, padding included."""
-    accumulate: int = Field(1, ge=1)
-    """Batches of an update, one after the other in the same memory."""
-    processes: int = Field(1, ge=1)
-    """Training processes, each on a GPU of its own (or sharing the CPU); an update has `accumulate` batches of each."""
-    max_prompt_tokens: int = Field(640, ge=64)
-    """Longer prompts lose whole demonstrations, largest first."""
-    keep_checkpoints: int = Field(2, ge=1)
-    """Published policy versions that are kept; older ones are removed."""
-    epochs: int = Field(1, ge=1)
-    """Passes over what was drawn, a meta-iteration (the paper: 1)."""
-
-    @field_validator("policy")
-    @classmethod
-    def _known(cls, policy: str) -> str:
-        if policy not in POLICIES and policy not in PRETRAINED:
-            raise ValueError(f"unknown policy (one of {', '.join((*POLICIES, *PRETRAINED))})")
-        return policy
-
-    @property
-    def pretrained(self) -> str | None:
-        """Where the pretrained policy comes from; None where the policy is trained from scratch."""
-        return self.checkpoint or PRETRAINED.get(self.policy)
-
-    @model_validator(mode="after")
-    def _lora_has_weights(self) -> Self:
-        if self.lora_rank and self.pretrained is None:
-            raise ValueError(f"lora_rank is for pretrained policies, {self.policy} is trained from scratch")
-        return self
-
-
-class SamplerConfig(_Section):
-    backend: Literal["vllm", "transformers"] = "vllm"
-    """The engine that samples; transformers needs no vLLM and is slower."""
-    transfer: Literal["in_process", "ipc", "nccl"] = "in_process"
-    """How new weights reach vLLM: from the checkpoint (in_process, anywhere), or from a training process, on the same
-    GPU by CUDA IPC (ipc) or on another one (nccl)."""
-    n_samples: int = Field(24, ge=1)
-    """Programs sampled for each task, a meta-iteration."""
-    temperature: float = Field(0.95, ge=0)
-    """0 is greedy."""
-    max_tokens: int = Field(192, ge=8)
-    """Program tokens at most; the grammar ends a compact policy's programs within them, and others nearly always."""
-    types: bool = True
-    """Whether the grammar of compact policies heeds declared types; it always heeds arities and known variables."""
-    kv_cache_mib: int = Field(512, ge=16)
-    """Memory of vLLM's key-value cache."""
-    max_sequences: int = Field(96, ge=1)
-    """Programs sampled at the same time."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Type of weights and activations while sampling."""
-    threads: int = Field(1, ge=1)
-    """Threads of sampling on a CPU: one is the fastest for a small policy."""
-
-    @model_validator(mode="after")
-    def _transfer_is_vllm(self) -> Self:
-        if self.transfer != "in_process" and self.backend != "vllm":
-            raise ValueError(f"transfer {self.transfer} is for backend vllm, {self.backend} has in_process alone")
-        return self
-
-
-class InterpreterConfig(_Section):
+class InterpreterConfig(Section):
     workers: int | None = Field(None, ge=1)
     """Worker processes; default: one a processor."""
     fuel: int = Field(4_000_000, ge=1)
@@ -163,7 +82,7 @@ class InterpreterConfig(_Section):
     """Memory of a run, in words of 8 bytes."""
 
 
-class LoopConfig(_Section):
+class LoopConfig(Section):
     meta_iterations: int = Field(100, ge=1)
     """Rounds of draw, train, sample, execute, store, evaluate."""
     seed: int = Field(0, ge=0)

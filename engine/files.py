@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from engine.errors import UsageError
 
@@ -27,15 +29,14 @@ def make_folder(path: Path) -> None:
         raise UsageError(f"cannot make the folder {path}: {error.strerror}") from None
 
 
-def lock_folder(path: Path) -> TextIO:
+def lock_folder(path: Path) -> ExitStack:
     """Lock a folder until what is returned is closed. Raises `UsageError` if it is locked."""
-    lock = (path / ".lock").open("w")
+    held = ExitStack()
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
+        held.enter_context(FileLock(path / ".lock", blocking=False, thread_local=False))
+    except Timeout:
         raise UsageError(f"{path} is in use by another run") from None
-    return lock
+    return held
 
 
 def write_text(file: Path, text: str) -> None:

@@ -23,9 +23,10 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import tomli_w
 
@@ -63,7 +64,7 @@ class RunFolder:
         self.seeds = path / "seeds.jsonl"
         self.checkpoints = path / "checkpoints"
         self.tensorboard = path / "tensorboard"
-        self._lock: TextIO | None = None
+        self._lock: ExitStack | None = None
 
     @classmethod
     def create(cls, path: Path, config: Config, seeds: list[Mapping[str, Any]]) -> RunFolder:

@@ -15,7 +15,6 @@ of both; a replacement counts as inserted anew. No store is used across a fork, 
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -23,10 +22,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO, TypeVar
+from typing import Any, Self, TypeVar
 
 import lmdb
 import numpy as np
+from filelock import FileLock, Timeout
 
 from interpreter.grids import Grid, is_valid
 from replay.disk import is_full
@@ -98,7 +98,7 @@ class ReplayStore:
         self._pid = os.getpid()
         with ExitStack() as resources:
             if not readonly:
-                resources.callback(_release, _claim(self.path))
+                resources.callback(_claim(self.path).release)
             self._env = resources.enter_context(closing(_open_environment(self.path, readonly, map_size)))
             self._tasks, self._experiences, self._meta = _open_databases(self._env, self.path, readonly)
             self._closed = False
@@ -382,8 +382,8 @@ def _refusals(path: Path) -> Iterator[None]:
 # Opening
 
 
-def _claim(folder: Path) -> TextIO:
-    """Make the store's folder and be its one writer until `_release`, or until the process ends in any way."""
+def _claim(folder: Path) -> FileLock:
+    """Make the store's folder and be its one writer until the release, or until the process ends in any way."""
     if folder.exists() and not folder.is_dir():
         raise ReplayError(f"{folder} is a file; name a folder for the replay store")
     if folder.is_dir() and not (folder / _DATA_FILE).exists():
@@ -391,23 +391,15 @@ def _claim(folder: Path) -> TextIO:
         if foreign:
             raise ReplayError(f"{folder} is no replay store (it has {foreign[0]}); name a new or an empty folder")
     folder.mkdir(parents=True, exist_ok=True)
-    lock = open(folder / _WRITER_FILE, "a+")  # noqa: SIM115
+    writer = folder / _WRITER_FILE
+    lock = FileLock(writer, thread_local=False)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        writer = lock.read().strip()
-        lock.close()
-        raise ReplayError(f"{folder} is written by process {writer}; wait for it, or open read-only") from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
+        lock.acquire(blocking=False)
+    except Timeout:
+        pid = writer.read_text().strip()
+        raise ReplayError(f"{folder} is written by process {pid}; wait for it, or open read-only") from None
+    writer.write_text(str(os.getpid()))
     return lock
-
-
-def _release(lock: TextIO) -> None:
-    fcntl.flock(lock, fcntl.LOCK_UN)  # closing is not enough while a fork holds a copy
-    lock.close()
 
 
 def _open_environment(folder: Path, readonly: bool, map_size: int) -> lmdb.Environment:

@@ -24,7 +24,8 @@ from typing import Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from replay.disk import is_full
-from trainer.codec import Codec, CodecError, CompactCodec, PolicyKind, vocabulary_hash
+from trainer.codec import Codec, CompactCodec, PolicyKind, vocabulary_hash
+from trainer.errors import CheckpointError, CodecError
 from trainer.text_codec import TextCodec
 
 MODEL = "model.safetensors"
@@ -32,10 +33,6 @@ VOCABULARY = "vocab.json"
 TOKENIZER = "tokenizer"
 MANIFEST = "manifest.json"
 TRAINING = "training"
-
-
-class CheckpointError(ValueError):
-    """A folder that is no complete checkpoint, or not one for what it is used for."""
 
 
 class _Record(BaseModel):

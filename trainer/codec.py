@@ -29,6 +29,7 @@ import numpy as np
 from interpreter.grids import MAX_COLOR, MAX_SIDE, Grid, is_valid
 from interpreter.language.program import Program, parse
 from interpreter.language.vocabulary import BOS, PROGRAM_TOKENS, detokenize, tokenize
+from trainer.errors import CodecError, PromptTooLong
 
 # The values of each family of grid tokens: token `h3` is the value 3 of the family `h`.
 FAMILIES: dict[str, range] = {
@@ -46,14 +47,6 @@ UNCHANGED = -1
 Pair = tuple[Grid, Grid]
 # Trained from scratch and decoder-only; pretrained, encoder-decoder or decoder-only.
 PolicyKind = Literal["compact", "seq2seq", "causal"]
-
-
-class CodecError(ValueError):
-    """Token ids that are no prompt, or a grid that cannot be written as one."""
-
-
-class PromptTooLong(CodecError):
-    """Not even the shortest demonstration fits into the prompt."""
 
 
 @dataclass(frozen=True)

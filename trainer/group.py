@@ -4,6 +4,10 @@ Each holds a `Trainer` that `accelerate` connects with the others, gets the same
 each update's batches. The first one answers, reports progress, evaluates and publishes. The sampler's process is not
 one of them: vLLM wants torch.distributed for itself there. It can have the weights sent by the first one (`connect`,
 `send_weights`), over whatever link the caller opens.
+
+torch's `elastic.multiprocessing.start_processes` was tried for starting and watching and does not fit: every process is
+given the pipes of all, so that none reports the death of a member; the parent's signal handlers are replaced and stay
+so; an exception comes back as text in a file, when its process has ended; folders are left in /tmp.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import os
 import signal
 import socket
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -276,6 +281,7 @@ def _serve(connection: Connection, make: Callable[[], Trainer], environment: dic
                 value = member.call(name, arguments)
             answer = _Answer(value)
         except Exception as error:  # the parent raises it
+            error.add_note(f"in training process {environment['RANK']}:\n{traceback.format_exc()}")
             answer = _Answer(error=error)
         try:
             connection.send(answer)

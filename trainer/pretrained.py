@@ -21,7 +21,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from trainer.checkpoint import CheckpointError
+from trainer.errors import CheckpointError
 from trainer.text_codec import Tokenizer
 
 transformers_logging.disable_progress_bar()  # progress is the caller's

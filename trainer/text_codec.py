@@ -34,17 +34,8 @@ import numpy as np
 
 from interpreter.grids import MAX_SIDE, Grid
 from interpreter.language.program import Program, ProgramError, parse
-from trainer.codec import (
-    CodecError,
-    Example,
-    Pair,
-    PolicyKind,
-    PromptTooLong,
-    background_of,
-    check_pairs,
-    keep_fitting,
-    vocabulary_hash,
-)
+from trainer.codec import Example, Pair, PolicyKind, background_of, check_pairs, keep_fitting, vocabulary_hash
+from trainer.errors import CodecError, PromptTooLong
 
 NEXT_GRID = "|"
 NEXT_LINE = "\n"

@@ -5,7 +5,8 @@ sequence. Attention is causal, so no real token ever sees padding and no mask is
 a program token reach the output layer and the loss. An encoder-decoder policy reads the prompt, masked, with its
 encoder and the program with its decoder.
 
-Weights and optimizer are fp32; where the hardware computes in bf16 the forward pass is autocast to it.
+Weights and optimizer are fp32; the forward pass is autocast to bf16 where that is asked for or the hardware computes
+in it.
 
 An update takes the mean loss of all program tokens in `accumulate` batches, one after the other, and where several
 processes train (`trainer.group`) in as many of each of them: both come to the same, up to rounding.
@@ -28,7 +29,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -38,8 +38,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from trainer.checkpoint import TRAINING, CheckpointError, load_manifest, load_vocabulary, publishing, write_vocabulary
+from trainer.checkpoint import TRAINING, load_manifest, load_vocabulary, publishing, write_vocabulary
 from trainer.codec import Codec, Example
+from trainer.config import TrainerConfig
+from trainer.errors import CheckpointError
 from trainer.policy import load_policy
 from trainer.pretrained import lora_factors, save_policy
 
@@ -55,21 +57,6 @@ FACTORS_FILE = "factors.safetensors"
 STATE_FILE = "state.json"
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How a trainer learns. `batch_tokens` counts prompt, program and padding of one of an update's batches."""
-
-    learning_rate: float = 1e-3
-    warmup_steps: int = 30
-    weight_decay: float = 0.01
-    clip_norm: float = 1.0
-    batch_tokens: int = 6144
-    accumulate: int = 1
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    device: Literal["auto", "cpu"] = "auto"
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -192,26 +179,29 @@ def _cut(order: npt.NDArray[np.int64], parts: npt.NDArray[np.int64], limit: int)
 class Trainer:
     """A policy, its optimizer and its random state, on one device.
 
+    `config` says how it learns and on what device, whichever policy it names; what is random follows from the seed.
+
     One of several processes that `accelerate` knows of trains on its share of each update's batches; all are given
     the same examples and come to the same weights.
     """
 
-    def __init__(self, policy: PreTrainedModel, codec: Codec, settings: TrainingSettings) -> None:
+    def __init__(self, policy: PreTrainedModel, codec: Codec, config: TrainerConfig, seed: int = 0) -> None:
         known, tokens = policy.config.vocab_size, len(codec.tokens)
         if known < tokens or (codec.kind == "compact" and known > tokens):  # pretrained policies have spare embeddings
             raise ValueError(f"the policy has {known} tokens, the codec {tokens}")
         self.policy = policy
         self.codec = codec
-        self.settings = settings
+        self.config = config
+        self.seed = seed
         self.steps = 0
         self._start = policy.config.decoder_start_token_id if codec.kind == "seq2seq" else None
-        self._generator = np.random.Generator(np.random.PCG64(settings.seed))
+        self._generator = np.random.Generator(np.random.PCG64(seed))
         # Precision is not given to accelerate, whose choice of it holds for the whole process.
-        self._accelerator = Accelerator(cpu=settings.device == "cpu")
-        bf16 = settings.precision == "bf16" or (settings.precision == "auto" and computes_in_bf16(self.device))
-        optimizer = torch.optim.AdamW(
-            policy.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
+        self._accelerator = Accelerator(cpu=config.device == "cpu")
+        if config.device == "cuda" and self.device.type != "cuda":
+            raise ValueError("trainer.device is cuda, and there is no GPU: auto takes what there is")
+        bf16 = config.dtype == "bfloat16" or (config.dtype == "auto" and computes_in_bf16(self.device))
+        optimizer = torch.optim.AdamW(policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
         self._evaluated = ProgramLoss(policy, bf16)
         self._loss, self._optimizer = self._accelerator.prepare(self._evaluated, optimizer)
 
@@ -228,8 +218,8 @@ class Trainer:
         self._check(examples)
         started = time.perf_counter()
         lengths = self._lengths(examples)
-        batches = plan_batches(lengths, self.settings.batch_tokens, self._generator)
-        size = self.settings.accumulate * self._accelerator.num_processes
+        batches = plan_batches(lengths, self.config.batch_tokens, self._generator)
+        size = self.config.accumulate * self._accelerator.num_processes
         updates = [batches[start : start + size] for start in range(0, len(batches), size)]
         losses: list[Tensor] = []
         done = padded = 0
@@ -261,7 +251,7 @@ class Trainer:
         self._check(examples)
         self.policy.eval()
         total = 0.0
-        for indices in plan_batches(self._lengths(examples), self.settings.batch_tokens, None):
+        for indices in plan_batches(self._lengths(examples), self.config.batch_tokens, None):
             chosen = [examples[index] for index in indices]
             batch = Batch.of(chosen, self._start).to(self.device)
             total += self._evaluated(batch.ids, batch.labels, batch.prompts).item() * batch.program_tokens
@@ -311,7 +301,7 @@ class Trainer:
         """One step of the optimizer; returns the loss of this process's batches before it, summed over tokens."""
         self.steps += 1
         for group in self._optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * min(1.0, self.steps / max(1, self.settings.warmup_steps))
+            group["lr"] = self.config.learning_rate * min(1.0, self.steps / max(1, self.config.warmup_steps))
         rank, processes = self._accelerator.process_index, self._accelerator.num_processes
         every = sum(batch.program_tokens for batch in batches)
         # Gradients of the processes are averaged, and each takes part, if with nothing.
@@ -324,7 +314,7 @@ class Trainer:
                     loss = self._loss(on_device.ids, on_device.labels, on_device.prompts)
                 self._accelerator.backward(loss * (tokens * processes / every))
             losses.append(loss.detach() * tokens)
-        nn.utils.clip_grad_norm_(self.policy.parameters(), self.settings.clip_norm, error_if_nonfinite=True)
+        nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.clip_norm, error_if_nonfinite=True)
         self._optimizer.step()
         self._optimizer.zero_grad()
         return torch.stack(losses).sum()
@@ -333,7 +323,7 @@ class Trainer:
     def _dropout(self, number: int) -> Iterator[None]:
         """Seed torch for one of an update's batches, and put its generators back."""
         with torch.random.fork_rng(devices=[] if self.device.type == "cpu" else [self.device]):
-            entropy = np.random.SeedSequence([self.settings.seed, self.steps, number])
+            entropy = np.random.SeedSequence([self.seed, self.steps, number])
             torch.manual_seed(int(entropy.generate_state(1)[0]))
             yield
 

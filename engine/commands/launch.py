@@ -29,7 +29,8 @@ from interpreter.grids import Grid
 from interpreter.machine.pool import default_workers
 from replay.experience import ReplayError
 from replay.store import ReplayStore
-from trainer.checkpoint import CheckpointError, load_codec, load_manifest, load_vocabulary
+from trainer.checkpoint import load_codec, load_manifest, load_vocabulary
+from trainer.errors import CheckpointError
 
 # What a resumed run may change: how long it goes on, and how many processors it uses.
 RESUMABLE = ("loop.meta-iterations", "loop.threads", "interpreter.workers")
@@ -66,7 +67,7 @@ def run(options: RunOptions) -> None:
     search_tasks = load_tasks(config.tasks.search, config.tasks.task_ids, config.tasks.limit)
     _check_ids(training_tasks, search_tasks, config)
     set_threads(config.loop.threads)
-    if config.trainer.processes > 1 or config.sampler.transfer != "in_process":
+    if config.trainer.processes > 1 or config.trainer.device == "cuda" or config.sampler.transfer != "in_process":
         from engine.loop.parts import check_gpus
 
         check_gpus(config)

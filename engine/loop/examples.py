@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from interpreter.language.program import ProgramError
 from replay.experience import Experience, stored_program
 from replay.store import ReplayStore
-from trainer.codec import Codec, Example, PromptTooLong
+from trainer.codec import Codec, Example
+from trainer.errors import PromptTooLong
 
 
 def to_examples(experiences: Sequence[Experience], store: ReplayStore, codec: Codec, max_tokens: int) -> list[Example]:

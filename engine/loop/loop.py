@@ -257,6 +257,7 @@ class Loop:
             "valid_share": round(rollout.valid_share, 4),
             "unique_share": round(len(new) / max(samples.total, 1), 4),
             "samples": samples.total,
+            "dropped": samples.dropped,
             "samples_per_s": round(samples.total / max(samples.seconds, 1e-9), 2),
             "runs_per_s": round(rollout.runs / max(rollout.seconds, 1e-9), 1),
             "solved_policy": solved["policy"][ranking][attempts],

@@ -1,4 +1,4 @@
-"""The metrics of a meta-iteration: columns that come from the store, and TensorBoard events."""
+"""The metrics of a meta-iteration: the columns of metrics.jsonl, those that come from the store, TensorBoard events."""
 
 from __future__ import annotations
 
@@ -8,6 +8,28 @@ from typing import Any
 
 from replay.experience import Origin
 from replay.store import ReplayStore
+
+COLUMNS: dict[str, str] = {
+    "meta_iteration": "number of the meta-iteration, from 1",
+    "policy_version": "version of the checkpoint that it published and sampled from",
+    "examples": "examples of its last epoch",
+    "loss": "mean loss a program token (nats) of its last epoch, while it learned",
+    "heldout_loss": "the same on experiences whose programs never train, after it; null where there are none",
+    "padding_share": "padding among the tokens of its batches",
+    "valid_share": "samples with at least one valid output grid on a demonstration, of all samples",
+    "unique_share": "distinct canonical programs that were not in replay before, of all samples",
+    "samples": "samples of all tasks",
+    "dropped": "samples that are no program: their tokens ran out, or do not parse",
+    "samples_per_s": "samples a second of the phase `sample`",
+    "runs_per_s": "runs of programs a second of the pool's time",
+    "solved_policy": "search tasks that its samples solve, by the paper's ranking at pass@3",
+    "solved_cumulative": "the same of all samples of the run so far",
+    "swap_s": "seconds of the swap; null in the first meta-iteration of a process, which starts the sampler",
+    "phase_s": "seconds of each phase",
+    "replay_policy": "experiences of the policy in replay, after it",
+    "replay_mutated": "experiences of seeds and mutants in replay, after it",
+}
+"""What each column of a row says."""
 
 
 def replay_counts(store: ReplayStore) -> dict[str, int]:

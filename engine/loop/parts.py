@@ -10,14 +10,14 @@ from transformers import PreTrainedModel
 
 from engine.config import Config
 from engine.errors import UsageError
-from engine.sampler import Sampler, SamplerOptions, open_sampler
-from trainer.checkpoint import CheckpointError
-from trainer.codec import Codec, CodecError, CompactCodec
+from engine.sampler import Sampler, open_sampler
+from trainer.codec import Codec, CompactCodec
+from trainer.errors import CheckpointError, CodecError
 from trainer.group import TrainerGroup
 from trainer.policy import new_policy
 from trainer.pretrained import add_lora, is_seq2seq, load_pretrained, load_tokenizer
 from trainer.text_codec import TextCodec
-from trainer.training import Trainer, TrainingSettings
+from trainer.training import Trainer
 
 
 def new_codec(config: Config) -> Codec:
@@ -41,10 +41,14 @@ def new_trainer(config: Config, codec: Codec) -> Trainer | TrainerGroup:
 
 
 def check_gpus(config: Config) -> None:
-    """Raise `UsageError` where there are not the GPUs that training processes need."""
-    processes, transfer = config.trainer.processes, config.sampler.transfer
+    """Raise `UsageError` where there are not the GPUs that training needs."""
+    processes, transfer, device = config.trainer.processes, config.sampler.transfer, config.trainer.device
     devices = torch.cuda.device_count()
-    if transfer == "in_process" and not devices:
+    if device == "cpu" and transfer != "in_process":
+        raise UsageError(f"sampler.transfer {transfer} is for weights on GPUs, and trainer.device is cpu")
+    if device == "cuda" and not devices:
+        raise UsageError("trainer.device is cuda, and there is no GPU: auto takes what there is")
+    if transfer == "in_process" and (device == "cpu" or not devices):
         return  # processes share the CPU
     if not devices:
         raise UsageError(f"sampler.transfer {transfer} is for GPUs, and there is none: in_process works anywhere")
@@ -55,17 +59,7 @@ def check_gpus(config: Config) -> None:
 
 
 def _new_trainer(config: Config, codec: Codec) -> Trainer:
-    options = config.trainer
-    settings = TrainingSettings(
-        learning_rate=options.learning_rate,
-        warmup_steps=options.warmup_steps,
-        weight_decay=options.weight_decay,
-        clip_norm=options.clip_norm,
-        batch_tokens=options.batch_tokens,
-        accumulate=options.accumulate,
-        seed=config.loop.seed,
-    )
-    return Trainer(_policy(config, codec), codec, settings)
+    return Trainer(_policy(config, codec), codec, config.trainer, config.loop.seed)
 
 
 def new_sampler(config: Config, checkpoint: Path, trainer: Trainer | TrainerGroup | None = None) -> Sampler:
@@ -73,24 +67,18 @@ def new_sampler(config: Config, checkpoint: Path, trainer: Trainer | TrainerGrou
 
     A run's gets later ones as `sampler.transfer` says, from the `trainer` that published the checkpoint.
     """
-    options = SamplerOptions(
-        max_tokens=config.sampler.max_tokens,
-        max_model_len=config.trainer.max_prompt_tokens + config.sampler.max_tokens,
-        typed=config.sampler.types,
-        temperature=config.sampler.temperature,
-        max_sequences=config.sampler.max_sequences,
-        kv_cache_bytes=config.sampler.kv_cache_mib << 20,
-        dtype=config.sampler.dtype,
-        threads=config.sampler.threads,
-    )
-    if trainer is None or config.sampler.transfer == "in_process":
-        return open_sampler(checkpoint, options, config.sampler.backend)
-    return open_sampler(checkpoint, options, config.sampler.backend, config.sampler.transfer, trainer)
+    trainers = None if config.sampler.transfer == "in_process" else trainer
+    return open_sampler(checkpoint, config.sampler, _longest(config), trainers)
+
+
+def _longest(config: Config) -> int:
+    """Tokens of a prompt and its program together at most."""
+    return config.trainer.max_prompt_tokens + config.sampler.max_tokens
 
 
 def _policy(config: Config, codec: Codec) -> PreTrainedModel:
     """The policy that a run begins with, in fp32 on the CPU."""
-    options, longest = config.trainer, config.trainer.max_prompt_tokens + config.sampler.max_tokens
+    options, longest = config.trainer, _longest(config)
     if options.pretrained is None:
         return new_policy(options.policy, len(codec.tokens), longest, config.loop.seed)
     policy = load_pretrained(options.pretrained)

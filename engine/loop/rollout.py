@@ -22,7 +22,8 @@ from engine.tasks import Task
 from interpreter.language.program import Program, ProgramError
 from replay.experience import Origin, stored_program
 from replay.store import ReplayStore
-from trainer.codec import Codec, PromptTooLong
+from trainer.codec import Codec
+from trainer.errors import PromptTooLong
 
 log = logging.getLogger(__name__)
 

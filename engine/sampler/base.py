@@ -10,8 +10,9 @@ from typing import Self
 
 import torch
 
-from engine.sampler import Sample, SampleRequest, SamplerOptions, check_requests
+from engine.sampler.config import SamplerConfig
 from engine.sampler.constraint import policy_grammar
+from engine.sampler.protocol import Sample, SampleRequest, check_requests
 from engine.sampler.published import Published
 from trainer.checkpoint import load_codec
 
@@ -19,11 +20,12 @@ from trainer.checkpoint import load_codec
 class CheckpointSampler(ABC):
     """A `Sampler` but for loading weights and drawing samples, which a subclass does."""
 
-    def __init__(self, checkpoint: Path, options: SamplerOptions) -> None:
-        self._options = options
+    def __init__(self, checkpoint: Path, config: SamplerConfig, max_model_len: int) -> None:
+        self._config = config
+        self._max_model_len = max_model_len
         self._published = Published.read(checkpoint)
-        self._published.check_length(options.max_model_len)
-        self._grammar = policy_grammar(load_codec(checkpoint), options.max_tokens, options.typed)
+        self._published.check_length(max_model_len)
+        self._grammar = policy_grammar(load_codec(checkpoint), config.max_tokens, config.types)
         self._streaming = False
         self._closed = False
 
@@ -33,7 +35,7 @@ class CheckpointSampler(ABC):
 
     def sample(self, requests: Sequence[SampleRequest]) -> Iterator[Sample]:
         self._check_idle()
-        check_requests(requests, len(self._published.tokens), self._options)
+        check_requests(requests, len(self._published.tokens), self._max_model_len, self._config.max_tokens)
         return self._exclusive(requests)
 
     def swap(self, checkpoint: Path) -> None:
@@ -64,10 +66,10 @@ class CheckpointSampler(ABC):
         """
 
     @contextmanager
-    def _threads(self) -> Iterator[None]:
-        """The thread count of sampling, for one step of it."""
+    def _threads(self, number: int | None = None) -> Iterator[None]:
+        """A number of threads for one step, by default that of sampling."""
         threads = torch.get_num_threads()
-        torch.set_num_threads(self._options.threads)
+        torch.set_num_threads(number or self._config.threads)
         try:
             yield
         finally:

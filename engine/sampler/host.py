@@ -22,6 +22,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from engine.sampler.t5.private import warn_if_untested
+
 # In this process, silently, and on the model runner that calls batch-level logits processors.
 _ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
@@ -32,13 +34,14 @@ _ENVIRONMENT = {
 
 @contextmanager
 def hosting() -> Iterator[None]:
-    """Import vLLM and open an engine in this block."""
+    """Import vLLM and open an engine in this block. A version that was not tested is warned of once."""
     with _undisturbed(), _quiet():
         os.environ.update(_ENVIRONMENT)
         from vllm.triton_utils import dispatcher
 
-        dispatcher.vars = _attributes
+        dispatcher.vars = _attributes  # in front of the builtin; a version that does not call it is not harmed
         yield
+    warn_if_untested()
 
 
 def _attributes(value: object) -> Mapping[str, object]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Self
 from safetensors import safe_open
 
 from interpreter.language.vocabulary import PROGRAM_TOKENS
-from trainer.checkpoint import MODEL, CheckpointError, load_manifest, load_vocabulary
+from trainer.checkpoint import MODEL, load_manifest, load_vocabulary
 from trainer.codec import PolicyKind
+from trainer.errors import CheckpointError
 
 if TYPE_CHECKING:
     from torch import Tensor

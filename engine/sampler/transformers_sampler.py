@@ -13,9 +13,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import Cache
 
-from engine.sampler import Sample, SampleRequest, SamplerOptions, sample_seed
 from engine.sampler.base import CheckpointSampler
+from engine.sampler.config import SamplerConfig
 from engine.sampler.constraint import PolicyGrammar, Tracker, constrain
+from engine.sampler.protocol import Sample, SampleRequest, sample_seed
 from engine.sampler.published import Published
 from trainer.checkpoint import MODEL
 from trainer.policy import load_policy
@@ -24,11 +25,11 @@ from trainer.policy import load_policy
 class TransformersSampler(CheckpointSampler):
     """A `Sampler` on transformers. See `open_sampler`."""
 
-    def __init__(self, checkpoint: Path, options: SamplerOptions) -> None:
-        super().__init__(checkpoint, options)
+    def __init__(self, checkpoint: Path, config: SamplerConfig, max_model_len: int) -> None:
+        super().__init__(checkpoint, config, max_model_len)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         policy = load_policy(checkpoint, self._published.tokens)
-        self._policy = policy.to(self._device, getattr(torch, options.dtype)).eval()
+        self._policy = policy.to(self._device, getattr(torch, config.dtype)).eval()
 
     def close(self) -> None:
         super().close()
@@ -42,7 +43,7 @@ class TransformersSampler(CheckpointSampler):
     def _stream(self, requests: Sequence[SampleRequest]) -> Iterator[Sample]:
         for number, request in enumerate(requests):
             rows = [
-                _Row(k, sample_seed(request.seed, k), self._grammar, self._options.max_tokens) for k in range(request.n)
+                _Row(k, sample_seed(request.seed, k), self._grammar, self._config.max_tokens) for k in range(request.n)
             ]
             with self._threads():
                 logits, cache = self._prefill(request)
@@ -88,10 +89,10 @@ class TransformersSampler(CheckpointSampler):
     def _write(self, rows: Sequence[_Row], logits: torch.Tensor) -> None:
         """Choose the next token of each row."""
         scores = constrain(logits.float(), [row.tracker for row in rows]).cpu()
-        if self._options.temperature > 0:
+        if self._config.temperature > 0:
             # An exponential race: the likeliest winner of p / noise is distributed as p.
             noise = torch.stack([torch.empty(scores.shape[1]).exponential_(generator=row.generator) for row in rows])
-            scores = (scores / self._options.temperature).softmax(-1) / noise
+            scores = (scores / self._config.temperature).softmax(-1) / noise
         for row, token in zip(rows, scores.argmax(-1).tolist(), strict=True):
             row.tokens.append(token)
 

@@ -6,7 +6,7 @@ stream is consumed; across different batches they agree up to the rounding of ma
 
 A process should have one open VllmSampler: closing another takes the distributed state with it, and the engine that is
 left has to start again. OpenMP's environment (OMP_NUM_THREADS, OMP_WAIT_POLICY) is read when torch is imported and is
-the caller's decision; `SamplerOptions.threads` holds for the engine's steps.
+the caller's decision; `SamplerConfig.threads` holds for the engine's steps.
 """
 
 from __future__ import annotations
@@ -14,21 +14,20 @@ from __future__ import annotations
 import atexit
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file
 
-from engine.sampler import Sample, SampleRequest, SamplerOptions, Transfer, WeightSender, sample_seed
 from engine.sampler.base import CheckpointSampler
+from engine.sampler.config import SamplerConfig
 from engine.sampler.constraint import PolicyGrammar, grammar_processor
 from engine.sampler.host import hosting
+from engine.sampler.protocol import Sample, SampleRequest, sample_seed
 from engine.sampler.published import Published
 from engine.sampler.t5 import make_prompt, register
-from trainer.checkpoint import MODEL
+from engine.sampler.transports import LinkError, Transport, new_transport
+from trainer.group import TrainerGroup
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -52,17 +51,13 @@ class VllmSampler(CheckpointSampler):
     """A `Sampler` on vLLM. See `open_sampler`."""
 
     def __init__(
-        self,
-        checkpoint: Path,
-        options: SamplerOptions,
-        transfer: Transfer = "in_process",
-        sender: WeightSender | None = None,
+        self, checkpoint: Path, config: SamplerConfig, max_model_len: int, trainers: TrainerGroup | None = None
     ) -> None:
-        super().__init__(checkpoint, options)
-        self._transfer: Transfer = transfer
-        self._sender = sender
+        super().__init__(checkpoint, config, max_model_len)
+        self._transport = new_transport(config.transfer, trainers)
         self._keys: dict[str, Key] = {}  # samples that the engine is working on, by vLLM's request id
         self._engine: LLMEngine | None = None
+        self._packing_threads = 1
         self._running()
         atexit.register(self.close)  # while vLLM's modules are there: a stream that is left over is silent after it
 
@@ -74,25 +69,15 @@ class VllmSampler(CheckpointSampler):
     def _running(self) -> LLMEngine:
         """The engine with the current weights, started if there is none."""
         if self._engine is None:
-            self._engine = _open_engine(self._published, self._options, self._grammar, self._transfer)
-            if self._sender is not None:
-                with self._linked() as weights:
-                    weights.connect(self._engine, self._sender, self._published, self._transfer)
+            self._engine, self._packing_threads = _open_engine(
+                self._published, self._config, self._max_model_len, self._grammar, self._transport
+            )
+            try:
+                self._transport.connect(self._engine, self._published)
+            except LinkError:
+                self._discard()
+                raise
         return self._engine
-
-    @contextmanager
-    def _linked(self) -> Iterator[ModuleType]:
-        """What goes wrong between training processes and the engine leaves both in the middle of it: the end."""
-        from engine.sampler import weights
-
-        try:
-            yield weights
-        except Exception as error:
-            self._discard()
-            raise RuntimeError(
-                f"weights did not come by {self._transfer} from the training processes: {error} "
-                "(the run goes on with --resume)"
-            ) from error
 
     def _discard(self) -> None:
         """Shut the engine down, whatever state it is in."""
@@ -102,17 +87,17 @@ class VllmSampler(CheckpointSampler):
             engine.engine_core.shutdown()
 
     def _load(self, published: Published) -> None:
-        tensors = published.sent(load_file(published.folder / MODEL)) if self._sender is None else {}
+        weights = self._transport.read(published)
         self._published = published
         engine = self._running()
-        if self._sender is not None:
-            with self._linked() as weights:
-                weights.receive(engine, self._sender)
-            return
-        from engine.sampler import weights
-
         try:
-            weights.transfer(engine, tensors)
+            # oneDNN packs matrices for a number of threads, and the kernels that it keeps are for how they were first
+            # packed: packed for another number, they would be multiplied wrongly, silently (seen with AVX2).
+            with self._threads(self._packing_threads):
+                self._transport.update(engine, weights)
+        except LinkError:
+            self._discard()
+            raise
         except Exception:  # whatever vLLM raises: some of the weights may be new
             log.exception("weights could not be transferred: vLLM starts again from %s", published.folder)
             self._discard()
@@ -168,8 +153,8 @@ class VllmSampler(CheckpointSampler):
         from vllm.sampling_params import RequestOutputKind
 
         return SamplingParams(
-            temperature=self._options.temperature,
-            max_tokens=self._options.max_tokens,
+            temperature=self._config.temperature,
+            max_tokens=self._config.max_tokens,
             seed=seed,
             ignore_eos=True,  # vLLM knows no <eos> without a tokenizer; it is a stop token like any other
             stop_token_ids=[self._grammar.eos],
@@ -194,56 +179,55 @@ class VllmSampler(CheckpointSampler):
 
 
 def _open_engine(
-    published: Published, options: SamplerOptions, grammar: PolicyGrammar, transfer: Transfer
-) -> LLMEngine:
-    """A vLLM engine in this process with the weights of a checkpoint."""
+    published: Published, config: SamplerConfig, max_model_len: int, grammar: PolicyGrammar, transport: Transport
+) -> tuple[LLMEngine, int]:
+    """A vLLM engine in this process with the weights of a checkpoint, and the number of threads that packed them."""
     with hosting():
         from vllm.engine.arg_utils import EngineArgs
         from vllm.v1.engine.llm_engine import LLMEngine
 
-        from engine.sampler import weights
-
         register()
+        transport.prepare()
         arguments = EngineArgs(
             model=str(published.folder),
             skip_tokenizer_init=True,
             generation_config="vllm",
             load_format="safetensors",
-            dtype=options.dtype,
-            max_num_seqs=options.max_sequences,
-            **_lengths(published, options),
-            **_memory(options),
+            dtype=config.dtype,
+            max_num_seqs=config.max_sequences,
+            **_lengths(published, max_model_len, config.max_tokens),
+            **_memory(config.kv_cache_bytes),
             block_size=_BLOCK,
             enable_prefix_caching=published.kind != "seq2seq",  # vLLM has none for encoder-decoders
             enable_chunked_prefill=False,  # with a seeded request it crashes on a CPU
             async_scheduling=False,  # the grammar needs the token of the step before
             enforce_eager=True,
             logits_processors=[grammar_processor(grammar)],
-            weight_transfer_config={"backend": weights.backend(transfer)},
+            weight_transfer_config={"backend": transport.backend},
             use_tqdm_on_load=False,
             disable_log_stats=True,
         )
-        return LLMEngine.from_engine_args(arguments)
+        return LLMEngine.from_engine_args(arguments), torch.get_num_threads()
 
 
-def _memory(options: SamplerOptions) -> dict[str, Any]:
+def _memory(cache_bytes: int) -> dict[str, Any]:
     """vLLM's memory. At its start on a GPU it asks for a share to be free, by default most of it, but a trainer may be
     there already: it should ask for what the cache takes."""
-    memory: dict[str, Any] = {"kv_cache_memory_bytes": options.kv_cache_bytes}
+    memory: dict[str, Any] = {"kv_cache_memory_bytes": cache_bytes}
     if torch.cuda.is_available():
         total = torch.cuda.get_device_properties(0).total_memory
-        memory["gpu_memory_utilization"] = min(1.0, options.kv_cache_bytes / total)
+        memory["gpu_memory_utilization"] = min(1.0, cache_bytes / total)
     return memory
 
 
-def _lengths(published: Published, options: SamplerOptions) -> dict[str, Any]:
+def _lengths(published: Published, max_model_len: int, max_tokens: int) -> dict[str, Any]:
     """vLLM's limits on tokens. An encoder-decoder's model length is its decoder's, the start token included."""
     if published.kind != "seq2seq":
-        batched = max(_BATCHED_TOKENS, options.max_model_len)
-        return {"max_model_len": options.max_model_len, "max_num_batched_tokens": batched}
-    prompt = options.max_model_len - options.max_tokens
+        batched = max(_BATCHED_TOKENS, max_model_len)
+        return {"max_model_len": max_model_len, "max_num_batched_tokens": batched}
+    prompt = max_model_len - max_tokens
     return {
-        "max_model_len": options.max_tokens + 1,
+        "max_model_len": max_tokens + 1,
         "max_num_batched_tokens": max(_BATCHED_TOKENS, _ENCODED_TOGETHER * prompt),
         "hf_overrides": {"max_source_positions": prompt},
     }

@@ -8,7 +8,7 @@ import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
 from bench.baselines.generate import GrammarRule, LengthRule, generate
-from engine.sampler import SampleRequest, SamplerOptions, open_sampler
+from engine.sampler import SamplerConfig, SampleRequest, open_sampler
 from engine.sampler.constraint import CompactGrammar
 from interpreter.language.vocabulary import BOS, EOS, detokenize
 from trainer.checkpoint import publishing, write_vocabulary
@@ -16,7 +16,7 @@ from trainer.codec import CompactCodec
 from trainer.policy import new_policy
 
 CODEC = CompactCodec(max_prompt_tokens=100)
-OPTIONS = SamplerOptions(max_tokens=24, max_model_len=124, temperature=0.0)
+OPTIONS = SamplerConfig(backend="transformers", max_tokens=24, types=False, temperature=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_greedy_programs_are_those_of_the_sampler(policy, prompts, tmp_path):
         policy.save_pretrained(partial_folder)
         write_vocabulary(partial_folder, CODEC)
     requests = [SampleRequest(prompt, 1, seed=0) for prompt in prompts]
-    with open_sampler(tmp_path / "1", OPTIONS, "transformers") as sampler:
+    with open_sampler(tmp_path / "1", OPTIONS, max_model_len=124) as sampler:
         expected = {(sample.request, sample.index): sample.tokens for sample in sampler.sample(requests)}
     assert found == expected
     assert len(set(found.values())) > 1

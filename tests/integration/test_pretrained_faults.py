@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 from tiny_models import save_qwen, save_t5
 
 from trainer import pretrained
-from trainer.checkpoint import CheckpointError
+from trainer.errors import CheckpointError
 from trainer.pretrained import load_pretrained, load_tokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -15,6 +15,7 @@ import pytest
 
 from engine.cli import main
 from engine.loop.loop import teaches
+from engine.loop.metrics import COLUMNS
 from replay.experience import Origin, relabel
 from replay.store import ReplayStore
 
@@ -89,7 +90,9 @@ def resumed(tmp_path_factory):
 def test_a_run_leaves_what_it_promises(finished):
     rows = metrics(finished)
     assert [row["meta_iteration"] for row in rows] == [1, 2, 3]
+    assert all(list(row) == list(COLUMNS) for row in rows)
     assert all(row["samples"] == 16 and row["samples_per_s"] > 0 for row in rows)
+    assert all(row["dropped"] == 0 for row in rows)  # the grammar ends every program of a compact policy
     assert all(0 < row["padding_share"] < 0.5 for row in rows)
     assert rows[-1]["heldout_loss"] < rows[0]["heldout_loss"]
     assert [row["swap_s"] is None for row in rows] == [True, False, False]

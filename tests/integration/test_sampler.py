@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,7 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
 
-from engine.sampler import Sample, Sampler, SampleRequest, SamplerOptions, open_sampler
+from engine.sampler import Sample, Sampler, SamplerConfig, SampleRequest, open_sampler
 from interpreter.language.grammar import Grammar
 from interpreter.language.program import parse
 from interpreter.language.vocabulary import BOS, EOS, detokenize, tokenize
@@ -34,8 +33,9 @@ pytestmark = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not i
 
 CODEC = CompactCodec(max_prompt_tokens=200)
 VOCABULARY = len(CODEC.tokens)
-RANDOM = SamplerOptions(max_tokens=24, max_model_len=256, max_sequences=32, kv_cache_bytes=32 << 20)
-GREEDY = replace(RANDOM, temperature=0.0)
+RANDOM = SamplerConfig(max_tokens=24, types=False, max_sequences=32, kv_cache_mib=32)
+GREEDY = RANDOM.model_copy(update={"temperature": 0.0})
+MAX_MODEL_LEN = 256
 
 
 def make_prompt(seed: int, length: int) -> tuple[int, ...]:
@@ -85,6 +85,11 @@ def last_logits(policy: LlamaForCausalLM, tokens: Sequence[int]) -> torch.Tensor
         torch.set_num_threads(threads)
 
 
+def open_reference(checkpoint: Path, config: SamplerConfig) -> Sampler:
+    """The sampler of transformers."""
+    return open_sampler(checkpoint, config.model_copy(update={"backend": "transformers"}), MAX_MODEL_LEN)
+
+
 def draw(sampler: Sampler, requests: Sequence[SampleRequest]) -> dict[tuple[int, int], Sample]:
     samples = {(sample.request, sample.index): sample for sample in sampler.sample(requests)}
     assert len(samples) == sum(request.n for request in requests)
@@ -110,7 +115,7 @@ class TestGreedy:
 
     @pytest.fixture(scope="class")
     def sampler(self, first: Path) -> Iterator[Sampler]:
-        with open_sampler(first, GREEDY) as sampler:
+        with open_sampler(first, GREEDY, MAX_MODEL_LEN) as sampler:
             yield sampler
 
     @pytest.fixture(scope="class")
@@ -147,7 +152,7 @@ class TestGreedy:
     def test_transformers_with_shared_prefill_writes_the_same(
         self, wanted: dict[int, list[tuple[int, ...]]], first: Path, second: Path
     ) -> None:
-        with open_sampler(first, GREEDY, "transformers") as sampler:
+        with open_reference(first, GREEDY) as sampler:
             self.check(sampler, wanted, version=1)
             sampler.swap(second)
             self.check(sampler, wanted, version=2)
@@ -173,10 +178,7 @@ class TestGreedy:
     ) -> None:
         wanted = request.getfixturevalue("wanted")
         wrong = make_wrong_checkpoint(tmp_path / "wrong", damage)
-        if backend == "vllm":
-            sampler = request.getfixturevalue("sampler")
-        else:
-            sampler = open_sampler(first, GREEDY, "transformers")
+        sampler = request.getfixturevalue("sampler") if backend == "vllm" else open_reference(first, GREEDY)
         with pytest.raises(ValueError, match=message):
             sampler.swap(wrong)
         self.check(sampler, wanted, version=1)
@@ -211,7 +213,7 @@ class TestGreedy:
         second: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        from engine.sampler.weights import InProcessTransfer
+        from engine.sampler.vllm_transfer import InProcessTransfer
 
         with monkeypatch.context() as patch:
             patch.setattr(InProcessTransfer, "finish_weight_update", fail)
@@ -226,7 +228,7 @@ class TestRandom:
 
     @pytest.fixture(scope="class")
     def sampler(self, first: Path) -> Iterator[Sampler]:
-        with open_sampler(first, RANDOM) as sampler:
+        with open_sampler(first, RANDOM, MAX_MODEL_LEN) as sampler:
             yield sampler
 
     @pytest.fixture(scope="class")
@@ -240,7 +242,7 @@ class TestRandom:
         if backend == "vllm":
             samples = request.getfixturevalue("samples")
         else:
-            samples = draw(open_sampler(first, RANDOM, "transformers"), requests(n=24))
+            samples = draw(open_reference(first, RANDOM), requests(n=24))
         check_programs(list(samples.values()), RANDOM.max_tokens)
         assert len({sample.tokens for sample in samples.values()}) > len(samples) / 2
 
@@ -258,7 +260,7 @@ class TestRandom:
         assert [other[0, k].tokens for k in range(2)] != [samples[2, k].tokens for k in range(2)]
 
     def test_transformers_samples_depend_on_seed_and_index_alone(self, first: Path) -> None:
-        with open_sampler(first, RANDOM, "transformers") as sampler:
+        with open_reference(first, RANDOM) as sampler:
             many = draw(sampler, requests(n=6))
             few = draw(sampler, requests(n=2)[::-1])
         for number in range(len(PROMPTS)):
@@ -276,10 +278,7 @@ class TestRandom:
         grammar = Grammar(RANDOM.max_tokens)
         allowed = np.flatnonzero(grammar.allowed(grammar.start()))
         expected = n * (logits[allowed] / RANDOM.temperature).softmax(-1).numpy()
-        if backend == "vllm":
-            sampler = request.getfixturevalue("sampler")
-        else:
-            sampler = open_sampler(first, RANDOM, "transformers")
+        sampler = request.getfixturevalue("sampler") if backend == "vllm" else open_reference(first, RANDOM)
         samples = draw(sampler, [SampleRequest(prompt, n, seed=7)])
         counts = np.bincount([sample.tokens[0] for sample in samples.values()], minlength=VOCABULARY)[allowed]
         common = expected >= 5
@@ -327,8 +326,9 @@ class TestRandom:
 def test_an_untrained_policy_writes_programs_only(tmp_path: Path, typed: bool) -> None:
     """All of 2000 samples, each as it is: nothing is repaired, cut or dropped."""
     checkpoint = publish(new_policy("compact-tiny", VOCABULARY, max_positions=256, seed=0), tmp_path / "1", 1)
-    options = replace(RANDOM, max_tokens=40, max_sequences=256, typed=typed, kv_cache_bytes=64 << 20)
-    with open_sampler(checkpoint, options) as sampler:
+    changes = {"max_tokens": 40, "max_sequences": 256, "types": typed, "kv_cache_mib": 64}
+    options = RANDOM.model_copy(update=changes)
+    with open_sampler(checkpoint, options, MAX_MODEL_LEN) as sampler:
         check_programs(list(draw(sampler, requests(n=400)).values()), options.max_tokens)
 
 
@@ -345,7 +345,7 @@ ENDINGS = {
 def test_a_process_ends_silently_and_leaves_none_behind(first: Path, ending: str) -> None:
     code = (
         "import sys; from pathlib import Path; from engine.sampler import *\n"
-        f"sampler = open_sampler(Path(sys.argv[1]), {RANDOM!r})\n"
+        f"sampler = open_sampler(Path(sys.argv[1]), {RANDOM!r}, {MAX_MODEL_LEN})\n"
         f"stream = sampler.sample([SampleRequest((5, {BOS}), 8, 0)]); next(stream)\n"
         f"{ENDINGS[ending]}"
     )
@@ -372,7 +372,8 @@ def test_preempted_samples_are_the_same(first: Path, monkeypatch: pytest.MonkeyP
     drawn = []
     for blocks in (512, 16):
         cache = blocks * 32 * 1024  # blocks of 32 tokens; 2 layers x (key, value) x 64 floats a token
-        with open_sampler(first, replace(RANDOM, max_tokens=72, kv_cache_bytes=cache)) as sampler:
+        monkeypatch.setattr(SamplerConfig, "kv_cache_bytes", cache)
+        with open_sampler(first, RANDOM.model_copy(update={"max_tokens": 72}), MAX_MODEL_LEN) as sampler:
             drawn.append(draw(sampler, requests(n=4)))
         assert bool(preempted) == (blocks == 16)
     assert drawn[0] == drawn[1]
@@ -394,7 +395,7 @@ def process_state() -> dict[str, object]:
 def test_the_process_is_left_as_it_was(first: Path, second: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The environment, generators and threads of the process are not the sampler's; nothing is printed."""
     before, threads = process_state(), set(threading.enumerate())
-    sampler = open_sampler(first, RANDOM)
+    sampler = open_sampler(first, RANDOM, MAX_MODEL_LEN)
     assert process_state() == before
     draw(sampler, requests(n=4))
     sampler.swap(second)
@@ -413,9 +414,9 @@ def test_the_process_is_left_as_it_was(first: Path, second: Path, capfd: pytest.
 def test_options_that_the_policy_cannot_serve_are_refused(first: Path) -> None:
     for backend in ("vllm", "transformers"):
         with pytest.raises(ValueError, match="256 positions"):
-            open_sampler(first, SamplerOptions(max_tokens=24, max_model_len=512), backend)
-    with pytest.raises(ValueError, match="vllm or transformers"):
-        open_sampler(first, GREEDY, "llama.cpp")
+            open_sampler(first, SamplerConfig(backend=backend, max_tokens=24), max_model_len=512)
+    with pytest.raises(ValueError, match="'vllm' or 'transformers'"):
+        SamplerConfig(backend="llama.cpp")
 
 
 def check_programs(samples: Sequence[Sample], max_tokens: int) -> None:

@@ -80,13 +80,14 @@ def make_ids(seed: int, length: int) -> list[int]:
 @contextmanager
 def serving(folder: Path, **options: Any) -> Iterator[Any]:
     """`vllm.LLM` in this process, as the samplers of this project make their engine."""
-    from engine.sampler import weights
     from engine.sampler.host import hosting
+    from engine.sampler.transports import InProcess
 
     with hosting():
         from vllm import LLM
 
         register()
+        InProcess().prepare()
         defaults = {
             "dtype": "float32",
             "max_model_len": 512,
@@ -100,7 +101,7 @@ def serving(folder: Path, **options: Any) -> Iterator[Any]:
             "enable_chunked_prefill": False,
             "async_scheduling": False,
             "enforce_eager": True,
-            "weight_transfer_config": {"backend": weights.backend("in_process")},
+            "weight_transfer_config": {"backend": InProcess.backend},
             "use_tqdm_on_load": False,
         }
         llm = LLM(str(folder), **(defaults | options))
@@ -175,9 +176,9 @@ class Served:
         return self.models[0]
 
     def swap(self, which: int) -> None:
-        from engine.sampler.weights import transfer
+        from engine.sampler.transports import InProcess
 
-        transfer(self.llm.llm_engine, load_file(self.folders[which] / "model.safetensors"))
+        InProcess().update(self.llm.llm_engine, load_file(self.folders[which] / "model.safetensors"))
 
 
 @pytest.fixture(scope="module")

@@ -20,25 +20,23 @@ from engine.config import load_config
 from engine.errors import UsageError
 from engine.loop.parts import new_codec, new_sampler, new_trainer
 from engine.loop.rollout import sample_programs
-from engine.sampler import Sample, Sampler, SampleRequest, SamplerOptions, open_sampler
+from engine.sampler import Sample, Sampler, SamplerConfig, SampleRequest, open_sampler
 from engine.sampler.constraint import policy_grammar
-from trainer.checkpoint import CheckpointError, load_codec, load_manifest
+from trainer.checkpoint import load_codec, load_manifest
 from trainer.codec import Codec, Example
+from trainer.config import TrainerConfig
+from trainer.errors import CheckpointError
 from trainer.policy import load_policy
 from trainer.pretrained import add_lora, load_pretrained, load_tokenizer
 from trainer.text_codec import TextCodec
-from trainer.training import Batch, ProgramLoss, Trainer, TrainingSettings
+from trainer.training import Batch, ProgramLoss, Trainer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 MAX_PROMPT, MAX_PROGRAM = 200, 60
-SETTINGS = TrainingSettings(
-    learning_rate=3e-3, warmup_steps=5, batch_tokens=2048, precision="fp32", device="cpu", seed=5
-)
-OPTIONS = SamplerOptions(
-    max_tokens=MAX_PROGRAM, max_model_len=MAX_PROMPT + MAX_PROGRAM, max_sequences=32, kv_cache_bytes=64 << 20
-)
-GREEDY = replace(OPTIONS, temperature=0.0)
+LEARNING = TrainerConfig(learning_rate=3e-3, warmup_steps=5, batch_tokens=2048, dtype="float32", device="cpu")
+SEED = 5
+SAMPLING = SamplerConfig(max_tokens=MAX_PROGRAM, max_sequences=32, kv_cache_mib=64)
 SAVE: dict[str, Callable[..., Path]] = {"seq2seq": save_t5, "causal": save_qwen}
 PROGRAMS = {
     "O = hmirror(I)": lambda grid: grid[::-1],
@@ -104,7 +102,13 @@ def make_examples(codec: Codec, count: int = 32) -> list[Example]:
 
 
 def make_trainer(source: Path, codec: Codec) -> Trainer:
-    return Trainer(load_pretrained(str(source)), codec, SETTINGS)
+    return Trainer(load_pretrained(str(source)), codec, LEARNING, SEED)
+
+
+def sampling(checkpoint: Path, **changes: object) -> Sampler:
+    """A sampler with some other options than `SAMPLING`."""
+    config = SAMPLING.model_copy(update=changes)
+    return open_sampler(checkpoint, config, MAX_PROMPT + config.max_tokens)
 
 
 def make_requests(codec: Codec, n: int = 1) -> list[SampleRequest]:
@@ -212,7 +216,7 @@ def test_both_samplers_write_what_the_reference_does_and_take_new_weights(
     wanted = [[greedy(folder, codec, request.prompt) for request in requests] for folder in sharp]
     assert set(wanted[0]).isdisjoint(wanted[1])
     assert min(len(set(of_version)) for of_version in wanted) > 1  # which programs depends on the learned vocabulary
-    with open_sampler(sharp[0], GREEDY, backend) as sampler:
+    with sampling(sharp[0], backend=backend, temperature=0.0) as sampler:
         for version in (0, 1, 0):
             sampler.swap(sharp[version])
             samples = draw(sampler, requests)
@@ -225,7 +229,7 @@ def test_both_samplers_write_what_the_reference_does_and_take_new_weights(
 @pytest.mark.parametrize("backend", [pytest.param("vllm", marks=needs_vllm), "transformers"])
 def test_samples_of_a_trained_policy_are_programs(published: Path, codec: TextCodec, backend: str) -> None:
     prompts = {str(request.seed): request.prompt for request in make_requests(codec)}
-    with open_sampler(published, OPTIONS, backend) as sampler:
+    with sampling(published, backend=backend) as sampler:
         found = [sample_programs(prompts, codec, sampler, 6, int, lambda *_: None, lambda _: None) for _ in range(2)]
     assert found[0].counts == found[1].counts
     assert found[0].total == sum(found[0].counts.values()) == 24
@@ -237,8 +241,7 @@ def test_samples_that_do_not_end_are_dropped_and_counted(
     sharp: list[Path], codec: TextCodec, caplog: pytest.LogCaptureFixture
 ) -> None:
     prompts = {str(request.seed): request.prompt for request in make_requests(codec)}
-    short = replace(OPTIONS, max_tokens=10, max_model_len=MAX_PROMPT + 10)
-    with open_sampler(sharp[0], short, "transformers") as sampler:
+    with sampling(sharp[0], backend="transformers", max_tokens=10) as sampler:
         found = sample_programs(prompts, codec, sampler, 6, int, lambda *_: None, lambda _: None)
     assert 0 < found.dropped == 24 - sum(found.counts.values())
     assert f"{found.dropped} of 24 samples are no program" in caplog.text
@@ -248,7 +251,7 @@ def test_a_checkpoint_of_another_kind_is_refused(published: Path, kind: str, tmp
     other = SAVE["causal" if kind == "seq2seq" else "seq2seq"](tmp_path / "other")
     codec = TextCodec(load_tokenizer(str(other)), MAX_PROMPT, is_seq2seq=kind != "seq2seq")
     wrong = make_trainer(other, codec).publish(tmp_path / "1", 1)
-    with open_sampler(published, GREEDY, "transformers") as sampler:
+    with sampling(published, backend="transformers", temperature=0.0) as sampler:
         with pytest.raises(CheckpointError, match="the running one"):
             sampler.swap(wrong)
         draw(sampler, make_requests(load_codec(published)))
@@ -294,7 +297,7 @@ def test_lora_learns_beside_frozen_weights_and_is_published_merged(
     for _ in range(3):
         policy = load_pretrained(str(source))
         add_lora(policy, rank=4, seed=1)
-        trainers.append(Trainer(policy, codec, SETTINGS))
+        trainers.append(Trainer(policy, codec, LEARNING, SEED))
     straight, stopped, resumed = trainers
     frozen = {name: tensor.clone() for name, tensor in stopped.policy.state_dict().items() if "lora_" not in name}
     before = straight.heldout_loss(examples)
@@ -303,7 +306,7 @@ def test_lora_learns_beside_frozen_weights_and_is_published_merged(
     assert result.loss < before
     folder = stopped.publish(tmp_path / "1", policy_version=1)
     assert all(torch.equal(tensor, stopped.policy.state_dict()[name]) for name, tensor in frozen.items())
-    merged = Trainer(load_policy(folder, codec.tokens), codec, SETTINGS)
+    merged = Trainer(load_policy(folder, codec.tokens), codec, LEARNING, SEED)
     assert merged.heldout_loss(examples) == pytest.approx(stopped.heldout_loss(examples), rel=1e-5)
     resumed.resume(folder)
     resumed.train(examples)

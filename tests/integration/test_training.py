@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,20 +16,21 @@ import torch
 from safetensors.torch import load_file
 from transformers import LlamaForCausalLM
 
-from engine.sampler import SampleRequest, SamplerOptions, open_sampler
-from trainer.checkpoint import CheckpointError, load_manifest
+from engine.sampler import SamplerConfig, SampleRequest, open_sampler
+from trainer.checkpoint import load_manifest
 from trainer.codec import CompactCodec, Example
+from trainer.config import TrainerConfig
+from trainer.errors import CheckpointError
 from trainer.group import TrainerGroup
 from trainer.policy import load_policy, new_policy
-from trainer.training import Batch, ProgramLoss, Trainer, TrainingSettings, plan_batches
+from trainer.training import Batch, ProgramLoss, Trainer, plan_batches
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CODEC = CompactCodec(max_prompt_tokens=320)
 POSITIONS = 400
-SETTINGS = TrainingSettings(
-    learning_rate=3e-3, warmup_steps=10, batch_tokens=1024, precision="fp32", device="cpu", seed=5
-)
+LEARNING = TrainerConfig(learning_rate=3e-3, warmup_steps=10, batch_tokens=1024, dtype="float32", device="cpu")
+SEED = 5
 PROGRAMS = {
     "O = hmirror(I)": lambda grid: grid[::-1],
     "O = vmirror(I)": lambda grid: grid[:, ::-1],
@@ -54,8 +54,13 @@ def make_examples(count: int, seed: int = 0) -> list[Example]:
     return examples
 
 
-def make_trainer(seed: int = 1, codec: CompactCodec = CODEC, settings: TrainingSettings = SETTINGS) -> Trainer:
-    return Trainer(new_policy("compact-tiny", len(codec.tokens), POSITIONS, seed), codec, settings)
+def make_trainer(seed: int = 1, codec: CompactCodec = CODEC, config: TrainerConfig = LEARNING) -> Trainer:
+    return Trainer(new_policy("compact-tiny", len(codec.tokens), POSITIONS, seed), codec, config, SEED)
+
+
+def learning(**changes: object) -> TrainerConfig:
+    """`LEARNING`, with some other values."""
+    return LEARNING.model_copy(update=changes)
 
 
 def assert_same_weights(first: Trainer, second: Trainer) -> None:
@@ -73,7 +78,7 @@ def assert_close_weights(first: dict[str, torch.Tensor], second: dict[str, torch
 
 def test_it_learns_its_examples_and_from_their_prompts(tmp_path: Path) -> None:
     examples = make_examples(32)
-    trainer = make_trainer(settings=replace(SETTINGS, learning_rate=2e-3))
+    trainer = make_trainer(config=learning(learning_rate=2e-3))
     before = trainer.heldout_loss(examples)
     for _ in range(75):
         result = trainer.train(examples)
@@ -83,9 +88,9 @@ def test_it_learns_its_examples_and_from_their_prompts(tmp_path: Path) -> None:
     assert before > 4.0
     assert max(result.loss, after) < before / 20
     assert trainer.heldout_loss(shuffled) > max(1.0, 3 * after)
-    options = SamplerOptions(max_tokens=32, max_model_len=POSITIONS, temperature=0.0)
+    config = SamplerConfig(backend="transformers", max_tokens=32, types=False, temperature=0.0)
     requests = [SampleRequest(example.prompt, 1, seed=0) for example in examples]
-    with open_sampler(trainer.publish(tmp_path / "1", 1), options, "transformers") as sampler:
+    with open_sampler(trainer.publish(tmp_path / "1", 1), config, POSITIONS) as sampler:
         written = {sample.request: sample.tokens for sample in sampler.sample(requests)}
     assert sum(written[number] == example.program for number, example in enumerate(examples)) >= 28
 
@@ -93,8 +98,8 @@ def test_it_learns_its_examples_and_from_their_prompts(tmp_path: Path) -> None:
 def test_accumulated_batches_learn_as_one_large_batch() -> None:
     """An update on several batches is one on the mean over all their program tokens."""
     examples = make_examples(12)
-    large = make_trainer(settings=replace(SETTINGS, batch_tokens=100_000))
-    small = make_trainer(settings=replace(SETTINGS, batch_tokens=300, accumulate=100))
+    large = make_trainer(config=learning(batch_tokens=100_000))
+    small = make_trainer(config=learning(batch_tokens=300, accumulate=100))
     expected, result = large.train(examples), small.train(examples)
     assert (expected.steps, result.steps) == (1, 1)
     assert result.padding_share < expected.padding_share
@@ -107,10 +112,9 @@ def test_processes_learn_as_one_that_accumulates(tmp_path: Path) -> None:
     examples = make_examples(24)
     lengths = [len(example) for example in examples]
     budget = next(n for n in range(400, 4000) if len(plan_batches(lengths, n, np.random.default_rng(5))) % 2)
-    settings = replace(SETTINGS, batch_tokens=budget)
-    alone = make_trainer(settings=replace(settings, accumulate=2))
+    alone = make_trainer(config=learning(batch_tokens=budget, accumulate=2))
     calls: list[tuple[int, int]] = []
-    with TrainerGroup(partial(make_trainer, settings=settings), 2) as group:
+    with TrainerGroup(partial(make_trainer, config=learning(batch_tokens=budget)), 2) as group:
         for _ in range(2):
             result = group.train(examples, progress=lambda done, total: calls.append((done, total)))
             expected = alone.train(examples)
@@ -122,8 +126,9 @@ def test_processes_learn_as_one_that_accumulates(tmp_path: Path) -> None:
         group.resume(folder)
         group.train(examples)
         again = group.publish(tmp_path / "2", policy_version=2)
-        with pytest.raises(ValueError, match="no examples"):
+        with pytest.raises(ValueError, match="no examples") as failed:
             group.train([])
+        assert any("in training process" in note and "_check" in note for note in failed.value.__notes__)
         with pytest.raises(RuntimeError, match="closed"):
             group.train(examples)
     assert multiprocessing.active_children() == []
@@ -237,9 +242,15 @@ def test_an_epoch_reports_what_it_did_and_its_progress() -> None:
 def test_bf16_follows_fp32_and_keeps_fp32_weights() -> None:
     examples = make_examples(64)
     policy = new_policy("compact-tiny", len(CODEC.tokens), POSITIONS, seed=1)
-    half = Trainer(policy, CODEC, replace(SETTINGS, precision="bf16"))
+    half = Trainer(policy, CODEC, learning(dtype="bfloat16"), SEED)
     assert half.train(examples).loss == pytest.approx(make_trainer().train(examples).loss, rel=0.02)
     assert {parameter.dtype for parameter in policy.parameters()} == {torch.float32}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_not_trained_on() -> None:
+    with pytest.raises(ValueError, match=r"trainer\.device is cuda, and there is no GPU"):
+        make_trainer(config=learning(device="cuda"))
 
 
 def test_a_checkpoint_is_a_plain_transformers_model(tmp_path: Path) -> None:
@@ -278,7 +289,7 @@ def test_a_checkpoint_with_a_token_that_is_gone_is_refused_by_name(tmp_path: Pat
 
 def test_only_a_trainer_of_the_same_policy_and_vocabulary_resumes(tmp_path: Path) -> None:
     folder = make_trainer().publish(tmp_path / "1", policy_version=1)
-    wide = Trainer(new_policy("compact-3m", len(CODEC.tokens), POSITIONS, 0), CODEC, SETTINGS)
+    wide = Trainer(new_policy("compact-3m", len(CODEC.tokens), POSITIONS, 0), CODEC, LEARNING)
     with pytest.raises(CheckpointError, match="its policy has another shape"):
         wide.resume(folder)
     renamed = CompactCodec(max_prompt_tokens=320)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,25 +18,21 @@ from tiny_models import save_t5
 from without_gpu import pretend_a_gpu
 
 from engine.cli import main
-from engine.sampler import Sampler, SampleRequest, SamplerOptions, Transfer, open_sampler
+from engine.sampler import Sampler, SamplerConfig, SampleRequest, Transfer, open_sampler
+from engine.sampler.host import hosting
 from trainer.codec import Codec, CompactCodec
+from trainer.config import TrainerConfig
 from trainer.group import TrainerGroup
 from trainer.policy import new_policy
 from trainer.pretrained import add_lora, load_pretrained, load_tokenizer
 from trainer.text_codec import TextCodec
-from trainer.training import Trainer, TrainingSettings
+from trainer.training import Trainer
 
 pytestmark = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
 
 MAX_PROMPT, MAX_PROGRAM = 300, 24
-GREEDY = SamplerOptions(
-    max_tokens=MAX_PROGRAM,
-    max_model_len=MAX_PROMPT + MAX_PROGRAM,
-    temperature=0.0,
-    max_sequences=32,
-    kv_cache_bytes=32 << 20,
-)
-SETTINGS = TrainingSettings(learning_rate=1e-2, warmup_steps=1, batch_tokens=1024, precision="fp32", device="cpu")
+GREEDY = SamplerConfig(max_tokens=MAX_PROGRAM, types=False, temperature=0.0, max_sequences=32, kv_cache_mib=32)
+LEARNING = TrainerConfig(learning_rate=1e-2, warmup_steps=1, batch_tokens=1024, dtype="float32", device="cpu")
 GENERATOR = np.random.default_rng(0)
 GRIDS = [GENERATOR.integers(0, 10, GENERATOR.integers(2, 6, 2)).astype(np.int8) for _ in range(16)]
 FUNCTIONS = ("hmirror", "vmirror", "dmirror", "cmirror", "rot90", "rot180", "rot270")
@@ -65,7 +61,7 @@ def make_trainer(source: Path | None = None, lora_rank: int = 0, fails: str | No
                 parameter.mul_(2 if source else 6)
     if lora_rank:
         add_lora(policy, lora_rank, seed=1)
-    return Trainer(policy, codec, SETTINGS)
+    return Trainer(policy, codec, LEARNING)
 
 
 class Learner:
@@ -90,7 +86,8 @@ class Learner:
 
     def check(self, sampler: Sampler, is_new: bool = True) -> None:
         """It writes what transformers does with the checkpoint, and if that is new, what no earlier version wrote."""
-        with open_sampler(self.checkpoint, GREEDY, "transformers") as reference:
+        config = GREEDY.model_copy(update={"backend": "transformers"})
+        with open_sampler(self.checkpoint, config, MAX_PROMPT + MAX_PROGRAM) as reference:
             written, wanted = ({s.request: s for s in each.sample(self.requests)} for each in (sampler, reference))
         assert written == wanted
         tokens = {number: sample.tokens for number, sample in written.items()}
@@ -108,10 +105,11 @@ def learning(
     make: Callable[[], Trainer], processes: int, codec: Codec, folder: Path, transfer: Transfer
 ) -> Iterator[tuple[TrainerGroup, Learner, Sampler]]:
     """Training processes, what they learn, and a sampler that is connected with them, which writes as they do."""
-    options = replace(GREEDY, kv_cache_bytes=256 << 20) if codec.kind == "seq2seq" else GREEDY
+    changes = {"transfer": transfer} | ({"kv_cache_mib": 256} if codec.kind == "seq2seq" else {})
+    config = GREEDY.model_copy(update=changes)
     with TrainerGroup(make, processes) as group:
         learner = Learner(group, codec, folder)
-        with open_sampler(learner.checkpoint, options, "vllm", transfer, group) as sampler:
+        with open_sampler(learner.checkpoint, config, MAX_PROMPT + MAX_PROGRAM, group) as sampler:
             learner.check(sampler)
             yield group, learner, sampler
 
@@ -121,7 +119,7 @@ def connected(patch: pytest.MonkeyPatch) -> Iterator[None]:
     """In this block no engine starts, and nothing is read from a checkpoint."""
     with patch.context() as within:
         within.setattr("engine.sampler.vllm_sampler._open_engine", fail)
-        within.setattr("engine.sampler.vllm_sampler.load_file", fail)
+        within.setattr("engine.sampler.transports.load_file", fail)
         yield
 
 
@@ -190,6 +188,45 @@ def test_a_training_process_that_fails_in_a_broadcast_is_not_waited_for(how: str
             sampler.swap(learner.learn())
 
 
+class SourceOf033(ABC):
+    """What vLLM 0.33 asks of a source of weights, where 0.32 iterates over it and calls `metadata`."""
+
+    def __init_subclass__(cls) -> None:
+        if "metadata" in vars(cls) and not isinstance(vars(cls)["metadata"], cached_property):
+            raise TypeError("metadata must be a functools.cached_property")
+
+    @property
+    @abstractmethod
+    def metadata(self) -> list[object]:
+        """Name, type and shape of each tensor."""
+
+    def iter_full(self) -> Iterator[tuple[str, torch.Tensor]]:
+        raise NotImplementedError
+
+
+def described(weights: dict[str, torch.Tensor]) -> list[tuple[str, torch.dtype, tuple[int, ...]]]:
+    return [(name, tensor.dtype, tuple(tensor.shape)) for name, tensor in weights.items()]
+
+
+@pytest.mark.parametrize("version", ["installed", "0.33"])
+def test_a_policy_is_a_source_of_its_weights_for_vllm_as_it_is_and_for_0_33(version: str) -> None:
+    with hosting():
+        from vllm.distributed.weight_transfer import WeightSource
+
+        from engine.sampler.vllm_transfer import source_class
+    base = SourceOf033 if version == "0.33" else WeightSource
+    policy = new_policy("compact-tiny", 400, MAX_PROMPT, seed=0)
+    weights = policy.state_dict()
+    source = source_class(base)(policy, tuple(weights))
+    metadata = source.metadata() if callable(source.metadata) else source.metadata
+    assert [(meta.name, meta.dtype, meta.shape) for meta in metadata] == described(weights)
+    for _ in range(2):  # each pass is a fresh one, of the weights as they are then
+        passed = source.iter_full() if hasattr(base, "iter_full") else iter(source)
+        assert all(torch.equal(tensor, weights[name]) for name, tensor in passed)
+        with torch.no_grad():
+            policy.model.norm.weight.add_(1)
+
+
 def fail(*arguments: object, **options: object) -> None:
     raise RuntimeError("on purpose")
 
@@ -211,6 +248,11 @@ def fail_once(method: Callable[[object], object]) -> Callable[[object], object]:
             ["--sampler.transfer", "ipc"],
             "sampler.transfer ipc is for GPUs, and there is none: in_process works anywhere",
         ),
+        (
+            ["--sampler.transfer", "ipc", "--trainer.device", "cpu"],
+            "sampler.transfer ipc is for weights on GPUs, and trainer.device is cpu",
+        ),
+        (["--trainer.device", "cuda"], "trainer.device is cuda, and there is no GPU: auto takes what there is"),
         (
             ["--sampler.transfer", "nccl", "--sampler.backend", "transformers"],
             "transfer nccl is for backend vllm, transformers has in_process alone",

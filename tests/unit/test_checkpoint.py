@@ -7,14 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from trainer.checkpoint import (
-    CheckpointError,
-    load_manifest,
-    load_vocabulary,
-    publishing,
-    write_vocabulary,
-)
+from trainer.checkpoint import load_manifest, load_vocabulary, publishing, write_vocabulary
 from trainer.codec import CompactCodec
+from trainer.errors import CheckpointError
 
 
 @pytest.fixture

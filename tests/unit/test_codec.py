@@ -15,7 +15,8 @@ from hypothesis.extra import numpy as hnp
 from interpreter.grids import Grid
 from interpreter.language.program import ProgramError
 from interpreter.language.vocabulary import BOS, EOS, PROGRAM_TOKENS
-from trainer.codec import CodecError, CompactCodec, PromptTooLong
+from trainer.codec import CompactCodec
+from trainer.errors import CodecError, PromptTooLong
 
 CODEC = CompactCodec(max_prompt_tokens=1_000_000)
 SIDES = st.integers(1, 30)

@@ -84,6 +84,8 @@ def test_the_environment_has_no_say(monkeypatch):
         (["--sampler.n-samples", "many"], "sampler.n_samples: input should be a valid integer"),
         (["--loop.seed"], "expected one argument"),
         (["--trainer.policy", "codet5"], "unknown policy (one of compact-tiny, compact-1m"),
+        (["--trainer.device", "gpu"], "trainer.device: input should be 'auto', 'cpu' or 'cuda', not 'gpu'"),
+        (["--trainer.dtype", "fp32"], "trainer.dtype: input should be 'auto', 'float32' or 'bfloat16', not 'fp32'"),
         (["--trainer.lora-rank", "8"], "lora_rank is for pretrained policies, compact-3m is trained from scratch"),
         (["stray"], "unrecognized arguments: stray"),
     ],

@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.sampler import SampleRequest, SamplerOptions, check_requests, open_sampler, sample_seed
+from engine.sampler import SamplerConfig, SampleRequest, check_requests, open_sampler, sample_seed
 from engine.sampler.constraint import CompactGrammar, Tracker, constrain
 from interpreter.language.grammar import GrammarError
 from interpreter.language.vocabulary import EOS, PROGRAM_TOKENS, TOKEN_IDS, detokenize
 
 VOCABULARY = len(PROGRAM_TOKENS) + 40
-OPTIONS = SamplerOptions(max_tokens=32, max_model_len=100)
 
 
 def write(grammar: CompactGrammar, generator: torch.Generator, rows: int) -> list[list[int]]:
@@ -74,9 +73,9 @@ def test_sample_seeds_are_distinct_and_fit_63_bits() -> None:
 )
 def test_a_request_that_cannot_be_sampled_is_named(request_: SampleRequest, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        check_requests([SampleRequest((5,) * 68, 24, 0), request_], VOCABULARY, OPTIONS)
+        check_requests([SampleRequest((5,) * 68, 24, 0), request_], VOCABULARY, max_model_len=100, max_tokens=32)
 
 
 def test_options_that_leave_no_room_for_a_prompt_are_refused(tmp_path: object) -> None:
     with pytest.raises(ValueError, match="below max_model_len"):
-        open_sampler(tmp_path, SamplerOptions(max_tokens=64, max_model_len=64))
+        open_sampler(tmp_path, SamplerConfig(max_tokens=64), max_model_len=64)

@@ -3,6 +3,8 @@
 import ast
 import subprocess
 import sys
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -17,14 +19,53 @@ ALLOWED = {
 }
 
 
-def modules(file):
-    """Names of the modules that a file imports, deferred imports included."""
+# Which folders of a package a folder may import; one that is not named may import any.
+ROOMS = {
+    "interpreter.runtime": set(),
+    "interpreter.primitives": {"runtime"},
+    "interpreter.language": {"runtime", "primitives"},
+    "interpreter.machine": {"runtime", "primitives", "language"},
+    "interpreter.mutation": {"runtime", "primitives", "language", "machine"},
+    "interpreter.enumeration": {"runtime", "primitives", "language", "machine"},
+    "interpreter.dropin": {"runtime", "primitives", "machine"},
+}
+OURS = {
+    ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
+    for package in ALLOWED
+    for file in (ROOT / package).rglob("*.py")
+}
+
+
+@cache
+def imported(file):
+    """(module, name) of all that a file imports, deferred imports included; the name is empty for a whole module."""
+    found = []
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [(alias.name, "") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: relative import"
-            yield node.module
+            found += [(node.module, alias.name) for alias in node.names]
+    return found
+
+
+def modules(file):
+    """Names of the modules that a file imports."""
+    return [module for module, _ in imported(file)]
+
+
+def modules_of_ours(file):
+    """Those of our modules that a file imports: of `from engine import tasks`, engine.tasks."""
+    named = {name if (name := f"{module}.{part}") in OURS else module for module, part in imported(file)}
+    return named & OURS.keys()
+
+
+def short_names():
+    """Every short name of a module, `interpreter.program`, by the table in the file of its package."""
+    for package in ALLOWED:
+        for node in ast.walk(ast.parse((ROOT / package / "__init__.py").read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "short_names":
+                yield from (f"{package}.{name}" for name in ast.literal_eval(node.args[1]))
 
 
 def imports(file):
@@ -38,6 +79,36 @@ def test_dependencies_point_one_way(package):
     for file in files:
         ours = imports(file) & set(ALLOWED) - {package}
         assert ours <= ALLOWED[package], f"{file} imports {ours - ALLOWED[package]}"
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    """No circle in any package, imports inside functions and for type checkers included."""
+    graph = {module: modules_of_ours(file) - {module} for module, file in OURS.items()}
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"modules that import each other: {' <- '.join(error.args[1])}")
+    assert set(order) == set(OURS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_of_a_package_import_those_below_them(room):
+    package, folder = room.split(".")
+    rooms = {path.name for path in (ROOT / package).iterdir() if path.is_dir()}
+    files = list((ROOT / package / folder).rglob("*.py"))
+    assert files
+    for file in files:
+        used = {module.split(".")[1] for module in modules_of_ours(file) if module.startswith(f"{package}.")}
+        wrong = used & rooms - ROOMS[room] - {folder}
+        assert not wrong, f"{file} imports {wrong}"
+
+
+def test_we_import_modules_by_their_full_names():
+    short = set(short_names())
+    assert "interpreter.program" in short
+    for file in OURS.values():
+        used = {module for module, _ in imported(file)} | {f"{module}.{name}" for module, name in imported(file)}
+        assert not used & short, f"{file} imports {used & short}"
 
 
 def test_the_plugin_of_vllm_stands_alone():
@@ -57,6 +128,7 @@ def test_the_plugin_of_vllm_stands_alone():
         ("replay.store", {"torch", "vllm", "numba.cuda.cudadrv"}),
         ("trainer.codec", {"torch", "vllm", "transformers"}),
         ("trainer.text_grammar", {"torch", "vllm", "transformers"}),
+        ("trainer.config", {"torch", "vllm", "transformers", "numba", "numpy"}),
         ("engine.sampler", {"torch", "vllm", "transformers"}),
         ("engine.sampler.t5", {"torch", "vllm", "transformers", "numba", "numpy"}),
         ("engine.commands.launch", {"torch", "vllm", "transformers"}),

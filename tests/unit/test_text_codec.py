@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from tiny_models import TOKENIZERS, roberta_tokenizer, texts
 
 from interpreter.language.program import ProgramError
-from trainer.codec import CodecError, PromptTooLong
+from trainer.errors import CodecError, PromptTooLong
 from trainer.text_codec import TextCodec, read_grid, write_grid
 
 GRIDS = st.tuples(st.integers(1, 30), st.integers(1, 30)).flatmap(

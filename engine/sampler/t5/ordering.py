@@ -11,12 +11,14 @@ from copy import copy
 from functools import wraps
 from typing import Any
 
+from engine.sampler.t5.private import private
+
 
 def guard_encoder_order() -> None:
-    """Let the runner take encoder inputs in the order of the batch, once in a process."""
+    """Let the runner take encoder inputs in the order of the batch, once in a process. Raises `UntestedVersion`."""
     from vllm.v1.worker.gpu_model_runner import GPUModelRunner
 
-    batch_inputs = GPUModelRunner._batch_mm_inputs_from_scheduler
+    batch_inputs = private(GPUModelRunner, "_batch_mm_inputs_from_scheduler")
     if hasattr(batch_inputs, "__wrapped__"):
         return
 

@@ -1,0 +1,49 @@
+"""The section `sampler` of a configuration: which engine samples, how, and how new weights reach it."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from trainer.config import Section
+
+Backend = Literal["vllm", "transformers"]
+Transfer = Literal["in_process", "ipc", "nccl"]
+
+
+class SamplerConfig(Section):
+    """How programs are sampled."""
+
+    backend: Backend = "vllm"
+    """The engine that samples; transformers needs no vLLM and is slower."""
+    transfer: Transfer = "in_process"
+    """How new weights reach vLLM: from the checkpoint (in_process, anywhere), or from a training process, on the same
+    GPU by CUDA IPC (ipc) or on another one (nccl)."""
+    n_samples: int = Field(24, ge=1)
+    """Programs sampled for each task, a meta-iteration."""
+    temperature: float = Field(0.95, ge=0)
+    """0 is greedy."""
+    max_tokens: int = Field(192, ge=8)
+    """Program tokens at most; the grammar ends a compact policy's programs within them, and others nearly always."""
+    types: bool = True
+    """Whether the grammar of compact policies heeds declared types; it always heeds arities and known variables."""
+    kv_cache_mib: int = Field(512, ge=16)
+    """Memory of vLLM's key-value cache."""
+    max_sequences: int = Field(96, ge=1)
+    """Programs sampled at the same time."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type of weights and activations while sampling."""
+    threads: int = Field(1, ge=1)
+    """Threads of sampling on a CPU: one is the fastest for a small policy."""
+
+    @property
+    def kv_cache_bytes(self) -> int:
+        """The memory of vLLM's key-value cache in bytes; it must hold one sequence of the largest length."""
+        return self.kv_cache_mib << 20
+
+    @model_validator(mode="after")
+    def _transfer_is_vllm(self) -> Self:
+        if self.transfer != "in_process" and self.backend != "vllm":
+            raise ValueError(f"transfer {self.transfer} is for backend vllm, {self.backend} has in_process alone")
+        return self
