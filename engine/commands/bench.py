@@ -5,16 +5,15 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from engine.commands.launch import set_threads
+from engine.commands.options.declaration import Options
 from engine.progress import compile_interpreter
 
 
-def measure(what: str, options: Mapping[str, Any]) -> None:
+def measure(options: Options) -> None:
     """Measure, and write the figures as one JSON object on the last line."""
     set_threads(None)
     compile_interpreter()
-    result = importlib.import_module(f"bench.{what}").measure(**options)
+    result = importlib.import_module(f"bench.{options.verb}").measure(**dict(options))
     sys.stdout.write(json.dumps(result) + "\n")

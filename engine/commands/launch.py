@@ -71,6 +71,10 @@ def run(options: RunOptions) -> None:
         from engine.loop.parts import check_gpus
 
         check_gpus(config)
+    if config.trainer.pretrained is not None:
+        from engine.loop.parts import new_codec
+
+        new_codec(config)  # what is wrong with a checkpoint is said before there is a folder
     if not options.resume:
         rows = [seed.row for seed in seed_programs]
         folder = RunFolder.create(options.run_dir or default_run_dir(options.preset), config, rows)

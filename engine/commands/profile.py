@@ -64,6 +64,10 @@ class Profiled:
 
 def profile(options: ProfileOptions) -> None:
     """Profile a file: tables on the terminal, the rest into the folder."""
+    if (options.folder / "profile.json").exists():
+        raise UsageError(f"{options.folder} holds a profile already: choose another --out")
+    if options.folder.exists() and not options.folder.is_dir():
+        raise UsageError(f"{options.folder} is no folder: choose another --out")
     compile_interpreter()
     result, tree = profile_file(options.file, ProfiledMachine(options.fuel), options.repeats)
     written = write(result, tree, options.folder)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import sys
 
 from engine.commands.launch import mistakes, open_replay
+from engine.commands.options.replay import StatsOptions
 from engine.tables import two_columns
 
 
 @mistakes()
-def stats(path: Path, as_json: bool) -> str:
-    """The statistics of a store as a table, or as one JSON object."""
-    with open_replay(path) as store:
+def stats(options: StatsOptions) -> None:
+    """Write the statistics of a store as a table, or as one JSON object."""
+    with open_replay(options.path) as store:
         values = store.stats()
-    return json.dumps(values) + "\n" if as_json else two_columns(values)
+    sys.stdout.write(json.dumps(values) + "\n" if options.as_json else two_columns(values))

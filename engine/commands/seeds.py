@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from engine.commands.options.seeds import CheckOptions, DiscoverOptions, ImportOptions
+from engine.errors import UsageError
 from engine.progress import compile_interpreter
 from engine.search.discover import discover
 from engine.seeds import imports
@@ -17,6 +18,8 @@ from interpreter.machine.pool import default_workers
 
 def import_seeds(options: ImportOptions) -> None:
     """Say which programs solve their task, and write those."""
+    if options.keep_failing and options.out is None:
+        raise UsageError("--keep-failing says what is written: it needs --out")
     tasks = {task.id: task for task in load_tasks(options.tasks)}
     compile_interpreter()
     findings = imports.examine(options.path, tasks, Machine(options.fuel))
@@ -36,11 +39,11 @@ def discover_seeds(options: DiscoverOptions) -> None:
     sys.stdout.write(f"written: {out}, {solved} of {len(tasks)} tasks solved\n")
 
 
-def check(options: CheckOptions) -> bool:
-    """Write what seeds cover; whether all of them solve their task."""
+def check(options: CheckOptions) -> int:
+    """Write what seeds cover; exit status 1 where an embedded one does not solve its task."""
     tasks = {task.id: task for task in load_tasks(options.tasks)}
     seeds = load_seeds(options.seeds, tasks)
     compile_interpreter()
     result = check_seeds(seeds, tasks, Machine())
     sys.stdout.write(result.as_json() if options.as_json else result.as_text())
-    return not result.failing
+    return int(bool(result.failing) and options.seeds is None)

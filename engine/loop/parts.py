@@ -15,7 +15,7 @@ from trainer.codec import Codec, CompactCodec
 from trainer.errors import CheckpointError, CodecError
 from trainer.group import TrainerGroup
 from trainer.policy import new_policy
-from trainer.pretrained import add_lora, is_seq2seq, load_pretrained, load_tokenizer
+from trainer.pretrained import add_lora, is_seq2seq, load_pretrained, load_tokenizer, vocabulary_size
 from trainer.text_codec import TextCodec
 from trainer.training import Trainer
 
@@ -27,9 +27,16 @@ def new_codec(config: Config) -> Codec:
         return CompactCodec(options.max_prompt_tokens)
     try:
         tokenizer = load_tokenizer(options.pretrained)
-        return TextCodec(tokenizer, options.max_prompt_tokens, is_seq2seq(options.pretrained))
+        codec = TextCodec(tokenizer, options.max_prompt_tokens, is_seq2seq(options.pretrained))
     except CodecError as error:
         raise CheckpointError(f"{options.pretrained}: {error}") from None
+    embeddings = vocabulary_size(options.pretrained)
+    if embeddings < len(codec.tokens):
+        raise CheckpointError(
+            f"{options.pretrained} has embeddings for {embeddings} tokens, its tokenizer has {len(codec.tokens)}: "
+            "they do not belong together"
+        )
+    return codec
 
 
 def new_trainer(config: Config, codec: Codec) -> Trainer | TrainerGroup:

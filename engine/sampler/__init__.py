@@ -49,9 +49,12 @@ def open_sampler(
     One that fails raises RuntimeError and closes the trainers.
 
     The folder of the current weights must stay until the next swap: an engine that fails is started again from it.
-    Raises ValueError for a folder that is no checkpoint or for options that do not fit, and ImportError where the
-    backend is not installed.
+    Raises ValueError for a folder that is no checkpoint or a damaged one (every file is read for its hash), and for
+    options that do not fit, and ImportError where the backend is not installed.
     """
+    from trainer.checkpoint import load_manifest
+
+    load_manifest(checkpoint, verify_hash=True)
     if config.max_tokens >= max_model_len:
         raise ValueError(f"max_tokens ({config.max_tokens}) must be below max_model_len ({max_model_len})")
     if (config.transfer == "in_process") != (trainers is None):

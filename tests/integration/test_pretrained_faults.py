@@ -6,6 +6,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 from tiny_models import save_qwen, save_t5
 
+from engine.cli import main
 from trainer import pretrained
 from trainer.errors import CheckpointError
 from trainer.pretrained import load_pretrained, load_tokenizer
@@ -57,3 +58,13 @@ def test_a_hub_that_does_not_answer_is_said(monkeypatch):
     monkeypatch.setattr(pretrained.constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(CheckpointError, match="no folder, and the Hugging Face hub does not answer; the folder"):
         load_tokenizer("nobody/nothing")
+
+
+def test_fewer_embeddings_than_tokens_are_said_before_there_is_a_folder(tmp_path, capsys):
+    folder = save_t5(tmp_path / "m")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"vocab_size": config["vocab_size"] - 24}))
+    options = ["--trainer.checkpoint", str(folder), "--sampler.backend", "transformers"]
+    assert main(["run", "--preset", "smoke", *options, "--run-dir", str(tmp_path / "run")]) == 2
+    assert "has embeddings for 680 tokens, its tokenizer has 700" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from inspect import signature
+from pkgutil import resolve_name
 
 import pytest
 
@@ -25,6 +26,12 @@ def test_every_option_is_documented(verb):
         if not any(isinstance(mark, Rest) for mark in field.metadata) and not (shown and shown[0].is_positional):
             assert field.description, name
     assert all(verb.texts())
+
+
+@pytest.mark.parametrize("verb", LEAVES, ids=lambda verb: verb.__name__)
+def test_what_a_verb_does_takes_its_options(verb):
+    [parameter] = signature(resolve_name(verb.does)).parameters.values()
+    assert parameter.annotation in (verb.__name__, "Options")
 
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if isinstance(verb, Group)][-1].members)

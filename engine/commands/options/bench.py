@@ -20,11 +20,7 @@ from trainer.shapes import POLICIES
 
 
 class _Bench(Options):
-    def execute(self) -> int:
-        from engine.commands.bench import measure
-
-        measure(self.verb, dict(self))
-        return 0
+    does: ClassVar[str] = "engine.commands.bench:measure"
 
 
 class InterpreterBench(_Bench):

@@ -7,16 +7,16 @@
     class docstring the verb's line in the list of verbs, then the description of its help
 
 `parser` makes argparse, the help texts and the messages from that; what a verb does takes the model itself, whose
-`model_fields_set` are the options that were given. Modules of this package import nothing heavy: `execute` imports
-what does the work.
+`model_fields_set` are the options that were given. Modules of this package import nothing heavy: what does the work
+is named, and imported when it is done.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from inspect import cleandoc
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -52,12 +52,15 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True)
 
     verb: ClassVar[str]
+    does: ClassVar[str]
+    """The function that does it, `module:name`, which takes the options and may return an exit status."""
     epilog: ClassVar[str] = ""
     exclusive: ClassVar[tuple[OneOf, ...]] = ()
 
-    @abstractmethod
     def execute(self) -> int:
         """Do what the verb does; the exit status. Raises `UsageError`."""
+        status = resolve_name(self.does)(self)
+        return status if isinstance(status, int) else 0
 
     @classmethod
     def texts(cls) -> tuple[str, str]:

@@ -24,6 +24,7 @@ class EvaluateOptions(Options):
     """
 
     verb: ClassVar[str] = "eval"
+    does: ClassVar[str] = "engine.commands.launch:evaluate"
     epilog: ClassVar[str] = "Sampler and interpreter options can be set as --section.field value."
     exclusive: ClassVar[tuple[OneOf, ...]] = (
         OneOf(("run_dir", "model"), is_required=True),
@@ -45,9 +46,3 @@ class EvaluateOptions(Options):
     out: Folder | None = None
     """default: <run or model>/eval/<set>"""
     overrides: Overrides = ()
-
-    def execute(self) -> int:
-        from engine.commands.launch import evaluate
-
-        evaluate(self)
-        return 0

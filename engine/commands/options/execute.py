@@ -15,14 +15,9 @@ class ExecuteOptions(Options):
     """
 
     verb: ClassVar[str] = "exec"
+    does: ClassVar[str] = "engine.commands.execute:execute"
 
     file: Annotated[InputFile, Argument("FILE.jsonl", is_positional=True)]
     out: Annotated[NewFile, Argument("OUT.jsonl")] | None = None
     """default: standard output"""
     fuel: Fuel = DEFAULT_FUEL
-
-    def execute(self) -> int:
-        from engine.commands.execute import execute
-
-        execute(self)
-        return 0

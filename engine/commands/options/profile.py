@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from engine.commands.options.declaration import DEFAULT_FUEL, Argument, Folder, Fuel, InputFile, Options, Positive
-from engine.errors import UsageError
 
 
 class ProfileOptions(Options):
@@ -18,6 +17,7 @@ class ProfileOptions(Options):
     """
 
     verb: ClassVar[str] = "profile"
+    does: ClassVar[str] = "engine.commands.profile:profile"
 
     file: Annotated[InputFile, Argument("FILE.jsonl", is_positional=True)]
     out: Folder | None = None
@@ -32,13 +32,3 @@ class ProfileOptions(Options):
     def folder(self) -> Path:
         """Where the profile goes."""
         return Path(f"{self.file.stem}-profile") if self.out is None else self.out
-
-    def execute(self) -> int:
-        if (self.folder / "profile.json").exists():
-            raise UsageError(f"{self.folder} holds a profile already: choose another --out")
-        if self.folder.exists() and not self.folder.is_dir():
-            raise UsageError(f"{self.folder} is no folder: choose another --out")
-        from engine.commands.profile import profile
-
-        profile(self)
-        return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -16,13 +15,8 @@ class StatsOptions(Options):
     """
 
     verb: ClassVar[str] = "stats"
+    does: ClassVar[str] = "engine.commands.replay:stats"
 
     path: Annotated[Path, Argument("DIR", is_positional=True)]
     """a run's folder, or its replay folder"""
     as_json: AsJson = False
-
-    def execute(self) -> int:
-        from engine.commands.replay import stats
-
-        sys.stdout.write(stats(self.path, self.as_json))
-        return 0

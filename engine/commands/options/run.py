@@ -15,6 +15,7 @@ class RunOptions(Options):
     """
 
     verb: ClassVar[str] = "run"
+    does: ClassVar[str] = "engine.commands.launch:run"
     epilog: ClassVar[str] = (
         "Any option of the configuration can be set as --section.field value; list them with --options."
     )
@@ -38,7 +39,4 @@ class RunOptions(Options):
 
             sys.stdout.write(options_text())
             return 0
-        from engine.commands.launch import run
-
-        run(self)
-        return 0
+        return super().execute()

@@ -29,6 +29,7 @@ class SearchOptions(Options):
     """
 
     verb: ClassVar[str] = "search"
+    does: ClassVar[str] = "engine.commands.search:search"
     # What decides the outcome is kept in the folder; a continued search cannot change it.
     fixed: ClassVar[tuple[str, ...]] = (
         "seeds", "tasks", "task_ids", "limit", "seed", "exhaustive", "fuel", "keep_repeats", "rates",
@@ -63,9 +64,3 @@ class SearchOptions(Options):
     def most_programs(self) -> int | None:
         """Programs at which it ends; None where a budget alone says when."""
         return None if self.budget is not None and "programs" not in self.model_fields_set else self.programs
-
-    def execute(self) -> int:
-        from engine.commands.search import search
-
-        search(self)
-        return 0

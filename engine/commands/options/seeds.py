@@ -20,7 +20,6 @@ from engine.commands.options.declaration import (
     TaskSet,
     Workers,
 )
-from engine.errors import UsageError
 
 
 class ImportOptions(Options):
@@ -32,6 +31,7 @@ class ImportOptions(Options):
     """
 
     verb: ClassVar[str] = "import"
+    does: ClassVar[str] = "engine.commands.seeds:import_seeds"
 
     path: Annotated[Path, Argument("PATH", is_positional=True)]
     out: Annotated[NewFile, Argument("SEEDS.jsonl")] | None = None
@@ -40,14 +40,6 @@ class ImportOptions(Options):
     """write programs that do not solve their task, too"""
     tasks: TaskSet = "arc1-train"
     fuel: Fuel = DEFAULT_FUEL
-
-    def execute(self) -> int:
-        if self.keep_failing and self.out is None:
-            raise UsageError("--keep-failing says what is written: it needs --out")
-        from engine.commands.seeds import import_seeds
-
-        import_seeds(self)
-        return 0
 
 
 class DiscoverOptions(Options):
@@ -58,6 +50,7 @@ class DiscoverOptions(Options):
     """
 
     verb: ClassVar[str] = "discover"
+    does: ClassVar[str] = "engine.commands.seeds:discover_seeds"
     epilog: ClassVar[str] = "OUT.progress.jsonl, beside the seeds, is what --resume goes on from."
 
     tasks: TaskSet = "arc1-train"
@@ -73,12 +66,6 @@ class DiscoverOptions(Options):
     resume: bool = False
     """go on with --out"""
 
-    def execute(self) -> int:
-        from engine.commands.seeds import discover_seeds
-
-        discover_seeds(self)
-        return 0
-
 
 class CheckOptions(Options):
     """What seeds cover, and whether they solve their tasks.
@@ -87,13 +74,8 @@ class CheckOptions(Options):
     """
 
     verb: ClassVar[str] = "check"
+    does: ClassVar[str] = "engine.commands.seeds:check"
 
     seeds: Seeds = None
     tasks: TaskSet = "arc1-train"
     as_json: AsJson = False
-
-    def execute(self) -> int:
-        from engine.commands.seeds import check
-
-        is_right = check(self)
-        return 0 if is_right or self.seeds is not None else 1
