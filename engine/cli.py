@@ -303,7 +303,7 @@ def _seeds_import(options: argparse.Namespace, _overrides: list[str]) -> int:
 
 def _seeds_discover(options: argparse.Namespace, _overrides: list[str]) -> int:
     from engine.progress import compile_interpreter
-    from engine.search.discover import discover
+    from engine.search.seed_search import discover
     from engine.tasks import load_tasks
     from interpreter.machine.pool import default_workers
 

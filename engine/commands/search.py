@@ -11,9 +11,8 @@ from typing import Any
 from engine.errors import UsageError
 from engine.evaluation import verdict
 from engine.progress import Display, compile_interpreter
-from engine.search.driver import Search, SearchSettings
 from engine.search.folder import SearchFolder
-from engine.search.sources import METHODS
+from engine.search.ranked import METHODS, RankedSearch, SearchSettings
 from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
 from interpreter.machine.screening import MAX_FUEL
@@ -63,7 +62,7 @@ def search(
         folder = SearchFolder.create(out, settings.as_json(), [seed.row for seed in seeds])
     with Display() as display:
         display.say(f"{folder.path}: {method}, {len(tasks)} tasks of {settings.tasks}, {len(seeds)} seeds")
-        with Search(settings, folder, tasks, training_tasks, seeds, display, workers) as searching:
+        with RankedSearch(settings, folder, tasks, training_tasks, seeds, display, workers) as searching:
             seconds = None if budget is None else 60 * budget
             summary = searching.run(method, programs, seconds)
             counts = searching.counts
