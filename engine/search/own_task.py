@@ -25,7 +25,7 @@ from interpreter.runtime.digests import grid_digests
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What candidates did on their own task's demonstration inputs; arrays of bool but for `behaviours`."""
+    """What candidates did on their own task's demonstration inputs; arrays of bool but for `keys`."""
 
     valid: npt.NDArray[np.bool_]  # a valid grid for the first demonstration
     identity: npt.NDArray[np.bool_]  # every input as it was

@@ -28,9 +28,10 @@ WEIGHT = 4
 
 @dataclass(frozen=True)
 class _Turn:
-    """A task whose parents have their turn, the seed of what is made of them, and what may be borrowed from."""
+    """A task whose parents have their turn: how many mutants, by which seed, and what they may borrow from."""
 
     task: int
+    mutants: int
     seed: tuple[int, ...]
     donors: Sequence[Program]
 
@@ -73,9 +74,9 @@ class Recombine:
         if one_a_batch and tasks:
             tasks = tasks[batch % len(tasks) :] + tasks[: batch % len(tasks)]
         donors = [parse(text) for text in dict.fromkeys(text for _, text in sorted(state.population.solved.items()))]
-        return [
-            _Turn(task, (state.seed, batch) if one_a_batch else (state.seed, batch, 1 + task), donors) for task in tasks
-        ]
+        mutants = state.effort.crossings.at(batch)
+        seeds = [(state.seed, batch) if one_a_batch else (state.seed, batch, 1 + task) for task in tasks]
+        return [_Turn(task, mutants, seed, donors) for task, seed in zip(tasks, seeds, strict=True)]
 
     def _make(self, worker: Worker, turn: _Turn) -> _Made:
         state, effort = self._state, self._state.effort
@@ -88,7 +89,7 @@ class Recombine:
         seen = state.programs if effort.on_own_task else self._seen.setdefault(turn.task, Seen())
         mutator = Mutator(programs, kinds, CROSSING, effort.max_lines, seen)
         drawn = np.repeat(np.arange(len(programs)), [WEIGHT] * len(own) + [1] * len(donors)) if donors else None
-        mutants = mutator.mutants(effort.crossings.at(turn.seed[1]), turn.seed, parents=drawn)
+        mutants = mutator.mutants(turn.mutants, turn.seed, parents=drawn)
         hardest = None
         if effort.screen_hardest:
             right = state.demonstrations.right(worker.screen, Symbols.pack(own), turn.task)
