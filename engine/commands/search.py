@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def search(
     if folder is None:
         out = out or Path("runs") / f"search-{time.strftime('%Y%m%d-%H%M%S')}"
         folder = SearchFolder.create(out, settings.as_json(), [seed.row for seed in seeds])
-    with Display() as display:
+    with closing(folder), Display() as display:
         display.say(f"{folder.path}: {method}, {len(tasks)} tasks of {settings.tasks}, {len(seeds)} seeds")
         with RankedSearch(settings, folder, tasks, training_tasks, seeds, display, workers) as searching:
             seconds = None if budget is None else 60 * budget
@@ -69,7 +70,6 @@ def search(
         display.say(", ".join(f"{name} {count:,}" for name, count in counts.items()))
         display.say(verdict(summary))
         display.say(f"written to {folder.path}")
-    folder.close()
     return summary
 
 
