@@ -87,6 +87,7 @@ class SeedSearch:
         self._search = Search(self.state, self)
         self._journal, self._display = journal, display
         self._enumerate, self._mutants = Enumerate(self.state), (Spread(self.state), Recombine(self.state))
+        self._bar = "", 0, 0  # what is shown of the round: its name, how much of it is done, and how much there is
         self._restore(journal.found)
 
     @property
