@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from types import TracebackType
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.config import InterpreterConfig
+from engine.task_grids import TaskGrids
 from engine.tasks import Task
-from interpreter.grids import Grid, GridTable
+from interpreter.grids import Grid
 from interpreter.language.bytecode import Code
 from interpreter.language.program import Program
 from interpreter.machine.pool import Pool
@@ -45,14 +48,9 @@ class Executor:
 
     def __init__(self, tasks: Sequence[Task], config: InterpreterConfig) -> None:
         self._demonstrations = {task.id: len(task.inputs) for task in tasks}
-        self._first: dict[str, int] = {}
-        self._inputs: dict[str, int] = {}
-        grids: list[Grid] = []
-        for task in tasks:
-            self._first[task.id] = len(grids)
-            grids += [*task.inputs, *task.test_inputs]
-            self._inputs[task.id] = len(task.inputs) + len(task.test_inputs)
-        self._pool = Pool(GridTable.pack(grids), config.workers, config.fuel, config.arena_words)
+        self._numbers = {task.id: number for number, task in enumerate(tasks)}
+        self._inputs = TaskGrids.pack(tasks, tests=True)
+        self._pool = Pool(self._inputs.grids, config.workers, config.fuel, config.arena_words)
 
     def __enter__(self) -> Executor:
         return self
@@ -66,19 +64,20 @@ class Executor:
 
     def runs(self, work: Sequence[tuple[str, Program]]) -> int:
         """How many runs `run` makes of this work."""
-        return sum(self._inputs[task] for task, _ in work)
+        return int(self._inputs.counts[self._owners(work)].sum())
 
     def run(self, work: Sequence[tuple[str, Program]]) -> list[Execution]:
         """Run each (task, program), in order."""
         code = Code.assemble([program for _, program in work])
-        jobs = np.array(
-            [(k, self._first[task] + i) for k, (task, _) in enumerate(work) for i in range(self._inputs[task])],
-            np.int32,
-        ).reshape(-1, 2)
-        outputs = iter(self._pool.run(code, jobs).outputs)
+        owners = self._owners(work)
+        outputs = iter(self._pool.run(code, self._inputs.jobs(np.arange(len(work)), owners)).outputs)
         executions = []
-        for task, program in work:
-            grids = tuple(next(outputs) for _ in range(self._inputs[task]))
+        for (task, program), count in zip(work, self._inputs.counts[owners].tolist(), strict=True):
+            grids = tuple(islice(outputs, count))
             split = self._demonstrations[task]
             executions.append(Execution(task, program.text, grids[:split], grids[split:]))
         return executions
+
+    def _owners(self, work: Sequence[tuple[str, Program]]) -> npt.NDArray[np.int64]:
+        """The number of the task of each (task, program)."""
+        return np.array([self._numbers[task] for task, _ in work], np.int64)

@@ -44,7 +44,7 @@ class Candidate:
 
 def rank(entries: Iterable[Entry], method: Method) -> list[Candidate]:
     """The attempts at a task, best first."""
-    ordered = sorted(entries, key=_paper_key)
+    ordered = best(entries)
     groups: dict[bytes, list[Entry]] = {}
     for entry in ordered:
         groups.setdefault(entry.prediction, []).append(entry)
@@ -53,6 +53,11 @@ def rank(entries: Iterable[Entry], method: Method) -> list[Candidate]:
         return [Candidate(entry, votes[entry.prediction]) for entry in ordered]
     candidates = [Candidate(group[0], _votes(group)) for group in groups.values()]
     return sorted(candidates, key=_distinct_key)
+
+
+def best(entries: Iterable[Entry]) -> list[Entry]:
+    """The programs of a task in the paper's order, best first: for whatever keeps, prunes or draws by it."""
+    return sorted(entries, key=_paper_key)
 
 
 class Leaders:
@@ -70,7 +75,7 @@ class Leaders:
     def add(self, entry: Entry) -> None:
         """Take in one more program; the last of its group that is kept stands for those that are not."""
         self.programs += entry.votes
-        group = sorted([*self._groups.get(entry.prediction, []), entry], key=_paper_key)
+        group = best([*self._groups.get(entry.prediction, []), entry])
         kept, dropped = group[: self._attempts], group[self._attempts :]
         kept[-1] = replace(kept[-1], votes=kept[-1].votes + _votes(dropped))
         self._groups[entry.prediction] = kept

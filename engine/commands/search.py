@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,8 @@ from engine.commands.options.search import SearchOptions
 from engine.errors import UsageError
 from engine.evaluation import verdict
 from engine.progress import Display, compile_interpreter
-from engine.search.driver import Search, SearchSettings
 from engine.search.folder import SearchFolder
-from engine.search.sources import METHODS
+from engine.search.ranked import METHODS, RankedSearch, SearchSettings
 from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
 from interpreter.machine.screening import MAX_FUEL
@@ -40,16 +40,15 @@ def search(options: SearchOptions) -> dict[str, Any]:
     if folder is None:
         out = out or Path("runs") / f"search-{time.strftime('%Y%m%d-%H%M%S')}"
         folder = SearchFolder.create(out, settings.as_json(), [seed.row for seed in seeds])
-    with Display() as display:
+    with closing(folder), Display() as display:
         display.say(f"{folder.path}: {method}, {len(tasks)} tasks of {settings.tasks}, {len(seeds)} seeds")
-        with Search(settings, folder, tasks, training_tasks, seeds, display, options.workers) as searching:
+        with RankedSearch(settings, folder, tasks, training_tasks, seeds, display, options.workers) as searching:
             seconds = None if options.budget is None else 60 * options.budget
             summary = searching.run(method, programs, seconds)
             counts = searching.counts
         display.say(", ".join(f"{name} {count:,}" for name, count in counts.items()))
         display.say(verdict(summary))
         display.say(f"written to {folder.path}")
-    folder.close()
     return summary
 
 

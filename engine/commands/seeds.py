@@ -7,7 +7,7 @@ import sys
 from engine.commands.options.seeds import CheckOptions, DiscoverOptions, ImportOptions
 from engine.errors import UsageError
 from engine.progress import compile_interpreter
-from engine.search.discover import discover
+from engine.search.seed_search import discover
 from engine.seeds import imports
 from engine.seeds.check import check_seeds
 from engine.seeds.seed import load_seeds

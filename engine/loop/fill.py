@@ -20,8 +20,9 @@ from engine.config import Config, FillConfig
 from engine.errors import UsageError
 from engine.progress import Display
 from engine.seeds.seed import Seed
+from engine.task_grids import Indices, TaskGrids
 from engine.tasks import Task
-from interpreter.grids import Grid, GridTable
+from interpreter.grids import Grid
 from interpreter.language.symbols import Symbols
 from interpreter.machine.kinds import observed_kinds
 from interpreter.machine.machine import Runs
@@ -33,8 +34,6 @@ from replay.store import ReplayStore
 BATCH = 4096  # programs that are made, run and committed together
 EXHAUSTED = 10  # mutants run out where the tries for a batch find less than one in so many
 HELDOUT_EVERY = 10  # at most one mutant program in ten is held out
-
-Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -61,20 +60,20 @@ def fill(
     gives a valid grid.
     """
     generator = np.random.default_rng([config.loop.seed, 0])
-    grounds = _Grounds.prepare(list(tasks.values()), config.fill, generator)
+    places = _Places.prepare(list(tasks.values()), config.fill, generator)
     for each in (store, heldout_store):
         each.clear()  # what a killed fill left
-        each.put_tasks({task.id: task.inputs for task in grounds.tasks})
+        each.put_tasks({task.id: task.inputs for task in places.tasks})
     heldout = _HeldOut(config.fill.heldout)
     made = experiences = 0
     limits = config.interpreter
     total = len(seeds) + config.fill.mutants
     with (
         display.phase("fill", total) as update,
-        Pool(grounds.grids, limits.workers, limits.fuel, limits.arena_words) as pool,
+        Pool(places.inputs.grids, limits.workers, limits.fuel, limits.arena_words) as pool,
     ):
-        for work, runs in _run(pool, _work(seeds, grounds, config.fill, generator), grounds):
-            kept, parted = heldout.part(_experiences(work, runs, grounds), work.mutants)
+        for work, runs in _run(pool, _work(seeds, places, config.fill, generator), places):
+            kept, parted = heldout.part(_experiences(work, runs, places), work.mutants)
             experiences += store.commit(kept, None)
             heldout_store.commit(parted, None)
             made += len(work.programs)
@@ -88,22 +87,18 @@ def fill(
 
 
 @dataclass(frozen=True)
-class _Grounds:
-    """Training tasks by number, then variants of them, with all demonstration inputs in one table."""
+class _Places:
+    """Training tasks by number, then variants of them, with all demonstration inputs."""
 
     tasks: list[Task]
     transforms: dict[int, Transform]
     """by the number of the variant"""
     variants: Indices
     """numbers, of (training tasks, MAX_VARIANTS or, without augmentation, 0); -1 where a task has no more"""
-    grids: GridTable
-    sizes: Indices
-    """demonstrations of each task"""
-    first: Indices
-    """the index in `grids` of each task's first input"""
+    inputs: TaskGrids
 
     @classmethod
-    def prepare(cls, tasks: list[Task], config: FillConfig, generator: np.random.Generator) -> _Grounds:
+    def prepare(cls, tasks: list[Task], config: FillConfig, generator: np.random.Generator) -> _Places:
         """The tasks, and as many variants as augmentation may need."""
         numbered = list(tasks)
         transforms: dict[int, Transform] = {}
@@ -113,9 +108,7 @@ class _Grounds:
             variants[number, : len(drawn)] = len(numbered) + np.arange(len(drawn))
             transforms.update(enumerate(drawn, len(numbered)))
             numbered += drawn.values()
-        sizes = np.array([len(task.inputs) for task in numbered])
-        grids = GridTable.pack([grid for task in numbered for grid in task.inputs])
-        return cls(numbered, transforms, variants, grids, sizes, np.cumsum(sizes) - sizes)
+        return cls(numbered, transforms, variants, TaskGrids.pack(numbered))
 
 
 @dataclass(frozen=True)
@@ -132,48 +125,45 @@ class _Work:
     task: Indices
     base: Indices
 
-    def batch(self, grounds: _Grounds) -> Batch:
+    def batch(self, places: _Places) -> Batch:
         """What the pool runs: the demonstrations of each row, in order."""
-        sizes = grounds.sizes[self.task]
-        starts = np.cumsum(sizes) - sizes
-        inputs = np.repeat(grounds.first[self.task] - starts, sizes) + np.arange(sizes.sum())
-        return self.programs.code(), np.stack([np.repeat(self.program, sizes), inputs], axis=1).astype(np.int32)
+        return self.programs.code(), places.inputs.jobs(self.program, self.task)
 
 
 def _work(
-    seeds: Sequence[Seed], grounds: _Grounds, config: FillConfig, generator: np.random.Generator
+    seeds: Sequence[Seed], places: _Places, config: FillConfig, generator: np.random.Generator
 ) -> Iterator[_Work]:
     """The seeds, then their mutants in batches, until there are enough or hardly any new ones are found."""
-    numbers = {task.id: number for number, task in enumerate(grounds.tasks)}
+    numbers = {task.id: number for number, task in enumerate(places.tasks)}
     own = np.array([numbers[seed.task] for seed in seeds])
     programs = Symbols.pack([seed.program for seed in seeds])
     for some in np.split(np.arange(len(seeds)), range(BATCH, len(seeds), BATCH)):
-        yield _assign(programs.take(some), own[some], grounds, config, generator, mutants=False)
-    mutator = Mutator(programs, observed_kinds(programs, grounds.grids, grounds.first[own]))
+        yield _assign(programs.take(some), own[some], places, config, generator, mutants=False)
+    mutator = Mutator(programs, observed_kinds(programs, places.inputs.grids, places.inputs.first[own]))
     wanted = config.mutants
     while wanted:
         n = min(wanted, BATCH)
         mutants = mutator.mutants(n, int(generator.integers(1 << 62)))
         found = len(mutants.programs)
         if found:
-            yield _assign(mutants.programs, own[mutants.parents], grounds, config, generator, mutants=True)
+            yield _assign(mutants.programs, own[mutants.parents], places, config, generator, mutants=True)
         wanted = wanted - found if EXHAUSTED * found >= n else 0
 
 
 def _assign(
     programs: Symbols,
     own: Indices,
-    grounds: _Grounds,
+    places: _Places,
     config: FillConfig,
     generator: np.random.Generator,
     mutants: bool,
 ) -> _Work:
     """Let each program run on its own task, on others, and on variants of each of these."""
-    others = generator.integers(len(grounds.variants), size=(len(own), config.other_tasks))
+    others = generator.integers(len(places.variants), size=(len(own), config.other_tasks))
     chosen = np.column_stack([own, others])
     program, column = np.nonzero(_first_in_row(chosen))
     task = chosen[program, column]
-    variants = grounds.variants[task]
+    variants = places.variants[task]
     order = np.where(variants < 0, 1.0, generator.random(variants.shape)).argsort(axis=1)[:, : config.augment]
     variants = np.take_along_axis(variants, order, axis=1)
     base, column = np.nonzero(variants >= 0)
@@ -191,14 +181,14 @@ def _first_in_row(values: Indices) -> npt.NDArray[np.bool_]:
     return np.column_stack([(values[:, :k] != values[:, k, None]).all(axis=1) for k in range(values.shape[1])])
 
 
-def _run(pool: Pool, works: Iterator[_Work], grounds: _Grounds) -> Iterator[tuple[_Work, Runs]]:
+def _run(pool: Pool, works: Iterator[_Work], places: _Places) -> Iterator[tuple[_Work, Runs]]:
     """What each batch gave. The pool has the next one already."""
     begun: deque[_Work] = deque()
 
     def batches() -> Iterator[Batch]:
         for work in works:
             begun.append(work)
-            yield work.batch(grounds)
+            yield work.batch(places)
 
     for runs in pool.stream(batches(), ahead=2):
         yield begun.popleft(), runs
@@ -207,23 +197,22 @@ def _run(pool: Pool, works: Iterator[_Work], grounds: _Grounds) -> Iterator[tupl
 # --------------------------------------------------------------------------------------- what comes of it
 
 
-def _experiences(work: _Work, runs: Runs, grounds: _Grounds) -> Iterator[tuple[int, Experience]]:
+def _experiences(work: _Work, runs: Runs, places: _Places) -> Iterator[tuple[int, Experience]]:
     """The index of the program and the experience of each row that has one."""
-    sizes = grounds.sizes[work.task]
-    starts = np.cumsum(sizes) - sizes
-    valid = np.logical_or.reduceat(runs.outputs.shapes[:, 0] > 0, starts)
+    _, starts = places.inputs.inputs(work.task)
+    valid = np.logical_or.reduceat(runs.outputs.shapes[:, 0] > 0, starts[:-1])
 
     def outputs(row: int) -> list[Grid | None]:
-        return [runs.outputs[k] for k in range(starts[row], starts[row] + sizes[row])]
+        return [runs.outputs[k] for k in range(starts[row], starts[row + 1])]
 
     texts: dict[int, str] = {}
     for row in np.flatnonzero(valid).tolist():
         program, number, base = int(work.program[row]), int(work.task[row]), int(work.base[row])
-        if base >= 0 and not grounds.transforms[number].commutes(outputs(base), outputs(row)):
+        if base >= 0 and not places.transforms[number].commutes(outputs(base), outputs(row)):
             continue
         if program not in texts:
             texts[program] = work.programs.program(program).text
-        task = grounds.tasks[number]
+        task = places.tasks[number]
         experience = relabel(
             task.id, texts[program], outputs(row), task.outputs, Origin.MUTATED, meta_iteration=0, policy_version=0
         )

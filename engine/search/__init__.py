@@ -1,9 +1,21 @@
-"""Program search without a model: mutants of known programs, run on every task of a set.
+"""Program search without a model: one engine, whatever is searched for.
 
-ground      candidates on the task that they come from: which give grids, and which do anything new there
-sources     where candidates come from: mutation of seeds, mutation and recombination of what was found
-scoring     programs that match a demonstration, on all inputs of the task
-folder      a search's folder on disk: what is found, as it is found, and the point to go on from
-driver      the loop over batches
-command     `codeit search`
+A search is tasks, sources that propose programs for them, what accepts a program, and a journal on disk. All sources
+share what is known: the best programs of each task are parents and pieces of whatever is proposed next.
+
+    search          the engine: a batch of a source is run on tasks, accepted, remembered and recorded
+    acceptance      what counts: everything that matches, ranked (`codeit search`), or what solves a training task, as
+                    a seed (`codeit seeds discover`)
+    source          what a source is, a proposal, and what sources know
+    mutation, recombination, enumeration                                                  sources
+    population      the best programs of each task, by `engine.ranking`
+    effort          how much of everything: the numbers of both kinds of search
+    demonstrations  which programs are right on which demonstration
+    own_task        what a candidate does on the task that it comes from
+    workers         threads, each with a screen and a machine
+
+    ranked, folder         `codeit search` and its folder
+    seed_search, journal   `codeit seeds discover` and its files
+
+A new source is one file beside these, and its name where it is used (`ranked.METHODS`, or `seed_search`).
 """

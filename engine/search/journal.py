@@ -1,11 +1,12 @@
-"""What a discovery of seeds writes, so that an interrupt loses nothing: one row at a time, unbuffered.
+"""What a search for seeds writes, so that an interrupt loses nothing: one row at a time, unbuffered.
 
     OUT.jsonl            {"task": ..., "program": ..., "origin": "search"}: the seeds, as they are found
     OUT.progress.jsonl   {"tasks": ..., "seed": ...}: what it is, first
                          {"task": ..., "calls": n, "stage": ..., "near": [[program, demonstrations right], ...]}
                          {"round": k}: mutants of round k are done
 
-A last row that was cut off is dropped when a discovery goes on.
+A last row that was cut off is dropped when a search goes on. Near misses are in the order of `engine.ranking`, which
+is that in which they were found where nothing else tells them apart.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ Near = list[tuple[Program, int]]
 
 @dataclass
 class Found:
-    """What is known so far: a program for each solved task; of the others, how many calls were tried, whether all
-    terms were, and near misses, best first; `rounds` of mutants that are done."""
+    """What files say: a program for each solved task; of the others, how many calls were tried, whether all terms
+    were, and near misses, best first; `rounds` of mutants that are done."""
 
     programs: dict[str, Program] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
@@ -47,7 +48,10 @@ class Found:
 
 
 class Journal:
-    """The two files of a discovery, and what they say. Raises `UsageError` where they cannot be read or written."""
+    """The two files of a search for seeds, and what they said when it began.
+
+    Raises `UsageError` where they cannot be read or written.
+    """
 
     def __init__(self, out: Path, header: dict[str, Any], resume: bool) -> None:
         self.out = out
@@ -90,19 +94,16 @@ class Journal:
 
     def solved(self, task: str, program: Program) -> None:
         """Record the program of a task."""
-        self.found.programs[task] = program
         self._write(self._seeds, Seed(task, program, "search").row)
 
     def searched(self, task: str, calls: int, stage: str, near: Sequence[tuple[Program, int]]) -> None:
         """Record how far the enumeration of a task went."""
         row = {"task": task, "calls": calls, "stage": stage, "near": [(program.text, right) for program, right in near]}
         self._write(self._progress, row)
-        self.found.read(row)
 
     def mutated(self, number: int) -> None:
         """Record a round of mutants."""
         self._write(self._progress, {"round": number})
-        self.found.rounds = number + 1
 
     def _write(self, file: FileIO, row: dict[str, Any]) -> None:
         line = (json.dumps(row) + "\n").encode()

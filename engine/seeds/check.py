@@ -11,7 +11,7 @@ from statistics import mean, median
 from engine.seeds.seed import Seed
 from engine.tables import two_columns
 from engine.tasks import Task
-from engine.trial import try_programs
+from engine.verification import try_programs
 from interpreter.machine.machine import Machine
 from interpreter.primitives import PRIMITIVES
 

@@ -13,7 +13,7 @@ from engine.files import write_lines
 from engine.seeds.files import Entry, read_entries
 from engine.seeds.seed import Seed
 from engine.tasks import Task
-from engine.trial import Trial, try_programs
+from engine.verification import Trial, try_programs
 from interpreter.machine.machine import Machine
 
 

@@ -2,22 +2,22 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
 
 import numpy as np
 import pytest
 
 from engine.cli import main
-from engine.search import recombine
-from engine.search.discover import Clock, search
+from engine.progress import Display
 from engine.search.journal import Journal
+from engine.search.seed_search import SeedSearch
+from engine.search.workers import Clock, Workers
 from engine.tasks import Task, load_tasks
-from engine.trial import try_programs
+from engine.verification import try_programs
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
 from interpreter.language.program import parse
@@ -95,25 +95,50 @@ def recombined(tmp_path, name, workers):
         made_task("near", known.replace("SEVEN", "EIGHT")),
         made_task("far", "x1 = canvas(NINE, TWO_BY_TWO)\nO = hconcat(x1, x1)"),
     ]
-    with Journal(tmp_path / name, {}, resume=False) as journal, ThreadPoolExecutor(workers) as threads:
+    out = tmp_path / name
+    with Journal(out, {}, resume=False) as journal:
         journal.solved("known", parse(known))
-        mutants = recombine.Recombination(tasks, journal, 0, threads, workers)
-        runs = [mutants.round(lambda: False) for _ in range(2)]
-        return journal.found, runs
+    with Journal(out, {}, resume=True) as journal, Workers(workers, 200_000) as threads, Display() as display:
+        search = SeedSearch(tasks, journal, 0, threads, display)
+        runs = [search.round(Clock()) for _ in range(2)]
+    return {row["task"]: row["program"] for row in rows(out)}, runs
 
 
 def test_mutants_of_what_was_found_solve_its_neighbours_in_any_number_of_threads(tmp_path):
     found, runs = recombined(tmp_path, "one.jsonl", 1)
-    assert "near" in found.programs
+    assert "near" in found
     again, others = recombined(tmp_path, "two.jsonl", 2)
-    assert again.programs == found.programs
+    assert again == found
     assert runs == others
     assert min(runs) > 0
 
 
+def test_files_of_an_earlier_version_are_gone_on_from(tmp_path):
+    """`fixtures/seeds.jsonl` was written before there was one engine, which then found the program below."""
+    for name in ("seeds.jsonl", "seeds.progress.jsonl"):
+        shutil.copy(ROOT / "tests/fixtures" / name, tmp_path / name)
+    out = tmp_path / "seeds.jsonl"
+    before = rows(out)
+    tasks = load_tasks("arc1-train", ["9dfd6313", "a416b8f3", "23b5c85d", "3aa6fb7a"])
+    header = {"tasks": "arc1-train", "seed": 0}
+    with Journal(out, header, resume=True) as journal, Workers(2, 200_000) as workers, Display() as display:
+        search = SeedSearch(tasks, journal, 0, workers, display)
+        assert (search.solved, search.rounds) == (2, 2)
+        assert not search.enumerate(0, "the calls that were tried", Clock())
+        assert search.enumerate(1, "more calls", Clock())
+    assert rows(out)[:2] == before
+    found = {row["task"]: row["program"] for row in rows(out)[2:]}
+    assert found["23b5c85d"] == "x1 = objects(I, T, F, F)\nx2 = argmin(x1, size)\nO = subgrid(x2, I)"
+    assert set(found) == {"23b5c85d", "3aa6fb7a"}
+
+
 @pytest.mark.slow
-def test_easy_training_tasks_are_found_again():
-    for task in load_tasks("arc1-train", EASY_TEN):
-        result = search(task, 200_000, Clock(time.monotonic() + 60, Event()))
-        assert result.program is not None, task.id
-        assert try_programs([(task, result.program)], Machine())[0].solves
+def test_easy_training_tasks_are_found_again(tmp_path):
+    tasks = load_tasks("arc1-train", EASY_TEN)
+    with Journal(tmp_path / "seeds.jsonl", {}, resume=False) as journal, Workers(2, 200_000) as workers:
+        search = SeedSearch(tasks, journal, 0, workers, Display())
+        for number in range(2):  # up to 200,000 calls a task
+            search.enumerate(number, "calls", Clock())
+    found = {row["task"]: parse(row["program"]) for row in rows(tmp_path / "seeds.jsonl")}
+    assert set(found) == set(EASY_TEN)
+    assert all(trial.solves for trial in try_programs([(task, found[task.id]) for task in tasks], Machine()))

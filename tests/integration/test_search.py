@@ -3,6 +3,9 @@
 import errno
 import json
 import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +15,8 @@ from engine.commands.options import SearchOptions
 from engine.commands.search import search
 from engine.errors import UsageError
 from engine.execution import digest
-from engine.search import sources
+from engine.search import effort
+from engine.search.effort import Growth
 from engine.search.folder import SearchFolder
 from engine.tasks import load_tasks
 from interpreter.grids import GridTable
@@ -20,15 +24,18 @@ from interpreter.language.bytecode import Code
 from interpreter.language.program import canonical, parse
 from interpreter.machine.machine import Machine
 
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 # Training tasks that embedded seeds solve, and evaluation tasks that mutants of them match in part.
 PARTLY = ["3194b014", "73ccf9c2", "60c09cac", "1a2e2828"]
 TASKS = ["67a3c6ac", "68b16354", "74dd1130", "3c9b0459", "ed36ccf7", "a416b8f3", "c8f0f002", "b1948b0a"]
 
 
+SMALL = Growth(150, 600)
+
+
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
-    monkeypatch.setattr(sources, "FIRST_BATCH", 150)
-    monkeypatch.setattr(sources, "LARGEST_BATCH", 600)
+    monkeypatch.setattr(effort, "RANKED", replace(effort.RANKED, mutants=SMALL, crossings=SMALL))
 
 
 def run(out, programs=None, method=None, resume=False, **fixed):
@@ -45,8 +52,7 @@ def rows(out):
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "FIRST_BATCH", 150)
-        patch.setattr(sources, "LARGEST_BATCH", 600)
+        patch.setattr(effort, "RANKED", replace(effort.RANKED, mutants=SMALL, crossings=SMALL))
         out = tmp_path_factory.mktemp("search") / "whole"
         return out, run(out, 1200)
 
@@ -177,8 +183,20 @@ def test_deeper_methods_go_on_from_what_was_found(tmp_path):
         run(tmp_path / "new", 100, "remutate")
 
 
+def test_a_search_of_an_earlier_version_goes_on_as_it_would_have_there(tmp_path):
+    """`fixtures/search` was written before there was one engine, `fixtures/search-later` when it had gone on there."""
+    out = tmp_path / "earlier"
+    shutil.copytree(FIXTURES / "search", out)
+    for method, programs in (("mutate", 400), ("remutate", 500), ("recombine", 600)):
+        run(out, programs, method, resume=True)
+    later = FIXTURES / "search-later"
+    assert (out / "search.jsonl").read_bytes() == (later / "search.jsonl").read_bytes()
+    assert (out / "keys.i64").read_bytes() == (later / "keys.i64").read_bytes()
+    assert without_times(out) == without_times(later)
+
+
 def test_enumeration_solves_what_no_seed_is_near_to(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "ENUMERATED", (20_000,))
+    monkeypatch.setattr(effort, "RANKED", replace(effort.RANKED, calls=(20_000,)))
     out, seeds = tmp_path / "out", tmp_path / "seeds.jsonl"
     seeds.write_text(json.dumps({"task": "007bbfb7", "program": "O = lefthalf(I)"}) + "\n")
     assert run(out, 1, seeds=str(seeds))["solved"]["cumulative"]["paper"]["pass@3"] == 0

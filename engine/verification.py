@@ -1,4 +1,7 @@
-"""Trials: programs on all pairs of their tasks, demonstrations and tests. For scoring alone, as all tests are."""
+"""Whether programs solve their tasks: each on all pairs, demonstrations and tests.
+
+It looks at test outputs: for seeds, whose tasks are training tasks, and never to choose among programs of others.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.task_grids import TaskGrids
 from engine.tasks import Task
-from interpreter.grids import Grid, GridTable
+from interpreter.grids import Grid
 from interpreter.language.bytecode import Code
 from interpreter.language.program import Program
 from interpreter.machine.machine import Machine
@@ -38,16 +42,13 @@ class Trial:
 
 def try_programs(work: Sequence[tuple[Task, Program]], machine: Machine) -> list[Trial]:
     """The trial of each (task, program), in order."""
-    first: dict[str, int] = {}
-    inputs: list[Grid] = []
-    for task, _ in work:
-        if task.id not in first:
-            first[task.id] = len(inputs)
-            inputs += [*task.inputs, *task.test_inputs]
-    targets = [(*task.outputs, *task.test_outputs) for task, _ in work]
-    jobs = [(k, first[task.id] + i) for k, (task, _) in enumerate(work) for i in range(len(targets[k]))]
+    tasks = {task.id: task for task, _ in work}
+    numbers = {id_: number for number, id_ in enumerate(tasks)}
+    inputs = TaskGrids.pack(list(tasks.values()), tests=True)
+    owners = np.array([numbers[task.id] for task, _ in work], np.int64)
     code = Code.assemble([program for _, program in work])
-    runs = machine.run(code, GridTable.pack(inputs), np.array(jobs, np.int32).reshape(-1, 2))
+    runs = machine.run(code, inputs.grids, inputs.jobs(np.arange(len(work)), owners))
+    targets = [(*task.outputs, *task.test_outputs) for task, _ in work]
     results = zip(runs.outcomes, runs.outputs, strict=True)
     return [_trial([(*next(results), target) for target in wanted]) for wanted in targets]
 

@@ -1,0 +1,228 @@
+"""`codeit search`: everything that matches a demonstration is scored and ranked, in a folder that it goes on from."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.evaluation import Scoreboard, summary_record
+from engine.progress import Display
+from engine.ranking import Entry, Method
+from engine.search import effort
+from engine.search.acceptance import Finding, Ranked
+from engine.search.demonstrations import Demonstrations
+from engine.search.enumeration import Enumerate
+from engine.search.folder import SearchFolder
+from engine.search.mutation import Mutate, Remutate
+from engine.search.population import Population
+from engine.search.recombination import Recombine
+from engine.search.search import Batch, Search
+from engine.search.source import Proposal, Source, State
+from engine.search.workers import Clock, Workers
+from engine.seeds.seed import Seed
+from engine.tasks import Task
+from interpreter.machine.pool import default_workers
+from interpreter.mutation.mutator import Rates
+
+# The source of each method: made of what is known, the seeds, and the tasks that these belong to.
+METHODS: dict[str, Callable[[State, Sequence[Seed], Mapping[str, Task]], Source]] = {
+    "mutate": Mutate,
+    "remutate": lambda state, _seeds, _tasks: Remutate(state),
+    "recombine": lambda state, _seeds, _tasks: Recombine(state),
+    "enumerate": lambda state, _seeds, _tasks: Enumerate(state),
+}
+# Numbers of programs at which the curve has a point: the paper's, and some between.
+MILESTONES = (9_600, 19_200, 51_200, 150_000, 400_000, 700_000, 1_000_000, 1_430_000)
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """What decides the outcome of a search; kept in its folder."""
+
+    tasks: str
+    task_ids: Sequence[str]
+    limit: int | None
+    seed: int
+    exhaustive: bool
+    fuel: int
+    keep_repeats: bool
+    rates: Mapping[str, float]
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "task_ids": list(self.task_ids)}
+
+
+class RankedSearch:
+    """A search in its folder, from wherever its progress says it is. A context manager."""
+
+    def __init__(
+        self,
+        settings: SearchSettings,
+        folder: SearchFolder,
+        tasks: Sequence[Task],
+        training_tasks: Mapping[str, Task],
+        seeds: Sequence[Seed],
+        display: Display,
+        workers: int | None = None,
+    ) -> None:
+        self.settings, self.folder, self.tasks, self.display = settings, folder, tasks, display
+        self.board = Scoreboard(tasks)
+        self._training_tasks, self._seeds = training_tasks, seeds
+        self._numbers = {task.id: number for number, task in enumerate(tasks)}
+        how_much = replace(effort.RANKED, rates=Rates(**settings.rates), keep_repeats=settings.keep_repeats)
+        self._workers = Workers(workers or default_workers(), settings.fuel, settings.fuel)
+        state = State(
+            tasks,
+            Demonstrations(tasks),
+            Ranked(tasks, settings.exhaustive),
+            self._workers,
+            how_much,
+            settings.seed,
+            Population(how_much.kept),
+        )
+        progress = folder.progress()
+        self.search = Search(state, self, progress.get("programs", 0))
+        self._seconds = progress.get("seconds", 0.0)
+        self._batches: Counter[str] = Counter(progress.get("batches", {}))
+        self._offset = progress.get("offset", 0)  # programs that have run of a batch of mutants that was begun
+        self._counts: Counter[str] = Counter(progress.get("counts", {}))  # of batches that are done
+        self._begun: Counter[str] = Counter()  # of the one that is not
+        self._rows: list[dict[str, Any]] = []  # of the batch that runs
+        self._keys: list[npt.NDArray[np.int64]] = []
+        self._method = ""
+        self._restore(state)
+
+    def _restore(self, state: State) -> None:
+        """Learn what the folder holds."""
+        for row in self.folder.rows():
+            task, entry = self._numbers[row["task"]], _entry(row)
+            state.population.add(task, entry)
+            if entry.performance == 1.0:
+                state.population.solve(task, entry.program)
+            self.board.take(row["task"], entry)
+        for seen, keys in zip((state.programs, state.behaviours), self.folder.keys().T, strict=True):
+            seen.add(keys)
+
+    def __enter__(self) -> RankedSearch:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._workers.close()
+
+    def run(self, method: str, programs: int | None, seconds: float | None) -> dict[str, Any]:
+        """Search by one method until `programs` ran in all, or for `seconds`; the content of `summary.json`."""
+        source = METHODS[method](self.search.state, self._seeds, self._training_tasks)
+        clock = Clock(stopped=self._workers.stopped)
+        self._method = method
+        start, begun = time.perf_counter(), self._seconds
+        while (programs is None or self.search.programs < programs) and (
+            seconds is None or time.perf_counter() - start < seconds
+        ):
+            before = self.search.programs
+            self._begun.clear()
+            left = math.inf if programs is None else programs - before
+            skip = self._offset if source.repeats else 0
+            with self.display.phase(f"{method}, batch {self._batches[method]}") as watch:
+                batch = self.search.batch(source, self._batches[method], clock, skip, left, watch)
+            if batch is None:
+                self.display.say(f"{method}: nothing is left to try")
+                break
+            self._seconds = begun + time.perf_counter() - start
+            self._points(before, final=self.search.programs == programs)
+            self._commit(source, batch)
+            self.display.overall(method, self.search.programs, programs, self._note())
+        return self.summary()
+
+    def record(self, proposal: Proposal, findings: list[Finding]) -> None:
+        """Keep rows and keys; they are written when the batch is done."""
+        self._rows += [self._row(finding) for finding in findings]
+        self._keys.append(proposal.keys)
+        self._begun.update(proposal.counts)
+
+    def _commit(self, source: Source, batch: Batch) -> None:
+        """Write what a batch found; the rest of one that can be proposed again is for later."""
+        keys = np.concatenate(self._keys)
+        if source.repeats and not batch.is_whole:
+            self._offset += batch.programs
+            keys = keys[:0]
+        else:
+            self._offset = 0 if source.repeats else self._offset
+            self._batches[self._method] += 1
+            self._counts += self._begun
+            self._begun.clear()
+        self.folder.append(self._rows, keys)
+        self.folder.commit(self._progress(), self.summary())
+        self._rows, self._keys = [], []
+
+    def summary(self) -> dict[str, Any]:
+        """The content of `summary.json` for what was found so far."""
+        record = summary_record(self.settings.tasks, None, self.board, len(self.tasks), self._seconds)
+        return {**record, "programs": self.search.programs, "matching": self.board.programs}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What became of candidates: made, valid on their own task, and of these what does nothing new there.
+
+        Of all batches that were begun, whole ones.
+        """
+        return dict(self._counts + self._begun)
+
+    def _row(self, finding: Finding) -> dict[str, Any]:
+        task, entry = self.tasks[finding.task].id, finding.entry
+        return {
+            "number": entry.found,
+            "task": task,
+            "program": entry.program,
+            "demonstration_performance": entry.performance,
+            "right": self.board.is_right(task, entry),
+            "prediction": entry.prediction.hex(),
+            "method": self._method,
+        }
+
+    def _points(self, before: int, final: bool) -> None:
+        """Enter the rows of a batch into the scores, with a point of the curve wherever one is due."""
+        due = [n for n in MILESTONES if before < n <= self.search.programs]
+        if final and self.search.programs not in due:
+            due.append(self.search.programs)
+        waiting = iter(self._rows)
+        row = next(waiting, None)
+        for number in [*due, math.inf]:
+            while row is not None and row["number"] < number:
+                self.board.take(row["task"], _entry(row))
+                row = next(waiting, None)
+            if number is not math.inf:
+                self._point(int(number))
+
+    def _point(self, programs: int) -> None:
+        solved = self.board.summary()
+        point = {"programs": programs, "seconds": round(self._seconds, 1), "solved": solved, **self.counts}
+        self.folder.append_point(point)
+        figures = ", ".join(f"{method} {solved[method]['pass@3']}" for method in map(str, Method))
+        self.display.say(f"{programs:,} programs: solved of {len(self.tasks)} (pass@3) {figures}")
+
+    def _progress(self) -> dict[str, Any]:
+        return {
+            "programs": self.search.programs,
+            "seconds": self._seconds,
+            "batches": dict(self._batches),
+            "offset": self._offset,
+            "counts": dict(self._counts),
+        }
+
+    def _note(self) -> str:
+        rate = self.search.programs * len(self.tasks) / max(self._seconds, 1e-9)
+        solved = self.board.summary()[str(Method.PAPER)]["pass@3"]
+        return f"{rate:,.0f} runs/s, {solved}/{len(self.tasks)} solved"
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    """The entry that a row of `search.jsonl` stands for."""
+    return Entry(row["program"], row["demonstration_performance"], bytes.fromhex(row["prediction"]), row["number"])

@@ -1,0 +1,115 @@
+"""The engine of all searches: a batch of a source runs on tasks, is judged, remembered and recorded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.search.acceptance import Finding
+from engine.search.source import Proposal, Source, State
+from engine.search.workers import Clock, Worker
+from interpreter.language.bytecode import Code, order_by_lines
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How many programs of a batch ran, and whether these were all that were left of it."""
+
+    programs: int
+    is_whole: bool
+
+
+class Journal(Protocol):
+    """What is written to disk."""
+
+    def record(self, proposal: Proposal, findings: list[Finding]) -> None:
+        """Write what a proposal gave: findings in order of program, then task. `State` knows of it already."""
+
+
+class Search:
+    """Tasks and what is known of them, and where findings go. `programs` have run so far."""
+
+    def __init__(self, state: State, journal: Journal, programs: int = 0) -> None:
+        self.state = state
+        self.programs = programs
+        self._journal = journal
+
+    def batch(
+        self,
+        source: Source,
+        number: int,
+        clock: Clock,
+        skip: int = 0,
+        most: float = math.inf,
+        watch: Callable[[int, int], None] = lambda _done, _all: None,
+    ) -> Batch | None:
+        """Run a batch of a source; None where it proposes nothing.
+
+        The first `skip` programs ran before, and at most `most` run now. Where the clock stops it, what is found is
+        kept. `watch` hears how many tasks of a proposal are done.
+        """
+        ran, proposed, cut = 0, False, False
+        for proposal in source.proposals(number, clock):
+            proposed = True
+            low = min(skip, len(proposal.programs))
+            high = int(min(len(proposal.programs), low + most - ran))
+            skip -= low
+            cut |= high < len(proposal.programs)
+            self._take(proposal.part(low, high), clock, watch)
+            ran += high - low
+            if cut:
+                break
+        return Batch(ran, not cut) if proposed else None
+
+    def _take(self, proposal: Proposal, clock: Clock, watch: Callable[[int, int], None]) -> None:
+        findings = self._run(proposal, clock, watch)
+        population = self.state.population
+        for finding in findings:
+            population.add(finding.task, finding.entry)
+            if finding.solves:
+                population.solve(finding.task, finding.entry.program)
+        for done in proposal.enumerated:
+            population.calls[done.task] = done.calls
+            if done.ended:
+                population.ended.add(done.task)
+        self.programs += len(proposal.programs)
+        self._journal.record(proposal, findings)
+
+    def _run(self, proposal: Proposal, clock: Clock, watch: Callable[[int, int], None]) -> list[Finding]:
+        """Run programs on the tasks that they are meant for, each task in one thread."""
+        tasks = self._tasks(proposal)
+        if not len(proposal.programs) or not tasks:
+            return []
+        code = proposal.programs.code()
+        work = partial(self._on_task, proposal, code, order_by_lines(code))
+        findings = []
+        for done, (_, found) in enumerate(self.state.workers.run(work, tasks), 1):
+            findings += found
+            watch(done, len(tasks))
+            if clock.is_over():
+                break
+        return sorted(findings, key=lambda finding: (finding.entry.found, finding.task))
+
+    def _tasks(self, proposal: Proposal) -> list[int]:
+        wanted = self.state.open_tasks() if self.state.acceptance.closes else range(len(self.state.tasks))
+        if proposal.owners is None:
+            return list(wanted)
+        return sorted(set(wanted) & set(np.unique(proposal.owners).tolist()))
+
+    def _on_task(
+        self, proposal: Proposal, code: Code, order: npt.NDArray[np.int64], worker: Worker, task: int
+    ) -> list[Finding]:
+        """What the programs that are meant for a task, and match a demonstration, come to there."""
+        state = self.state
+        if proposal.owners is not None:
+            order = order[proposal.owners[order] == task]
+        screened = proposal.screened.get(task) or state.acceptance.screened(task)
+        matches = [state.demonstrations.matches(worker.screen, code, order, task, k) for k in screened]
+        hits = np.unique(np.concatenate(matches))
+        return state.acceptance.judge(worker, task, proposal.programs, hits, self.programs) if len(hits) else []
