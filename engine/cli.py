@@ -309,7 +309,7 @@ def _seeds_discover(options: argparse.Namespace, _overrides: list[str]) -> int:
 
     tasks = load_tasks(options.tasks, options.task_ids, options.limit)
     out = options.out / "discovered.jsonl" if options.out.is_dir() else options.out
-    compile_interpreter()
+    compile_interpreter(search=True)
     workers = options.workers or default_workers()
     solved = discover(options.tasks, tasks, out, options.seed, options.budget, workers, options.resume)
     sys.stdout.write(f"written: {out}, {solved} of {len(tasks)} tasks solved\n")

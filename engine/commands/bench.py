@@ -61,7 +61,7 @@ def _bench(options: argparse.Namespace, overrides: list[str]) -> int:
     from engine.progress import compile_interpreter
 
     launch.set_threads(None)
-    compile_interpreter()
+    compile_interpreter(search=True)
     measure = importlib.import_module(f"bench.{options.action}").measure
     result = measure(**settings(options), **({"overrides": overrides} if options.configurable else {}))
     sys.stdout.write(json.dumps(result) + "\n")

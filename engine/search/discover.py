@@ -25,7 +25,8 @@ from engine.search import recombine
 from engine.search.journal import Journal, Near
 from engine.tasks import Task
 from engine.trial import try_programs
-from interpreter.enumeration.enumerator import Enumerator, Stage, warm_up
+from interpreter.compilation import warm_up
+from interpreter.enumeration.enumerator import Enumerator, Stage
 from interpreter.language.program import Program
 from interpreter.machine.machine import Machine
 
@@ -85,7 +86,6 @@ def discover(
     Raises `UsageError` for files that cannot be written or resumed.
     """
     warm_up()
-    recombine.warm_up()
     start = time.monotonic()
     stopped = Event()
     with Journal(out, {"tasks": source, "seed": seed}, resume) as journal, Display() as display:

@@ -23,7 +23,7 @@ from engine.tasks import Task
 from engine.trial import try_programs
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code, order_by_lines
-from interpreter.language.program import Program, parse
+from interpreter.language.program import Program
 from interpreter.language.symbols import Symbols
 from interpreter.machine.kinds import observed_kinds
 from interpreter.machine.machine import Machine
@@ -128,14 +128,6 @@ class Recombination:
             return 0
         self._journal.mutated(number)
         return runs
-
-
-def warm_up() -> None:
-    """Compile or load all native code now."""
-    grid = np.zeros((1, 1), np.int8)
-    task = Task("none", (grid,), (grid,), (grid,), (grid,))
-    problem = _Problem(task, [(parse("O = identity(I)"), 1)])
-    _apart([problem], [], Seen(), 0, 0)[0](_Worker(Screen(FUEL), Machine(FUEL)))
 
 
 _Job = Callable[[_Worker], _Result]

@@ -80,7 +80,6 @@ class _Chunk:
     code: Code
     jobs: npt.NDArray[np.int32]
     rows: npt.NDArray[np.int64]
-    share: bool
     deaths: int = 0  # of workers that ran this chunk when it was a single program
 
     def split(self) -> Iterator[_Chunk]:
@@ -148,16 +147,16 @@ class Pool:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def run(self, code: Code, jobs: npt.NDArray[np.int32], share: bool = False) -> Runs:
+    def run(self, code: Code, jobs: npt.NDArray[np.int32]) -> Runs:
         """Run `jobs`, int32 of (n, 2): index of a program in `code`, index of its input among the grids.
 
-        Results are in the order of the jobs. `share` is that of `Machine.run`, within chunks. Raises `IndexError` for
-        a job that names what is not there, and `RuntimeError` where the pool is closed or workers cannot start.
+        Results are in the order of the jobs. Raises `IndexError` for a job that names what is not there, and
+        `RuntimeError` where the pool is closed or workers cannot start.
         """
-        [runs] = self.stream([(code, jobs)], share=share)
+        [runs] = self.stream([(code, jobs)])
         return runs
 
-    def stream(self, batches: Iterable[Batch], ahead: int = 4, share: bool = False) -> Iterator[Runs]:
+    def stream(self, batches: Iterable[Batch], ahead: int = 4) -> Iterator[Runs]:
         """Run batch after batch; yields the results of each, in order.
 
         At most `ahead` batches are taken that are not yielded yet, however many there are and however slow the
@@ -174,7 +173,7 @@ class Pool:
         try:
             while True:
                 while len(pending) < ahead and (batch := next(source, None)) is not None:
-                    pending.append(self._take(batch, share))
+                    pending.append(self._take(batch))
                 if not pending:
                     return
                 self._finish(pending[0])
@@ -203,14 +202,14 @@ class Pool:
         """The workers' process ids."""
         return [worker.process.pid for worker in self._workers if worker.process.pid is not None]
 
-    def _take(self, batch: Batch, share: bool) -> _Pending:
+    def _take(self, batch: Batch) -> _Pending:
         """Cut a batch into chunks to do."""
         if self._closed:
             raise RuntimeError("the pool is closed")
         code, jobs = batch
         check_jobs(jobs, len(code), self._grids.sizes[0])
         pending = _Pending(len(jobs))
-        whole = _Chunk(pending, code, jobs, np.arange(len(jobs)), share)
+        whole = _Chunk(pending, code, jobs, np.arange(len(jobs)))
         size = max(1, min(CHUNK, math.ceil(len(jobs) / (2 * SLOTS * len(self._workers)))))
         self._todo.extend(whole.part(slice(low, low + size)) for low in range(0, len(jobs), size))
         return pending
@@ -246,7 +245,7 @@ class Pool:
         chunk = self._todo.popleft()
         slot = worker.free[0]
         try:
-            worker.connection.send(slot.put(chunk.code, chunk.jobs, chunk.share))
+            worker.connection.send(slot.put(chunk.code, chunk.jobs))
         except OSError:  # it has died, which is not this chunk's fault
             self._todo.appendleft(chunk)
             self._recover(worker)
@@ -334,7 +333,7 @@ def _serve(connection: Connection, grids: GridTable, machine: Machine) -> None:
         try:
             request = connection.recv()
             code, jobs = reader.get(request)
-            reader.answer(request, machine.run(code, grids, jobs, share=request.share))
+            reader.answer(request, machine.run(code, grids, jobs))
             del code, jobs  # as in `work`
             connection.send("done")
         except (EOFError, OSError):

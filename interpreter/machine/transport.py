@@ -23,13 +23,12 @@ _Field = tuple[type[np.generic], tuple[int, ...]]  # of an array: the kind of it
 
 
 class Request(NamedTuple):
-    """The message to a worker: where the chunk lies, how large it is, and how to run it."""
+    """The message to a worker: where the chunk lies, and how large it is."""
 
     region: str
     lines: int
     programs: int
     jobs: int
-    share: bool
 
 
 def _fields(lines: int, programs: int, jobs: int) -> list[_Field]:
@@ -70,7 +69,7 @@ class Slot:
         self._memory: SharedMemory | None = None
         self._request: Request | None = None
 
-    def put(self, code: Code, jobs: npt.NDArray[np.int32], share: bool) -> Request:
+    def put(self, code: Code, jobs: npt.NDArray[np.int32]) -> Request:
         """Write a chunk; the message for the worker."""
         sizes = len(code.rows), len(code), len(jobs)
         fields = _fields(*sizes)
@@ -80,12 +79,12 @@ class Slot:
             self._memory = SharedMemory(create=True, size=needed + needed // 2)
         for array, source in zip(views(self._memory, fields), (code.rows, code.starts, jobs), strict=False):
             array[...] = source
-        self._request = Request(self._memory.name, *sizes, share)
+        self._request = Request(self._memory.name, *sizes)
         return self._request
 
     def take(self) -> Runs:
         """What the worker wrote, copied out."""
-        _, lines, programs, jobs, _ = self._request
+        _, lines, programs, jobs = self._request
         cells, starts, *rest = views(self._memory, _fields(lines, programs, jobs))[3:]
         return Runs.from_arrays([cells[: starts[-1]].copy(), starts.copy(), *(array.copy() for array in rest)])
 

@@ -99,10 +99,10 @@ def _work_with_a_bug(*arguments):
     """A worker with a bug: it dies when it meets the program `O = canvas(TEN, UNITY)`."""
     original = Machine.run
 
-    def run(self, code, grids, jobs, share=False):
+    def run(self, code, grids, jobs):
         if (code.rows == Code.assemble([parse(PROGRAMS[2])]).rows[0]).all(axis=1).any():
             os.kill(os.getpid(), signal.SIGKILL)
-        return original(self, code, grids, jobs, share)
+        return original(self, code, grids, jobs)
 
     Machine.run = run
     pool_module.work(*arguments)
@@ -121,8 +121,8 @@ def _work_and_die_while_sending(connection, *arguments):
     """A worker that is killed in the middle of its first answer, if it is the first to be."""
     original = Machine.run
 
-    def run(self, code, grids, jobs, share=False):
-        runs = original(self, code, grids, jobs, share)
+    def run(self, code, grids, jobs):
+        runs = original(self, code, grids, jobs)
         if len(jobs) > 1:
             os.write(connection.fileno(), (1 << 20).to_bytes(4, "big") + b"half a message")
             os.kill(os.getpid(), signal.SIGKILL)
@@ -210,12 +210,6 @@ def test_batches_of_large_outputs_get_the_room_that_they_need(batch):
     with Pool(batch[0], 2) as pool:
         pool.run(code, jobs[:3])
         assert_equal(pool.run(code, jobs), Machine().run(code, batch[0], jobs))
-
-
-def test_shared_first_lines_change_nothing(batch, expected):
-    grids, code, jobs = batch
-    with Pool(grids, 2) as pool:
-        assert_equal(pool.run(code, jobs, share=True), expected)
 
 
 ENDLESS = """
