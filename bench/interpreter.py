@@ -34,14 +34,12 @@ from interpreter.language.bytecode import Code
 from interpreter.language.program import Line, Program, parse
 from interpreter.machine.machine import Machine, Runs
 from interpreter.machine.pool import Pool
-from interpreter.mutation.mutator import mutants
 
 BATCH = 50_000  # runs of a throughput measurement, about
 INNER = 200  # runs of one pair, in a batch of their own
 SLOWEST = 5  # pairs of arc-dsl that the mean leaves out
 TRIVIAL = Program((Line("hmirror", ("I",)),))
 TRIVIAL_RUNS = 10_000
-MUTANTS = 24  # of each program, as many as a policy samples for a task
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,6 @@ def measure(
         "correct_pairs": int(correct.sum()),
         **_throughput(machine, work, grids, repeats),
         **_pairs(machine, work, grids, correct, arc_dsl, codeit, repeats),
-        **_sharing(machine, work, grids, repeats),
         "trivial_us": round(_trivial(machine, repeats), 3),
         **_assembly(work.programs, repeats),
     }
@@ -154,24 +151,6 @@ def _ratios(times: npt.NDArray[np.float64]) -> dict[str, Any]:
             "ratio_codeit_median": round(median(official[both] / ours[both]), 1),
         }
     return result
-
-
-def _sharing(machine: Machine, work: Work, grids: GridTable, repeats: int) -> dict[str, Any]:
-    """How much faster mutants of the programs run where lines that they start with in common run once an input."""
-    generator = np.random.default_rng(0)
-    programs: list[Program] = []
-    jobs: list[tuple[int, int]] = []
-    for number, program in enumerate(work.programs):
-        inputs = work.jobs[work.jobs[:, 0] == number, 1]
-        for mutant in mutants(program, generator, MUTANTS, 10 * MUTANTS):
-            jobs += [(len(programs), grid) for grid in inputs]
-            programs.append(mutant)
-    code, batch = Code.assemble(programs), np.array(jobs, np.int32)
-    ratios = []
-    for _ in range(repeats):
-        alone = _seconds(lambda: machine.run(code, grids, batch))
-        ratios.append(alone / _seconds(lambda: machine.run(code, grids, batch, share=True)))
-    return {"mutants": len(programs), "ratio_shared_lines": round(median(ratios), 2)}
 
 
 def _trivial(machine: Machine, repeats: int) -> float:

@@ -1,9 +1,9 @@
 """`codeit bench search`: what makes program search fast, side by side on the same programs and tasks.
 
     mutation      typed, distinct candidates a second on one core
-    screening     runs a second on one core of mutants on the first demonstrations of evaluation tasks, in three ways:
-                  each program alone; lines that programs start with in common once; and with that, equal calls once
-    two threads   the last way in two threads
+    screening     runs a second on one core of mutants on the first demonstrations of evaluation tasks: each program
+                  alone, and screened, where equal lines and equal calls run once
+    two threads   screening in two threads
 
 All give the same grids, which is checked. Medians of several rounds; the ways take turns in each, so that what else
 the machine does meets all of them.
@@ -64,8 +64,7 @@ def _screening(code: Code, inputs: GridTable, repeats: int) -> dict[str, Any]:
     machine, screen, pool = Machine(FUEL), Screen(FUEL), ScreenPool(2, FUEL)
     order = order_by_lines(code)
     ways: dict[str, Callable[[], npt.NDArray[np.int64]]] = {
-        "alone": lambda: _plain(machine, code, inputs, order, share=False),
-        "common_lines": lambda: _plain(machine, code, inputs, order, share=True),
+        "alone": lambda: _plain(machine, code, inputs, order),
         "equal_calls": lambda: np.stack([screen.run(code, inputs, k, order) for k in range(len(inputs))]),
         "two_threads": lambda: _in_order(pool.run(code, inputs, [(k, order) for k in range(len(inputs))])),
     }
@@ -97,16 +96,14 @@ def _screening(code: Code, inputs: GridTable, repeats: int) -> dict[str, Any]:
     }
 
 
-def _plain(
-    machine: Machine, code: Code, inputs: GridTable, order: npt.NDArray[np.int64], share: bool
-) -> npt.NDArray[np.int64]:
+def _plain(machine: Machine, code: Code, inputs: GridTable, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The digests, by running programs for their outputs."""
     digests = np.zeros((len(inputs), len(code)), np.int64)
     for low in range(0, len(code), CHUNK):
         some = order[low : low + CHUNK]
         programs, grids = np.arange(len(some)), np.arange(len(inputs))
         jobs = np.stack([np.tile(programs, len(grids)), np.repeat(grids, len(some))], axis=1).astype(np.int32)
-        runs = machine.run(code.take(some), inputs, jobs, share=share)
+        runs = machine.run(code.take(some), inputs, jobs)
         digests[:, low : low + CHUNK] = grid_digests(runs.outputs).reshape(len(inputs), len(some))
     return digests
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,14 @@ import numpy as np
 from engine.errors import UsageError
 from interpreter.language.grammar import Grammar, Phase
 from interpreter.language.program import Line, Program, ProgramError, is_variable, parse
+from interpreter.language.symbols import Symbols
 from interpreter.language.vocabulary import detokenize
-from interpreter.mutation.mutator import mutants
+from interpreter.mutation.mutator import Mutator, Rates
 from interpreter.primitives import CONSTANTS, PRIMITIVES
 from interpreter.runtime import layout
 
+# One change, in about every third mutant a second one, and so on; all operations.
+VARIED = Rates(cut=0.1, splice=0.1, constant=0.1, again=0.35)
 CHANGES = (1, 1, 2, 3)  # changes of an untyped mutant, drawn from these
 TRIES = 100  # to find a mutant that differs from its program
 _BY_ARITY = {n: [p.name for p in PRIMITIVES.values() if p.arity == n] for n in range(1, layout.MAX_ARITY + 1)}
@@ -52,8 +55,17 @@ def real_programs(file: Path) -> list[Real]:
     return found
 
 
+def mutants(program: Program, generator: np.random.Generator, limit: int, attempts: int) -> Iterator[Program]:
+    """Up to `limit` text-distinct typed mutants of one program, itself excluded, found in at most `attempts` tries."""
+    if limit == 0:
+        return iter(())
+    mutator = Mutator(Symbols.pack([program.pruned()]), rates=VARIED)
+    found = mutator.mutants(limit, int(generator.integers(1 << 62)), attempts).programs
+    return (found.program(k) for k in range(len(found)))
+
+
 def mutant(program: Program, generator: np.random.Generator) -> Program:
-    """`program` with one change or a few: by `mutation` in one half, by `mutate_untyped` in the other."""
+    """`program` with one change or a few: by `mutants` in one half, by `mutate_untyped` in the other."""
     if generator.integers(2):
         for changed in mutants(program, generator, 1, TRIES):
             return changed

@@ -14,16 +14,22 @@ from engine.errors import UsageError
 console = Console(stderr=True)
 
 
-def compile_interpreter() -> None:
-    """Compile the interpreter if its cache lacks it, and say so, because that takes a while."""
-    from interpreter.machine.machine import is_compiled, warm_up  # deferred: Numba is slow to import
+def compile_interpreter(search: bool = False) -> None:
+    """Compile the interpreter if its cache lacks it, with `search` also what makes programs, and say so, because that
+    takes a while. Raises `UsageError` where it cannot be done."""
+    from interpreter import compilation  # deferred: Numba is slow to import
 
-    if not is_compiled():
-        console.print("compiling the interpreter, once for this version: about half a minute")
+    groups = (compilation.MACHINE, compilation.SEARCH) if search else (compilation.MACHINE,)
     try:
-        warm_up()
+        missing = [group for group in groups if not compilation.is_compiled(group)]
+        if missing:
+            duration = "a minute" if len(missing) > 1 else "half a minute"
+            console.print(f"compiling the interpreter, once for this version: about {duration}")
+        compilation.warm_up(*groups)
     except OSError as error:
         raise UsageError(error.strerror or str(error)) from None
+    except compilation.CompilationError as error:
+        raise UsageError(str(error)) from None
 
 
 class Display:

@@ -9,6 +9,8 @@ Each folder imports only those above it.
     mutation/      typed mutants of programs
     enumeration/   programs bottom-up, in order of cost
     dropin/        arc-dsl's names on plain Python values
+
+`compilation` compiles or loads all of it at once.
 """
 
 from interpreter.aliases import short_names

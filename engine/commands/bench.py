@@ -14,6 +14,6 @@ from engine.progress import compile_interpreter
 def measure(options: Options) -> None:
     """Measure, and write the figures as one JSON object on the last line."""
     set_threads(None)
-    compile_interpreter()
+    compile_interpreter(search=True)
     result = importlib.import_module(f"bench.{options.verb}").measure(**dict(options))
     sys.stdout.write(json.dumps(result) + "\n")

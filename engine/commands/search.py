@@ -36,7 +36,7 @@ def search(options: SearchOptions) -> dict[str, Any]:
         raise UsageError(
             f"{out}: nothing to resume, {done:,} programs ran already (more: --programs N or --budget MIN)"
         )
-    compile_interpreter()
+    compile_interpreter(search=True)
     if folder is None:
         out = out or Path("runs") / f"search-{time.strftime('%Y%m%d-%H%M%S')}"
         folder = SearchFolder.create(out, settings.as_json(), [seed.row for seed in seeds])

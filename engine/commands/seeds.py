@@ -33,7 +33,7 @@ def discover_seeds(options: DiscoverOptions) -> None:
     """Search for programs until the budget is spent."""
     tasks = load_tasks(options.tasks, options.task_ids, options.limit)
     out = options.out / "discovered.jsonl" if options.out.is_dir() else options.out
-    compile_interpreter()
+    compile_interpreter(search=True)
     workers = default_workers() if options.workers is None else options.workers
     solved = discover(options.tasks, tasks, out, options.seed, options.budget, workers, options.resume)
     sys.stdout.write(f"written: {out}, {solved} of {len(tasks)} tasks solved\n")

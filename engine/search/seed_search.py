@@ -15,8 +15,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from engine.progress import Display
 from engine.ranking import Entry
 from engine.search import effort
@@ -31,7 +29,7 @@ from engine.search.search import Search
 from engine.search.source import Proposal, State
 from engine.search.workers import Clock, Workers
 from engine.tasks import Task
-from interpreter.enumeration.enumerator import warm_up
+from interpreter.compilation import warm_up
 from interpreter.language.program import parse
 from interpreter.machine.screening import DEFAULT_FUEL
 
@@ -47,7 +45,7 @@ def discover(
 
     Raises `UsageError` for files that cannot be written or resumed.
     """
-    _warm_up()
+    warm_up()
     start = time.monotonic()
     with (
         Journal(out, {"tasks": source, "seed": seed}, resume) as journal,
@@ -66,16 +64,6 @@ def _state(tasks: Sequence[Task], seed: int, workers: Workers) -> State:
     demonstrations = Demonstrations(tasks)
     acceptance, population = Solving(tasks, demonstrations), Population(effort.SEEDS.kept)
     return State(tasks, demonstrations, acceptance, workers, effort.SEEDS, seed, population)
-
-
-def _warm_up() -> None:
-    """Compile or load all native code now, before threads need it at the same time."""
-    warm_up()
-    grid = np.zeros((1, 1), np.int8)
-    with Workers(1, DEFAULT_FUEL) as workers:
-        state = _state([Task("none", (grid,), (grid,), (grid,), (grid,))], 0, workers)
-        state.population.add(0, Entry("O = identity(I)", 0.5, b"", 0))
-        list(Recombine(state).proposals(0, Clock()))
 
 
 class SeedSearch:

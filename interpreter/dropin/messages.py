@@ -14,18 +14,14 @@ twice in one message is one value.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
-from numba import int64, njit
 
 from interpreter.machine.machine import DEFAULT_FUEL, DEFAULT_WORDS, new_arena
 from interpreter.runtime import layout
 from interpreter.runtime.blocks import allocate, area, finish_grid, finish_tuple, get, new_grid, new_items, push, put
 from interpreter.runtime.calls import CHAIN, FORK, call_primitive, closure
-from interpreter.runtime.native import arena_pointer, indirect6, inline
+from interpreter.runtime.native import ROW, arena_pointer, entry, indirect6, inline, int64
 from interpreter.runtime.ordering import finish_set, same
 from interpreter.runtime.outcome import Outcome
 from interpreter.runtime.values import (
@@ -181,9 +177,7 @@ def write_message(A, value, message):
 # ------------------------------------------------------------------------------------------- calling
 
 
-_ROW = int64[::1]
-
-
+@entry(ROW, ROW, ROW, int64)
 def call_message(arena, words, message, fuel):
     """Call the first value of `words` with the others. Where in `message` the result starts, or minus the outcome."""
     A = arena_pointer(arena.ctypes.data)
@@ -206,12 +200,6 @@ def call_message(arena, words, message, fuel):
     return start if A[ERROR] == 0 else -A[ERROR]
 
 
-@cache
-def _compiled_call() -> Any:
-    """The compiled `call_message`; needs a cache folder, which `new_arena` has set."""
-    return njit(int64(_ROW, _ROW, _ROW, int64), cache=True, nogil=True, error_model="numpy")(call_message)
-
-
 class Caller:
     """An arena for single calls. Not for use by two threads at once.
 
@@ -222,7 +210,7 @@ class Caller:
         self.fuel = fuel
         self._arena = new_arena(words)
         self._message = np.empty(words, np.int64)
-        self._call = _compiled_call()
+        self._call = call_message.compiled()
 
     def call(self, words: npt.NDArray[np.int64]) -> tuple[Outcome, list[int]]:
         """Call the first value of a message with the one to four others: the outcome, and the result's message.

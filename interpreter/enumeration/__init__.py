@@ -7,7 +7,7 @@ the same order, however the work is cut. Others import what stands here.
     bank         terms and what fits where            growth       the compiled order of trying
 """
 
-from interpreter.enumeration.enumerator import Enumerator, Limits, NearMiss, Progress, Stage, warm_up
+from interpreter.enumeration.enumerator import Enumerator, Limits, NearMiss, Progress, Stage
 from interpreter.enumeration.productions import Costs
 
-__all__ = ["Costs", "Enumerator", "Limits", "NearMiss", "Progress", "Stage", "warm_up"]
+__all__ = ["Costs", "Enumerator", "Limits", "NearMiss", "Progress", "Stage"]

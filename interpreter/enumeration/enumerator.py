@@ -15,12 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from interpreter.enumeration import bank as terms
 from interpreter.enumeration import growth
@@ -32,7 +29,7 @@ from interpreter.machine.machine import new_arena
 from interpreter.primitives import PRIMITIVES
 from interpreter.primitives.types import Boolean, Type
 from interpreter.runtime import layout
-from interpreter.runtime.native import use_cache_folder
+from interpreter.runtime.native import SEARCH, entry
 
 
 class Stage(IntEnum):
@@ -82,17 +79,50 @@ class NearMiss:
     right: int
 
 
-@cache
-def _compiled() -> tuple[Any, Any]:
-    use_cache_folder()
-    options = {"cache": True, "nogil": True, "error_model": "numpy"}
-    return njit(**options)(growth.begin), njit(**options)(growth.advance)
+def new_terms(leaves: Sequence[Leaf], forms: Forms, pairs: int, limits: Limits) -> terms.Terms:
+    """The arrays of an enumeration on `pairs` demonstrations that has not begun."""
+    n, places = limits.bank, len(forms.places)
+    slots = 1 << (2 * n - 1).bit_length()
+    state = np.zeros(terms.STATE_WORDS, np.int64)
+    state[[terms.MAX_COST, terms.CALL_FUEL, terms.KEPT]] = limits.cost, limits.fuel, len(leaves)
+    bank = np.zeros((n, pairs), np.int64)
+    traits = np.zeros((n, terms.TRAITS), np.int32)
+    for k, leaf in enumerate(leaves):
+        bank[k] = WORDS[leaf.name]
+        traits[k] = leaf.traits
+    return terms.Terms(
+        forms=forms.rows,
+        places=forms.places,
+        leaf_costs=np.array([leaf.cost for leaf in leaves], np.int64),
+        bank=bank,
+        calls=np.zeros((n, 5), np.int32),
+        traits=traits,
+        lists=np.zeros((places, n), np.int32),
+        bounds=np.zeros((places, limits.cost + 2), np.int64),
+        counts=np.zeros(places, np.int64),
+        table=np.zeros((4 * slots, 2), np.int64),
+        index=np.full(slots, -1, np.int32),
+        targets=np.zeros(pairs, np.int64),
+        solutions=np.zeros((limits.found, 7), np.int64),
+        near=np.zeros((limits.found, 7), np.int64),
+        state=state,
+    )
 
 
-def warm_up() -> None:
-    """Compile or load all native code now. Call it once before threads start."""
-    grid = np.zeros((1, 1), np.int8)
-    Enumerator([grid], [grid], limits=Limits(bank=1 << 10, words=1 << 20)).advance(1)
+def _arguments_of_begin() -> tuple:
+    """Arguments of `growth.begin`, for their types."""
+    grids = [np.zeros((1, 1), np.int8)]
+    table = GridTable.pack(grids)
+    empty = new_terms(leaves(grids, grids, Costs()), Forms.of(Costs()), 1, Limits(bank=1 << 10))
+    return np.zeros(1, np.int64), empty, table.cells, table.starts, table.shapes
+
+
+def _arguments_of_advance() -> tuple:
+    return *_arguments_of_begin()[:2], 0
+
+
+_begin = entry(_arguments_of_begin, group=SEARCH)(growth.begin)
+_advance = entry(_arguments_of_advance, group=SEARCH)(growth.advance)
 
 
 class Enumerator:
@@ -118,38 +148,10 @@ class Enumerator:
             raise ValueError(
                 f"these demonstrations need a bank of {2 * len(self._leaves)} and {least:,} words at least"
             )
-        begin, self._advance = _compiled()
+        self._advance = _advance.compiled()
         self._arena = new_arena(self.limits.words)
-        self._terms = self._new_terms(len(inputs))
-        begin(self._arena, self._terms, grids.cells, grids.starts, grids.shapes)
-
-    def _new_terms(self, pairs: int) -> terms.Terms:
-        n, places = self.limits.bank, len(self._forms.places)
-        slots = 1 << (2 * n - 1).bit_length()
-        state = np.zeros(terms.STATE_WORDS, np.int64)
-        state[[terms.MAX_COST, terms.CALL_FUEL, terms.KEPT]] = self.limits.cost, self.limits.fuel, len(self._leaves)
-        bank = np.zeros((n, pairs), np.int64)
-        traits = np.zeros((n, terms.TRAITS), np.int32)
-        for k, leaf in enumerate(self._leaves):
-            bank[k] = WORDS[leaf.name]
-            traits[k] = leaf.traits
-        return terms.Terms(
-            forms=self._forms.rows,
-            places=self._forms.places,
-            leaf_costs=np.array([leaf.cost for leaf in self._leaves], np.int64),
-            bank=bank,
-            calls=np.zeros((n, 5), np.int32),
-            traits=traits,
-            lists=np.zeros((places, n), np.int32),
-            bounds=np.zeros((places, self.limits.cost + 2), np.int64),
-            counts=np.zeros(places, np.int64),
-            table=np.zeros((4 * slots, 2), np.int64),
-            index=np.full(slots, -1, np.int32),
-            targets=np.zeros(pairs, np.int64),
-            solutions=np.zeros((self.limits.found, 7), np.int64),
-            near=np.zeros((self.limits.found, 7), np.int64),
-            state=state,
-        )
+        self._terms = new_terms(self._leaves, self._forms, len(inputs), self.limits)
+        _begin.compiled()(self._arena, self._terms, grids.cells, grids.starts, grids.shapes)
 
     def advance(self, calls: int) -> Progress:
         """Try about `calls` calls more. Stops after each solution, and does nothing at the end."""

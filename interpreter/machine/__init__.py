@@ -15,8 +15,7 @@ from interpreter.machine.machine import (
     DEFAULT_WORDS,
     Machine,
     Runs,
-    is_compiled,
     warm_up,
 )
 
-__all__ = ["DEFAULT_FUEL", "DEFAULT_WORDS", "Code", "Machine", "Runs", "is_compiled", "order_by_lines", "warm_up"]
+__all__ = ["DEFAULT_FUEL", "DEFAULT_WORDS", "Code", "Machine", "Runs", "order_by_lines", "warm_up"]

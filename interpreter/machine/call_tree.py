@@ -5,10 +5,10 @@ words: the primitive, the first node below, the next one beside, and what was co
 the root; calls that primitives make through function values are below those. Closures are no nodes.
 """
 
-from interpreter.machine.machine import run_jobs
+from interpreter.machine.machine import BATCH, run_jobs
 from interpreter.runtime import layout
 from interpreter.runtime.calls import call_primitive, call_value
-from interpreter.runtime.native import inline, ticks, words_pointer
+from interpreter.runtime.native import addressed, entry, inline, ticks, words_pointer
 
 # Words of a node. The root's OPCODE holds the node that we are in, its NEXT the number of nodes.
 OPCODE, CHILD, NEXT, CALLS, TICKS, FUEL, WORDS = range(7)
@@ -56,30 +56,40 @@ def profiled_call(A, opcode, n, a, b, c, d):
     return result
 
 
+@addressed()
 def profiled_invoke(A, f, n, a, b, c, d):
     return call_value(profiled_call, A, f, n, a, b, c, d)
 
 
+@addressed()
 def profiled_invoke_1(A, f, a):
     return call_value(profiled_call, A, f, 1, a, 0, 0, 0)
 
 
+@addressed()
 def profiled_invoke_2(A, f, a, b):
     return call_value(profiled_call, A, f, 2, a, b, 0, 0)
 
 
-INVOKERS = (
-    (layout.INVOKE, profiled_invoke, 6),
-    (layout.INVOKE_1, profiled_invoke_1, 2),
-    (layout.INVOKE_2, profiled_invoke_2, 3),
-)
+# What takes the place of others in the header of a profiled arena.
+INVOKERS = {
+    layout.INVOKE: profiled_invoke,
+    layout.INVOKE_1: profiled_invoke_1,
+    layout.INVOKE_2: profiled_invoke_2,
+}
 
 
+@entry()
+def read_ticks():
+    return ticks()
+
+
+@entry(*BATCH)
 def profiled_batch(
     arena, rows, starts, cells, cell_starts, shapes, jobs,
-    out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel, share,
+    out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel,
 ):  # fmt: skip
     run_jobs(
         profiled_call, arena, rows, starts, cells, cell_starts, shapes, jobs,
-        out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel, share,
+        out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel,
     )  # fmt: skip

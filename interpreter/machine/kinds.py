@@ -7,12 +7,8 @@ declares.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
@@ -23,7 +19,7 @@ from interpreter.primitives.table import PRIMITIVES, constant_type
 from interpreter.primitives.types import Any as Anything
 from interpreter.primitives.types import Container, Set, Tuple, Type, may_be
 from interpreter.runtime import calls, layout, values
-from interpreter.runtime.native import arena_pointer, cells_pointer, inline, use_cache_folder
+from interpreter.runtime.native import CELLS, ROW, SHAPES, TABLE, arena_pointer, cells_pointer, entry, inline, int64
 
 # Kinds by number: the types, then sets of integers and sets of indices, sets and tuples of something else.
 TYPES = tuple(Type)
@@ -104,24 +100,18 @@ def kind_of(A, x, declared):
     return OTHER_TUPLE if t == values.TUPLE else ANY
 
 
+@entry(ROW, TABLE, ROW, ROW, CELLS, CELLS, ROW, SHAPES, ROW, int64, CELLS)
 def observe(arena, rows, starts, functions, returns, cells, cell_starts, shapes, inputs, fuel, kinds):
     """Run each program on its input and write the kind of each line that got a value."""
     A = arena_pointer(arena.ctypes.data)
-    marks = np.empty((layout.MAX_VARIABLES + 2, 2), np.int64)
     for p in range(len(starts) - 1):
         first, last = starts[p], starts[p + 1]
         source = inputs[p]
         A[layout.FUEL] = fuel
         load_input(A, cells_pointer(cells.ctypes.data + cell_starts[source]), shapes[source, 0], shapes[source, 1])
-        _, done = execute(calls.call_primitive, A, rows, first, first, last, marks, False)
+        _, done = execute(calls.call_primitive, A, rows, first, last)
         for k in range(done):
             kinds[first + k] = kind_of(A, A[layout.REGISTERS + 2 + k], returns[functions[first + k]])
-
-
-@cache
-def _compiled() -> Any:
-    use_cache_folder()
-    return njit(cache=True, nogil=True, error_model="numpy")(observe)
 
 
 def observed_kinds(symbols: Symbols, grids: GridTable, inputs: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
@@ -132,7 +122,7 @@ def observed_kinds(symbols: Symbols, grids: GridTable, inputs: npt.NDArray[np.in
     arena = new_arena(DEFAULT_WORDS)
     code: Code = symbols.code()
     kinds = RETURNS[symbols.rows[:, 0]]
-    _compiled()(
+    observe.compiled()(
         arena, code.rows, code.starts, symbols.rows[:, 0].astype(np.int64), RETURNS, grids.cells, grids.starts,
         grids.shapes, np.asarray(inputs, np.int64), DEFAULT_FUEL, kinds,
     )  # fmt: skip

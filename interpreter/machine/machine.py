@@ -8,29 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from numba import boolean, int8, int32, int64, njit, types, uint8
 
 from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable
-from interpreter.language.bytecode import OPERANDS, Code, order_by_lines
-from interpreter.primitives import PRIMITIVES
+from interpreter.language.bytecode import OPERANDS, Code
 from interpreter.runtime import blocks, calls, layout, values
 from interpreter.runtime.native import (
-    OUTLINED,
+    BYTES,
+    CELLS,
+    ROW,
+    SHAPES,
+    TABLE,
     arena_pointer,
-    cache_folder,
     cells_pointer,
-    compile_function,
+    entry,
+    header,
     inline,
+    int64,
     specialized,
-    use_cache_folder,
 )
 from interpreter.runtime.outcome import Outcome
-
-_COMPLETE = "complete"  # a file in the cache folder once all is compiled
 
 DEFAULT_FUEL = 4_000_000
 DEFAULT_WORDS = 1 << 20
@@ -64,17 +63,13 @@ def operand(A, word):
 
 
 @specialized
-def execute(call, A, rows, first, start, last, marks, share):
-    """Run lines start..last - 1 of a program whose first line is `first`; the value of the last one.
+def execute(call, A, rows, first, last):
+    """Run the lines first..last - 1 of a program; the value of the last one, and how many have a value.
 
-    Returns also how many lines of the program have their value now. With `share`, `marks` gets the top of the heap and
-    the fuel before each line. Primitives are called by way of `call`.
+    Primitives are called by way of `call`.
     """
     result = values.NOTHING
-    for line in range(start, last):
-        if share:
-            marks[line - first, 0] = A[TOP]
-            marks[line - first, 1] = A[FUEL]
+    for line in range(first, last):
         f = operand(A, rows[line, 0])
         a = operand(A, rows[line, 2])
         b = operand(A, rows[line, 3])
@@ -88,9 +83,6 @@ def execute(call, A, rows, first, start, last, marks, share):
         if A[ERROR] != 0:
             return values.NOTHING, line - first
         A[REGISTERS + 2 + line - first] = result
-    if share:
-        marks[last - first, 0] = A[TOP]
-        marks[last - first, 1] = A[FUEL]
     return result, last - first
 
 
@@ -103,15 +95,6 @@ def common_lines(rows, a, a_end, b, b_end):
             if rows[a + k, word] != rows[b + k, word]:
                 return k
     return n
-
-
-@inline
-def go_back(A, marks, line):
-    """The arena as it was before a line of the program that ran last."""
-    A[TOP] = marks[line, 0]
-    A[FUEL] = marks[line, 1]
-    A[DEPTH] = 0
-    A[ERROR] = 0
 
 
 @inline
@@ -130,43 +113,23 @@ def store_output(A, result, cells):
     return 0 if wrong else grid
 
 
-_ROW = int64[::1]
-BATCH = types.void(
-    _ROW, int64[:, ::1], _ROW, int8[::1], _ROW, int32[:, ::1], int32[:, ::1],
-    int8[::1], _ROW, int32[:, ::1], uint8[::1], _ROW, int64, boolean,
-)  # fmt: skip
+BATCH = (ROW, TABLE, ROW, CELLS, ROW, SHAPES, SHAPES, CELLS, ROW, SHAPES, BYTES, ROW, int64)
 
 
 @specialized
 def run_jobs(
     call, arena, rows, starts, cells, cell_starts, shapes, jobs,
-    out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel, share,
+    out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel,
 ):  # fmt: skip
-    """Run each job (program, grid) in order, primitives by way of `call`; see `Runs` for what is written.
-
-    With `share`, a run starts after the lines that its program has in common with the one before on the same grid:
-    values never change, so their results are still there.
-    """
+    """Run each job (program, grid) in order, primitives by way of `call`; see `Runs` for what is written."""
     A = arena_pointer(arena.ctypes.data)
-    marks = np.empty((layout.MAX_VARIABLES + 2, 2), np.int64)
     out_starts[0] = 0
-    result = values.NOTHING
-    done = 0
     for k in range(jobs.shape[0]):
         program = jobs[k, 0]
         source = jobs[k, 1]
-        first, last = starts[program], starts[program + 1]
-        kept = 0
-        if share and k > 0 and jobs[k - 1, 1] == source:
-            before = jobs[k - 1, 0]
-            kept = common_lines(rows, starts[before], starts[before + 1], first, last)
-        if kept == 0:
-            A[FUEL] = fuel
-            load_input(A, cells_pointer(cells.ctypes.data + cell_starts[source]), shapes[source, 0], shapes[source, 1])
-        elif kept <= done:
-            go_back(A, marks, kept)
-        if kept <= done:  # else the run before failed in a line that is this one's too
-            result, done = execute(call, A, rows, first, first + kept, last, marks, share)
+        A[FUEL] = fuel
+        load_input(A, cells_pointer(cells.ctypes.data + cell_starts[source]), shapes[source, 0], shapes[source, 1])
+        result, _ = execute(call, A, rows, starts[program], starts[program + 1])
         error = A[ERROR]
         end = out_starts[k]
         out_shapes[k, 0] = 0
@@ -184,57 +147,32 @@ def run_jobs(
         fuel_used[k] = min(fuel - A[FUEL], fuel)
 
 
+@entry(*BATCH)
 def run_batch(
     arena, rows, starts, cells, cell_starts, shapes, jobs,
-    out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel, share,
+    out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel,
 ):  # fmt: skip
     run_jobs(
         calls.call_primitive, arena, rows, starts, cells, cell_starts, shapes, jobs,
-        out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel, share,
+        out_cells, out_starts, out_shapes, outcomes, fuel_used, fuel,
     )  # fmt: skip
-
-
-@cache
-def _compiled() -> tuple[object, npt.NDArray[np.int64]]:
-    """The batch runner and an arena header with all addresses; compiles whatever the cache lacks."""
-    use_cache_folder()
-    header = np.zeros(layout.HEAP, np.int64)
-    keep = []
-    for primitive in PRIMITIVES.values():
-        compiled = compile_function(primitive.source, primitive.arity)
-        keep.append(compiled)
-        header[layout.PRIMITIVE_TABLE + primitive.opcode] = compiled.address * 8 + primitive.arity
-    for slot, (_name, function, arity) in enumerate(OUTLINED):
-        compiled = compile_function(function, arity)
-        keep.append(compiled)
-        header[layout.HELPERS + slot] = compiled.address
-    for word, function, arity in calls.INVOKERS:
-        compiled = compile_function(function, arity)
-        keep.append(compiled)
-        header[word] = compiled.address
-    runner = njit(BATCH, cache=True, nogil=True, error_model="numpy")(run_batch)
-    runner.keep = keep  # the addresses live as long as the runner
-    (cache_folder() / _COMPLETE).touch()
-    return runner, header
 
 
 def new_arena(words: int) -> npt.NDArray[np.int64]:
     """A fresh arena of `words` words, its header filled. Compiles whatever the cache lacks."""
-    _run_batch, header = _compiled()
     arena = np.zeros(words, np.int64)
-    arena[: layout.HEAP] = header
+    arena[: layout.HEAP] = header()
     arena[layout.SIZE] = words
     return arena
 
 
-def is_compiled() -> bool:
-    """Whether there is a cache of native code for these sources and versions."""
-    return (cache_folder() / _COMPLETE).is_file()
-
-
 def warm_up() -> None:
-    """Compile or load all native code now. Call it once in a parent before it starts workers."""
-    _compiled()
+    """Compile or load what a machine needs. Call it once in a parent before it starts workers.
+
+    `interpreter.compilation` does so for all that is compiled.
+    """
+    header()
+    run_batch.compiled()
 
 
 # ------------------------------------------------------------------------------------------- running
@@ -298,22 +236,12 @@ class Machine:
         if words < layout.HEAP + (1 << 12):
             raise ValueError(f"an arena needs at least {layout.HEAP + (1 << 12)} words, not {words}")
         self.fuel = fuel
-        self._run_batch, _header = _compiled()
+        self._run_batch = run_batch.compiled()
         self._arena = new_arena(words)
 
-    def run(self, code: Code, grids: GridTable, jobs: npt.NDArray[np.int32], share: bool = False) -> Runs:
-        """Run `jobs`, int32 of (n, 2): index of a program in `code`, index of its input in `grids`.
-
-        With `share`, lines that programs start with in common run once for each input. The results are the same.
-        """
+    def run(self, code: Code, grids: GridTable, jobs: npt.NDArray[np.int32]) -> Runs:
+        """Run `jobs`, int32 of (n, 2): index of a program in `code`, index of its input in `grids`."""
         check_jobs(jobs, len(code), len(grids))
-        if share:
-            ranks = np.argsort(order_by_lines(code))
-            order = np.lexsort((ranks[jobs[:, 0]], jobs[:, 1]))
-            return self._run(code, grids, jobs[order], share).take(np.argsort(order))
-        return self._run(code, grids, jobs, share)
-
-    def _run(self, code: Code, grids: GridTable, jobs: npt.NDArray[np.int32], share: bool) -> Runs:
         n = len(jobs)
         cells = np.empty(n * MAX_CELLS, np.int8)
         starts = np.empty(n + 1, np.int64)
@@ -322,6 +250,6 @@ class Machine:
         fuel = np.empty(n, np.int64)
         self._run_batch(
             self._arena, code.rows, code.starts, grids.cells, grids.starts, grids.shapes,
-            np.ascontiguousarray(jobs, np.int32), cells, starts, shapes, outcomes, fuel, self.fuel, share,
+            np.ascontiguousarray(jobs, np.int32), cells, starts, shapes, outcomes, fuel, self.fuel,
         )  # fmt: skip
         return Runs(GridTable(cells[: starts[n]].copy(), starts, shapes), outcomes, fuel)

@@ -148,8 +148,8 @@ class Pool:
     def run(self, code: Code, jobs: npt.NDArray[np.int32]) -> Runs:
         """Run `jobs`, int32 of (n, 2): index of a program in `code`, index of its input among the grids.
 
-        Results are in the order of the jobs. Raises `IndexError` for
-        a job that names what is not there, and `RuntimeError` where the pool is closed or workers cannot start.
+        Results are in the order of the jobs. Raises `IndexError` for a job that names what is not there, and
+        `RuntimeError` where the pool is closed or workers cannot start.
         """
         [runs] = self.stream([(code, jobs)])
         return runs

@@ -12,29 +12,30 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from statistics import median
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
 from interpreter.language.program import Line, Program
-from interpreter.machine.call_tree import CALLS, CHILD, INVOKERS, MAX_NODES, NEXT, NODE, OPCODE, WORDS, profiled_batch
-from interpreter.machine.machine import BATCH, DEFAULT_FUEL, DEFAULT_WORDS, Machine, Runs
+from interpreter.machine.call_tree import (
+    CALLS,
+    CHILD,
+    INVOKERS,
+    MAX_NODES,
+    NEXT,
+    NODE,
+    OPCODE,
+    WORDS,
+    profiled_batch,
+    read_ticks,
+)
+from interpreter.machine.machine import DEFAULT_FUEL, DEFAULT_WORDS, Machine, Runs
 from interpreter.primitives import PRIMITIVES
 from interpreter.runtime import layout
-from interpreter.runtime.native import compile_function, ticks
-
-
-@cache
-def _compiled() -> tuple[Any, dict[int, Any]]:
-    """The profiled batch runner, and compiled functions by their word of the header."""
-    invokers = {word: compile_function(function, arity) for word, function, arity in INVOKERS}
-    return njit(BATCH, cache=True, nogil=True, error_model="numpy")(profiled_batch), invokers
 
 
 @dataclass
@@ -73,11 +74,11 @@ class ProfiledMachine(Machine):
 
     def __init__(self, fuel: int = DEFAULT_FUEL, words: int = DEFAULT_WORDS) -> None:
         super().__init__(fuel, words)
-        self._run_batch, invokers = _compiled()
+        self._run_batch = profiled_batch.compiled()
         self._tree = np.zeros(MAX_NODES * NODE, np.int64)
         self._arena[layout.PROFILE] = self._tree.ctypes.data
-        for word, compiled in invokers.items():
-            self._arena[word] = compiled.address
+        for word, invoker in INVOKERS.items():
+            self._arena[word] = invoker.address
         self._names = list(PRIMITIVES)
         self._second = _ticks_a_second(self)
         self.inside, self.around = 0.0, 0.0  # seconds that taking account adds to a call and to its caller
@@ -119,8 +120,7 @@ class ProfiledMachine(Machine):
 def _ticks_a_second(machine: ProfiledMachine) -> float:
     """How fast the counter counts: a long batch by both clocks."""
     code, grids, jobs = _identities(1)
-    read = njit(cache=False)(lambda: ticks())
-    read()
+    read = read_ticks.compiled()
     start, counted = time.perf_counter(), read()
     while time.perf_counter() - start < 0.05:
         machine.run(code, grids, jobs)

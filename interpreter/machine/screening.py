@@ -17,20 +17,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import cache
 from queue import SimpleQueue
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable
 from interpreter.language.bytecode import Code
 from interpreter.machine.machine import common_lines, load_input, new_arena, operand
 from interpreter.runtime import blocks, calls, layout, values
 from interpreter.runtime.digests import first_term, last_term
-from interpreter.runtime.native import arena_pointer, cells_pointer, inline, use_cache_folder
+from interpreter.runtime.native import CELLS, ROW, TABLE, arena_pointer, cells_pointer, entry, inline, int64
 from interpreter.runtime.ordering import fingerprint, mix, mix_at, same
 from interpreter.runtime.outcome import Outcome
 
@@ -194,6 +191,7 @@ def line_value(A, rows, line, is_last, fuel, made, known, counts):
     return result, fuel - cost
 
 
+@entry(ROW, TABLE, ROW, ROW, CELLS, int64, int64, int64, int64, TABLE, TABLE, ROW, ROW)
 def screen(arena, rows, starts, order, cells, cell_start, height, width, fuel, made, known, counts, digests):
     """Run the programs of `order` on one input, and write the digest of what each gives."""
     A = arena_pointer(arena.ctypes.data)
@@ -233,12 +231,6 @@ def screen(arena, rows, starts, order, cells, cell_start, height, width, fuel, m
             A[REGISTERS + 2 + line] = value
 
 
-@cache
-def _compiled() -> Any:
-    use_cache_folder()
-    return njit(cache=True, nogil=True, error_model="numpy")(screen)
-
-
 @dataclass(frozen=True)
 class Saved:
     """Where the lines of screened programs went: `lines` = `common` + `remembered` + `run` + those after a failure."""
@@ -264,6 +256,7 @@ class Screen:
         if slots < MIN_SLOTS or slots & (slots - 1):
             raise ValueError(f"tables have a power of two of slots, at least {MIN_SLOTS}, not {slots}")
         self.fuel = fuel
+        self._screen = screen.compiled()
         self._arena = new_arena(words)
         self._made = np.zeros((slots, 8), np.int64)
         self._known = np.zeros((slots, 2), np.int64)
@@ -273,7 +266,7 @@ class Screen:
         """The digest of what each program of `order` gives on one grid, in that order; see `order_by_lines`."""
         digests = np.zeros(len(order), np.int64)
         height, width = grids.shapes[grid].tolist()
-        _compiled()(
+        self._screen(
             self._arena, code.rows, code.starts, order, grids.cells, grids.starts[grid], height, width,
             self.fuel, self._made, self._known, self._counts, digests,
         )  # fmt: skip

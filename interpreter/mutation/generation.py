@@ -5,10 +5,12 @@ Programs are told apart by a 64-bit hash of their canonical lines, in an open ha
 
 from __future__ import annotations
 
+import numpy as np
+
 from interpreter.language.symbols import COLUMNS
 from interpreter.mutation import edits
-from interpreter.mutation.edits import MAX_LINES
-from interpreter.runtime.native import inline
+from interpreter.mutation.edits import MAX_LINES, Buffer
+from interpreter.runtime.native import ROW, SEARCH, SYMBOLS, TRUTHS, entry, inline
 
 
 @inline
@@ -48,9 +50,19 @@ def remember(seen, key):
     return True
 
 
+def _arguments_of_generate() -> tuple:
+    """Arguments of `generate`, for their types."""
+    row, rows, kinds = np.zeros(1, np.int64), np.zeros((1, COLUMNS), np.int16), np.zeros(1, np.int8)
+    return (
+        edits.tables(), Buffer.new(), row, rows, kinds, row, row, np.zeros(1), 0.0, 0.0, 0, 0,
+        row, rows, row, np.zeros(1, np.int32), row,
+    )  # fmt: skip
+
+
+@entry(_arguments_of_generate, group=SEARCH)
 def generate(
     t, buffer, state, rows, kinds, starts, parents, weights, new_line, again, attempts, max_lines,
-    seen, out_rows, out_starts, out_parents, out_operations, keys,
+    seen, out_rows, out_starts, out_parents, keys,
 ):  # fmt: skip
     """Fill the outputs with mutants that `seen` does not have; returns how many, and how many attempts it took."""
     found = 0
@@ -60,8 +72,8 @@ def generate(
         parent = parents[edits.draw(state, len(parents))]
         lines = starts[parent + 1] - starts[parent]
         load(buffer, rows, kinds, starts[parent], lines)
-        first = -1
-        while first < 0 or edits.chance(state, again):
+        changed = False
+        while not changed or edits.chance(state, again):
             place = edits.draw(state, 1 << 30) / (1 << 30)
             operation = 0
             while weights[operation] <= place and operation < len(weights) - 1:
@@ -73,7 +85,7 @@ def generate(
             )  # fmt: skip
             if lines == 0:
                 break
-            first = operation if first < 0 else first
+            changed = True
         if lines > 0:
             lines = edits.prune(buffer, lines)
         if lines == 0 or lines > max_lines:
@@ -86,17 +98,18 @@ def generate(
                     out_rows[out_starts[found] + k, column] = buffer.rows[k, column]
             out_starts[found + 1] = out_starts[found] + lines
             out_parents[found] = parent
-            out_operations[found] = first
             found += 1
     return found, attempts
 
 
+@entry(ROW, ROW, TRUTHS, group=SEARCH)
 def enter(seen, keys, is_new):
     """Enter keys into a hash table with room; writes which were not there."""
     for k in range(len(keys)):
         is_new[k] = remember(seen, keys[k])
 
 
+@entry(SYMBOLS, ROW, ROW, group=SEARCH)
 def hash_programs(rows, starts, keys):
     """The hash of each program."""
     for p in range(len(keys)):

@@ -10,21 +10,17 @@ All of it is compiled. The same parents, rates and seed give the same mutants on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from interpreter.language.program import Program
 from interpreter.language.symbols import COLUMNS, Symbols
 from interpreter.machine.kinds import declared_kinds
 from interpreter.mutation import edits, generation
 from interpreter.mutation.edits import MAX_LINES, Buffer, Tables
-from interpreter.runtime.native import use_cache_folder
 
 OPERATIONS = ("argument", "function", "definition", "cut", "splice", "constant")
 
@@ -53,12 +49,6 @@ class Rates:
         if shares.min() < 0 or shares.sum() <= 0:
             raise ValueError(f"rates of operations must be at least 0, one of them more, not {shares.tolist()}")
         return np.cumsum(shares / shares.sum())
-
-
-@cache
-def _compiled(function: Any) -> Any:
-    use_cache_folder()
-    return njit(cache=True, nogil=True, error_model="numpy")(function)
 
 
 @cache
@@ -91,17 +81,16 @@ class Seen:
 
     def _enter(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         is_new = np.zeros(len(keys), np.bool_)
-        _compiled(generation.enter)(self.table, np.ascontiguousarray(keys), is_new)
+        generation.enter.compiled()(self.table, np.ascontiguousarray(keys), is_new)
         return is_new
 
 
 @dataclass(frozen=True)
 class Mutants:
-    """Programs, the index of the parent of each, its first operation, and its hash."""
+    """Programs, the index of the parent of each, and its hash."""
 
     programs: Symbols
     parents: npt.NDArray[np.int32]
-    operations: npt.NDArray[np.int8]
     keys: npt.NDArray[np.int64]
     attempts: int
 
@@ -140,18 +129,16 @@ class Mutator:
         self.seen.reserve(n)
         rows = np.zeros((n * 16 + MAX_LINES, COLUMNS), np.int16)
         starts = np.zeros(n + 1, np.int64)
-        from_, operations, keys = np.zeros(n, np.int32), np.zeros(n, np.int8), np.zeros(n, np.int64)
-        found, tried = _compiled(generation.generate)(
+        from_, keys = np.zeros(n, np.int32), np.zeros(n, np.int64)
+        found, tried = generation.generate.compiled()(
             _tables(), self._buffer, _state(seed), self.programs.rows, self._kinds, self.programs.starts,
             np.arange(len(self.programs)) if parents is None else np.asarray(parents, np.int64), self._weights,
             self._rates.new_line, self._rates.again, attempts or 20 * n, self._max_lines, self.seen.table,
-            rows, starts, from_, operations, keys,
+            rows, starts, from_, keys,
         )  # fmt: skip
         self.seen.count += found
         starts = starts[: found + 1]
-        return Mutants(
-            Symbols(rows[: starts[-1]].copy(), starts), from_[:found], operations[:found], keys[:found], tried
-        )
+        return Mutants(Symbols(rows[: starts[-1]].copy(), starts), from_[:found], keys[:found], tried)
 
 
 def _state(seed: int | Sequence[int]) -> npt.NDArray[np.int64]:
@@ -162,18 +149,5 @@ def _state(seed: int | Sequence[int]) -> npt.NDArray[np.int64]:
 def program_keys(programs: Symbols) -> npt.NDArray[np.int64]:
     """The hash of each program, by which mutants are told apart."""
     keys = np.zeros(len(programs), np.int64)
-    _compiled(generation.hash_programs)(programs.rows, programs.starts, keys)
+    generation.hash_programs.compiled()(programs.rows, programs.starts, keys)
     return keys
-
-
-# One change, in about every third mutant a second one, and so on; all operations.
-VARIED = Rates(cut=0.1, splice=0.1, constant=0.1, again=0.35)
-
-
-def mutants(program: Program, generator: np.random.Generator, limit: int, attempts: int) -> Iterator[Program]:
-    """Up to `limit` text-distinct mutants of one program, itself excluded, found in at most `attempts` tries."""
-    if limit == 0:
-        return iter(())
-    mutator = Mutator(Symbols.pack([program.pruned()]), rates=VARIED)
-    found = mutator.mutants(limit, int(generator.integers(1 << 62)), attempts).programs
-    return (found.program(k) for k in range(len(found)))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from interpreter.primitives.types import Boolean, Integer, Pair, Type
 from interpreter.runtime import layout
-from interpreter.runtime.native import inline
+from interpreter.runtime.native import addressed, inline
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,13 @@ def prim(function: Callable) -> Callable:
     missing = [p for p in (*parameters, "return") if p not in hints]
     if missing or not function.__doc__:
         raise ValueError(f"primitive {name}: needs a docstring and a type for {', '.join(missing) or 'nothing'}")
+    opcode = len(PRIMITIVES)
+    addressed(layout.PRIMITIVE_TABLE + opcode, is_primitive=True)(function)
     PRIMITIVES[name] = Primitive(
         name=name,
         parameters=tuple(hints[p] for p in parameters),
         returns=hints["return"],
-        opcode=len(PRIMITIVES),
+        opcode=opcode,
         meaning=function.__doc__.strip().splitlines()[0],
         source=function,
     )

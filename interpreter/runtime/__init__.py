@@ -1,10 +1,11 @@
 """Values in the arena, and what compiles the code that works on them.
 
 Invariants: a value is one handle (`values`); equal values have one representation; failure is sticky, so that code
-which goes on writes nothing. `native` alone talks to Numba. Imported by all of `interpreter`; outside of it only
+which goes on writes nothing; `native` alone compiles. Imported by all of `interpreter`; outside of it only
 `digests` and `outcome` are.
 
-    layout      words of the arena                    native     compilation, its cache, the checked build
+    layout      words of the arena                    native     compilation: what, when, and the check before use
+    pointers    memory and calls, the checked build   cache      compiled code on disk
     values      handles and failure                   outcome    the ways a run can end
     blocks      allocation, containers, grids         locations  patches and their bounds
     ordering    comparing, fingerprints, sets         calls      function values and closures

@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from interpreter.runtime import layout
 from interpreter.runtime.blocks import allocate
-from interpreter.runtime.native import indirect1, indirect2, indirect3, indirect4, indirect6, inline, specialized
+from interpreter.runtime.native import (
+    addressed,
+    indirect1,
+    indirect2,
+    indirect3,
+    indirect4,
+    indirect6,
+    inline,
+    specialized,
+)
 from interpreter.runtime.ordering import same
 from interpreter.runtime.values import (
     ARITY_MISMATCH,
@@ -141,17 +150,16 @@ def call_value(call, A, f, n, a, b, c, d):
     return result if A[ERROR] == 0 else NOTHING
 
 
+@addressed(INVOKE)
 def invoke(A, f, n, a, b, c, d):
     return call_value(call_primitive, A, f, n, a, b, c, d)
 
 
+@addressed(INVOKE_1)
 def invoke_1(A, f, a):
     return call_value(call_primitive, A, f, 1, a, 0, 0, 0)
 
 
+@addressed(INVOKE_2)
 def invoke_2(A, f, a, b):
     return call_value(call_primitive, A, f, 2, a, b, 0, 0)
-
-
-# What the arena header needs: its word, the function to compile, its number of word arguments.
-INVOKERS = ((INVOKE, invoke, 6), (INVOKE_1, invoke_1, 2), (INVOKE_2, invoke_2, 3))

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from interpreter.grids import GridTable
-from interpreter.runtime.native import inline, use_cache_folder
+from interpreter.runtime.native import CELLS, ROW, SHAPES, entry, inline
 from interpreter.runtime.ordering import mix, mix_at
 
 
@@ -26,6 +22,7 @@ def last_term(total):
     return mix(total) | 1
 
 
+@entry(CELLS, ROW, SHAPES, ROW)
 def digest_grids(cells, starts, shapes, digests):
     """Write the digest of each grid."""
     for k in range(len(digests)):
@@ -38,14 +35,8 @@ def digest_grids(cells, starts, shapes, digests):
         digests[k] = last_term(total)
 
 
-@cache
-def _compiled() -> Any:
-    use_cache_folder()
-    return njit(cache=True, nogil=True, error_model="numpy")(digest_grids)
-
-
 def grid_digests(grids: GridTable) -> npt.NDArray[np.int64]:
     """A 64-bit hash of each grid, 0 where there is none: equal for equal grids, and else different but for chance."""
     digests = np.zeros(len(grids), np.int64)
-    _compiled()(grids.cells, grids.starts, grids.shapes, digests)
+    digest_grids.compiled()(grids.cells, grids.starts, grids.shapes, digests)
     return digests

@@ -28,8 +28,16 @@ MAX_VARIABLES = 63  # x1 .. x63; `O` takes one register more
 PRIMITIVE_TABLE = REGISTERS + MAX_REGISTERS  # address * 8 + arity, by opcode
 MAX_PRIMITIVES = 256
 HELPERS = PRIMITIVE_TABLE + MAX_PRIMITIVES  # addresses of outlined helpers
-MAX_HELPERS = 96
-HEAP = HELPERS + MAX_HELPERS
+# The modules with outlined helpers. Each has a range of words, so that the word of a helper, which is part of compiled
+# code, does not depend on which module is imported first.
+HELPER_MODULES = (
+    "runtime.blocks", "runtime.ordering", "runtime.locations",
+    "primitives.arithmetic", "primitives.colors", "primitives.containers", "primitives.functions",
+    "primitives.objects", "primitives.painting", "primitives.patches", "primitives.shapes", "primitives.slices",
+    "primitives.tables", "primitives.transforms",
+)  # fmt: skip
+MAX_HELPERS = 16  # of a module
+HEAP = HELPERS + len(HELPER_MODULES) * MAX_HELPERS
 
 MAX_ARITY = 4
 MAX_DEPTH = 128

@@ -1,204 +1,72 @@
 """Compilation: the one place that talks to Numba and LLVM.
 
-Every primitive and every outlined helper is compiled as a cached function and reached through an
-address table in the arena header. Calls that stay inside one function are `@inline` helpers.
+What is compiled is registered here by a decorator in its module:
 
-The cache folder is keyed by a hash of all of the interpreter's sources and of the versions that
-produce machine code, because Numba's own cache does not see edits in other files. Set `CODEIT_CACHE`
-to move it. `CODEIT_CHECKED=1` selects the checked build, in which every read must lie below the top of the
-heap, and no write may touch a constant of the header, an address or what is above the top;
-a violation ends the run with the outcome `internal_error`; it has a cache of its own.
+    @outlined     a helper with a loop, reached through an address in the arena header, as every primitive is
+    @addressed    what else the header has an address of
+    @entry        what Python calls, of one signature
+    @inline       a helper that is compiled with its callers, as @specialized is
+
+`warm_up` compiles or loads all of a group; a single one is when it is first asked for. Numba's own cache does not see
+edits in other files, so compiled code is kept by `cache` under a key of all that decides it: the sources, the versions,
+the processor, Numba's switches. Words of the header depend on the sources alone, never on the order of imports.
+
+`CODEIT_CHECKED=1` selects the checked build, in which every read must lie below the top of the heap, and no write may
+touch a constant of the header, an address or what is above the top; a violation ends the run with the outcome
+`internal_error`; it has a cache of its own.
 """
 
 from __future__ import annotations
 
-import hashlib
-import operator
-import os
+import logging
+import pickle
 import platform
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from threading import RLock
+from typing import Any
 
 import llvmlite
 import numba
 import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
-from numba import int8, int64, njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic, models, overload, register_model
+from numba import boolean, int8, int16, int32, int64, njit, typeof, types, uint8
+from numba.core.caching import NullCache
+from numba.core.ccallback import CFunc
+from numba.core.compiler import CompileResult
+from numba.core.registry import cpu_target
+from numba.core.serialize import dumps
 
 from interpreter.runtime import layout
+from interpreter.runtime.cache import Store, key_of
+from interpreter.runtime.pointers import (
+    ARENA,
+    CHECKED,
+    WORD,
+    arena_pointer,
+    cells_pointer,
+    indirect1,
+    indirect2,
+    indirect3,
+    indirect4,
+    indirect6,
+    ticks,
+    words_pointer,
+)
 
-CHECKED = os.environ.get("CODEIT_CHECKED", "") == "1"
+__all__ = [
+    "BYTES", "CELLS", "CHECKED", "MACHINE", "ROW", "SEARCH", "SHAPES", "SYMBOLS", "TABLE", "TRUTHS", "Addressed",
+    "CompilationError", "Entry", "addressed", "arena_pointer", "cells_pointer", "check_convention", "entry",
+    "header", "indirect1", "indirect2", "indirect3", "indirect4", "indirect6", "inline", "int64", "is_complete",
+    "outlined", "specialized", "ticks", "warm_up", "words_pointer",
+]  # fmt: skip
 
+log = logging.getLogger(__name__)
 
-def cache_folder() -> Path:
-    """The folder of compiled code for exactly these sources, versions and build."""
-    digest = hashlib.sha256()
-    root = Path(__file__).parents[1]
-    for source in sorted(root.rglob("*.py")):
-        digest.update(source.relative_to(root).as_posix().encode() + b"\0" + source.read_bytes())
-    digest.update(f"{numba.__version__} {llvmlite.__version__} {np.__version__} {platform.python_version()}".encode())
-    base = Path(os.environ.get("CODEIT_CACHE") or Path.home() / ".cache" / "codeit")
-    return base / f"numba-{digest.hexdigest()[:16]}{'-checked' if CHECKED else ''}"
-
-
-def use_cache_folder() -> None:
-    """Make Numba compile into `cache_folder`. Raises `OSError`, naming CODEIT_CACHE, where it cannot be written.
-
-    Without it Numba would fall back to a cache beside the sources, which does not see edits in other files.
-    """
-    folder = cache_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        message = f"cannot write compiled code to {folder}: set CODEIT_CACHE to a folder that can be written"
-        raise OSError(error.errno, message) from None
-    numba.config.CACHE_DIR = str(folder)
-
-
-_word = ir.IntType(64)
 _OPTIONS = {"error_model": "numpy", "nogil": True}
-
-
-class CheckedPointer(types.Type):
-    """An arena pointer whose every access is compared with the arena's size."""
-
-    def __init__(self) -> None:
-        super().__init__("CheckedPointer")
-
-
-@register_model(CheckedPointer)
-class _CheckedPointerModel(models.PrimitiveModel):
-    def __init__(self, manager, fe_type) -> None:
-        super().__init__(manager, fe_type, _word.as_pointer())
-
-
-RAW = types.CPointer(int64)
-ARENA = CheckedPointer() if CHECKED else RAW
-
-
-@intrinsic
-def _raw(typing_context, arena):
-    return RAW(arena), lambda context, builder, signature, args: args[0]
-
-
-@overload(operator.getitem)
-def _checked_get(arena, index):
-    if not isinstance(arena, CheckedPointer):
-        return None
-
-    def get(arena, index):
-        raw = _raw(arena)
-        if index < 0 or index >= max(raw[layout.TOP], layout.HEAP):
-            raw[layout.ERROR] = layout.VIOLATION
-            return 0
-        return raw[index]
-
-    return get
-
-
-@overload(operator.setitem)
-def _checked_set(arena, index, value):
-    if not isinstance(arena, CheckedPointer):
-        return None
-
-    def put(arena, index, value):
-        raw = _raw(arena)
-        constant = index == layout.SIZE or layout.EMPTY - 1 <= index < layout.REGISTERS
-        table = layout.PRIMITIVE_TABLE <= index < layout.HEAP
-        if index < 0 or constant or table or index >= max(raw[layout.TOP], layout.HEAP):
-            raw[layout.ERROR] = layout.VIOLATION
-        else:
-            raw[index] = value
-
-    return put
-
-
-@intrinsic
-def arena_pointer(typing_context, address):
-    """The arena at a machine address (of an int64 array)."""
-
-    def generate(context, builder, signature, args):
-        return builder.inttoptr(args[0], _word.as_pointer())
-
-    return ARENA(int64), generate
-
-
-@intrinsic
-def words_pointer(typing_context, address):
-    """A pointer to words outside of the arena at a machine address; never checked."""
-    return RAW(int64), lambda context, builder, signature, args: builder.inttoptr(args[0], _word.as_pointer())
-
-
-@intrinsic
-def ticks(typing_context):
-    """The processor's cycle counter."""
-
-    def generate(context, builder, signature, args):
-        name = "llvm.readcyclecounter"
-        function = builder.module.globals.get(name) or ir.Function(builder.module, ir.FunctionType(_word, []), name)
-        return builder.call(function, [])
-
-    return int64(), generate
-
-
-@intrinsic
-def cells_pointer(typing_context, address):
-    """A pointer to int8 cells at a machine address; unlike an array's, its indices are never wrapped."""
-
-    def generate(context, builder, signature, args):
-        return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
-
-    return types.CPointer(int8)(int64), generate
-
-
-def _call(arity: int) -> Callable:
-    """Code generation of a call to a machine address, with the arena and `arity` words, as `compile_function` has it.
-
-    Numba's own convention is `int32 f(int64 *result, void *exception, int64 *arena, int64 ...)`. The status and the
-    exception stay unused, since compiled code raises none. Numba's C wrapper around it would cost as much as a call.
-    """
-
-    def generate(context, builder, signature, args):
-        pointer, words = _word.as_pointer(), [_word] * arity
-        function_type = ir.FunctionType(ir.IntType(32), [pointer, pointer, pointer, *words])
-        result = cgutils.alloca_once(builder, _word)
-        function = builder.inttoptr(args[0], function_type.as_pointer())
-        builder.call(function, [result, pointer(None), *args[1:]])
-        return builder.load(result)
-
-    return generate
-
-
-# One intrinsic an arity, because Numba reads the arity from the Python signature.
-@intrinsic
-def indirect1(typing_context, address, A, a):
-    return int64(int64, ARENA, int64), _call(1)
-
-
-@intrinsic
-def indirect2(typing_context, address, A, a, b):
-    return int64(int64, ARENA, int64, int64), _call(2)
-
-
-@intrinsic
-def indirect3(typing_context, address, A, a, b, c):
-    return int64(int64, ARENA, int64, int64, int64), _call(3)
-
-
-@intrinsic
-def indirect4(typing_context, address, A, a, b, c, d):
-    return int64(int64, ARENA, int64, int64, int64, int64), _call(4)
-
-
-@intrinsic
-def indirect6(typing_context, address, A, f, n, a, b, c, d):
-    return int64(int64, ARENA, int64, int64, int64, int64, int64, int64), _call(6)
 
 
 def inline(function: Callable) -> Callable:
@@ -211,8 +79,163 @@ def specialized(function: Callable) -> Callable:
     return njit(forceinline=True, **_OPTIONS)(function)
 
 
-# Outlined helpers by slot: name, source, number of word arguments.
-OUTLINED: list[tuple[str, Callable, int]] = []
+# ------------------------------------------------------------------------------------- what is compiled
+
+MACHINE, SEARCH = "machine", "search"  # groups: what runs programs, what makes them
+TESTED = ("0.65", "0.68")  # versions of Numba; what decides is `check_convention`
+# Switches of Numba that change the machine code.
+SWITCHES = ("OPT", "BOUNDSCHECK", "LOOP_VECTORIZE", "SLP_VECTORIZE", "DEBUGINFO_DEFAULT")
+# Types of arrays, for signatures.
+ROW, TABLE, SHAPES, SYMBOLS = int64[::1], int64[:, ::1], int32[:, ::1], int16[:, ::1]
+CELLS, BYTES, TRUTHS = int8[::1], uint8[::1], boolean[::1]
+
+_lock = RLock()
+
+
+class CompilationError(RuntimeError):
+    """Nothing can be compiled here; the message says why, and what to do."""
+
+
+@cache
+def store() -> Store:
+    """Where the code of exactly these sources, versions, processor and build is kept."""
+    versions = f"{numba.__version__} {llvmlite.__version__} {np.__version__} {platform.python_version()}"
+    processor = cpu_target.target_context.codegen().magic_tuple()
+    switches = [f"{name}={getattr(numba.config, name, None)}" for name in SWITCHES]
+    key = key_of(Path(__file__).parents[1], [versions, *map(str, processor), *switches])
+    return Store.open(f"{key}{'-checked' if CHECKED else ''}")
+
+
+class _Kept(NullCache):
+    """Numba's view of the store: the code of one function."""
+
+    def __init__(self, function: Callable, group: str) -> None:
+        self._name = f"{function.__module__.removeprefix('interpreter.')}.{function.__qualname__}"
+        self._group = group
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        target_context.refresh()
+        code = store().read(self._name)
+        return None if code is None else CompileResult._rebuild(target_context, *pickle.loads(code))
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            store().write(self._name, dumps(data._reduce()))
+        except OSError as error:
+            if not store().is_complete(self._group):
+                raise
+            log.warning("%s was damaged and is compiled for this process alone: %s", self._name, error.strerror)
+
+
+def _refuse_interpreted() -> None:
+    if numba.config.DISABLE_JIT:
+        raise CompilationError("NUMBA_DISABLE_JIT is set, but there is nothing here that is not compiled: unset it")
+
+
+@dataclass(eq=False)
+class Addressed:
+    """`int64 function(arena, word * arity)`, compiled for calls by `indirect1` to `indirect6`.
+
+    `word` of the header holds `8 * address + arity` of a primitive, the address of others.
+    """
+
+    function: Callable
+    word: int | None = None
+    is_primitive: bool = False
+    group: str = MACHINE
+    _compiled: CFunc | None = field(default=None, repr=False)  # its address is good as long as this is there
+
+    @property
+    def arity(self) -> int:
+        return self.function.__code__.co_argcount - 1
+
+    @property
+    def address(self) -> int:
+        """Of the machine code. Compiles it, or loads it."""
+        compiled = self.compiled()
+        # The function within the C wrapper, whose calls would cost as much again.
+        address = compiled._library.get_pointer_to_function(compiled.native_name.removeprefix("cfunc."))
+        return address or _unknown_convention(f"no function of the name {compiled.native_name!r}")
+
+    def compiled(self) -> CFunc:
+        if self._compiled is None:
+            with _lock:
+                self._compiled = self._compiled or self._compile()
+        return self._compiled
+
+    def _compile(self) -> CFunc:
+        _refuse_interpreted()
+        arguments = (ARENA, *[int64] * self.arity)
+        compiled = CFunc(self.function, (arguments, int64), locals={}, options={"error_model": "numpy"})
+        compiled._cache = _Kept(self.function, self.group)
+        compiled.compile()
+        return compiled
+
+
+@dataclass(eq=False)
+class Entry:
+    """A function that Python calls, of one signature. Without the GIL."""
+
+    function: Callable
+    types: Callable[[], tuple]
+    group: str
+    _compiled: Any = field(default=None, repr=False)
+
+    def compiled(self) -> Any:
+        """What to call. Compiles it, or loads it."""
+        if self._compiled is None:
+            with _lock:
+                self._compiled = self._compiled or self._compile()
+        return self._compiled
+
+    def _compile(self) -> Any:
+        _refuse_interpreted()
+        compiled = njit(**_OPTIONS)(self.function)
+        compiled._cache = _Kept(self.function, self.group)
+        compiled.compile(self.types())
+        compiled.disable_compile()
+        return compiled
+
+
+_HEADER: dict[int, Addressed] = {}
+_OTHERS: list[Addressed | Entry] = []
+
+
+def entry(*signature: Any, group: str = MACHINE) -> Callable[[Callable], Entry]:
+    """A function that Python calls as `f.compiled()(...)`; `signature`: the types of its arguments, or one function
+    that gives arguments of these types."""
+
+    def types_() -> tuple:
+        if len(signature) == 1 and not isinstance(signature[0], types.Type):
+            return tuple(typeof(argument) for argument in signature[0]())
+        return signature
+
+    def register(function: Callable) -> Entry:
+        _OTHERS.append(Entry(function, types_, group))
+        return _OTHERS[-1]
+
+    return register
+
+
+def addressed(word: int | None = None, is_primitive: bool = False) -> Callable[[Callable], Addressed]:
+    """A function whose address the header holds at `word`; without `word`, whoever wants it asks for its address."""
+
+    def register(function: Callable) -> Addressed:
+        one = Addressed(function, word, is_primitive)
+        if word is not None and header.cache_info().currsize:
+            raise RuntimeError(f"{function.__name__} comes too late: arenas are without its address")
+        if word is None:
+            _OTHERS.append(one)
+        elif word in _HEADER:
+            raise RuntimeError(f"{_HEADER[word].function.__name__} and {function.__name__} are both at word {word}")
+        else:
+            _HEADER[word] = one
+        return one
+
+    return register
+
+
+_helpers: dict[str, int] = {}  # how many each module has
 
 
 def outlined(function: Callable) -> Callable:
@@ -220,31 +243,120 @@ def outlined(function: Callable) -> Callable:
 
     Each caller re-optimises what it inlines, so outlining is what keeps compilation short.
     """
-    arity = function.__code__.co_argcount - 1
-    slot = layout.HELPERS + len(OUTLINED)
-    if len(OUTLINED) >= layout.MAX_HELPERS:
-        raise RuntimeError(f"more than {layout.MAX_HELPERS} outlined helpers: raise layout.MAX_HELPERS")
-    OUTLINED.append((function.__name__, function, arity))
+    module = function.__module__.removeprefix("interpreter.")
+    if module not in layout.HELPER_MODULES:
+        raise RuntimeError(f"{module} has outlined helpers: enter it at the end of layout.HELPER_MODULES")
+    number = _helpers[module] = _helpers.get(module, -1) + 1
+    if number == layout.MAX_HELPERS:
+        raise RuntimeError(f"{module} has more than {layout.MAX_HELPERS} outlined helpers: raise layout.MAX_HELPERS")
+    word = layout.HELPERS + layout.HELPER_MODULES.index(module) * layout.MAX_HELPERS + number
     stubs = {
-        1: lambda A, a: indirect1(A[slot], A, a),
-        2: lambda A, a, b: indirect2(A[slot], A, a, b),
-        3: lambda A, a, b, c: indirect3(A[slot], A, a, b, c),
-        4: lambda A, a, b, c, d: indirect4(A[slot], A, a, b, c, d),
+        1: lambda A, a: indirect1(A[word], A, a),
+        2: lambda A, a, b: indirect2(A[word], A, a, b),
+        3: lambda A, a, b, c: indirect3(A[word], A, a, b, c),
+        4: lambda A, a, b, c, d: indirect4(A[word], A, a, b, c, d),
     }
-    return inline(stubs[arity])
+    return inline(stubs[addressed(word)(function).arity])
 
 
-@dataclass(frozen=True)
-class Compiled:
-    """Machine code at `address`, which is there as long as this object is."""
+@cache
+def header() -> npt.NDArray[np.int64]:
+    """The header of an arena, with all addresses. Compiles or loads what they are of."""
+    with _lock:
+        check_convention()
+        words = np.zeros(layout.HEAP, np.int64)
+        for word, one in _HEADER.items():
+            words[word] = one.address * 8 + one.arity if one.is_primitive else one.address
+        return words
 
-    address: int
-    library: object
+
+def is_complete(group: str) -> bool:
+    """Whether there is native code of all of a group for these sources and versions."""
+    return store().is_complete(group)
 
 
-def compile_function(function: Callable, arity: int) -> Compiled:
-    """Compile `int64 f(arena, word * arity)`, or load it from the cache, for calls by `indirect1` to `indirect6`."""
-    signature = int64(ARENA, *[int64] * arity)
-    compiled = numba.cfunc(signature, cache=True, error_model="numpy")(function)
-    name = compiled.native_name.removeprefix("cfunc.")  # of the function within the C wrapper
-    return Compiled(compiled._library.get_pointer_to_function(name), compiled._library)
+def warm_up(group: str) -> None:
+    """Compile or load what is registered of a group."""
+    if group == MACHINE:
+        header()
+    for one in _OTHERS:
+        if one.group == group:
+            one.compiled()
+    store().set_complete(group)
+
+
+# ------------------------------------------------------------------------------------------- the convention
+
+
+def _unknown_convention(what: str) -> Any:
+    versions = " and ".join(f"{version}.x" for version in TESTED)
+    raise CompilationError(
+        f"numba {numba.__version__} calls compiled functions in another way than this version of codeit ({what}); "
+        f"tested are numba {versions}: install one of them"
+    )
+
+
+_BASE, _GIVEN = 7_000_000, (1, 2, 3, 4, 5, 6)
+
+
+@addressed()
+def _take1(A, a):
+    return A[layout.FUEL] + a
+
+
+@addressed()
+def _take2(A, a, b):
+    return A[layout.FUEL] + a + 10 * b
+
+
+@addressed()
+def _take3(A, a, b, c):
+    return A[layout.FUEL] + a + 10 * b + 100 * c
+
+
+@addressed()
+def _take4(A, a, b, c, d):
+    return A[layout.FUEL] + a + 10 * b + 100 * c + 1000 * d
+
+
+@addressed()
+def _take6(A, a, b, c, d, e, f):
+    return A[layout.FUEL] + a + 10 * b + 100 * c + 1000 * d + 10000 * e + 100000 * f
+
+
+@entry(ROW, ROW, ROW)
+def _call_each(arena, addresses, results):
+    A = arena_pointer(arena.ctypes.data)
+    results[0] = indirect1(addresses[0], A, 1)
+    results[1] = indirect2(addresses[1], A, 1, 2)
+    results[2] = indirect3(addresses[2], A, 1, 2, 3)
+    results[3] = indirect4(addresses[3], A, 1, 2, 3, 4)
+    results[4] = indirect6(addresses[4], A, 1, 2, 3, 4, 5, 6)
+
+
+_TAKERS = (_take1, _take2, _take3, _take4, _take6)
+
+
+def check_convention() -> None:
+    """Call a function of each arity as compiled code does. Raises `CompilationError` if Numba's convention, which it
+    does not promise to keep, is another than `pointers` has it: by its declaration, then by results."""
+    _refuse_interpreted()
+    try:
+        for one in _TAKERS:
+            words = [WORD] * one.arity
+            declared = cpu_target.target_context.call_conv.get_function_type(int64, (ARENA, *[int64] * one.arity))
+            if declared.return_type != ir.IntType(32) or list(declared.args[2:]) != [WORD.as_pointer(), *words]:
+                _unknown_convention(f"a function of {one.arity} words is {declared}")
+        results, expected = _called(), [one.function({layout.FUEL: _BASE}, *_GIVEN[: one.arity]) for one in _TAKERS]
+    except (AttributeError, TypeError) as error:  # what is used here is not public
+        _unknown_convention(str(error))
+    if results != expected:
+        _unknown_convention(f"{results} instead of {expected}")
+
+
+def _called() -> list[int]:
+    """What compiled code gets from the functions of each arity."""
+    arena, results = np.zeros(layout.HEAP, np.int64), np.zeros(len(_TAKERS), np.int64)
+    arena[layout.FUEL] = _BASE
+    _call_each.compiled()(arena, np.array([one.address for one in _TAKERS], np.int64), results)
+    return results.tolist()

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.wild import walk
+from bench.wild import mutants, walk
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
 from interpreter.language.grammar import Grammar
 from interpreter.language.program import Line, Program, parse
 from interpreter.machine.machine import Machine
-from interpreter.mutation.mutator import mutants
 from interpreter.primitives import PRIMITIVES
 from interpreter.runtime.outcome import Outcome
 
@@ -53,17 +52,6 @@ def test_results_do_not_depend_on_what_ran_before():
         assert np.array_equal(ours, theirs)
     outcomes = {Outcome(outcome) for outcome in first.outcomes}
     assert {Outcome.OK, Outcome.TYPE_MISMATCH, Outcome.ARITY_MISMATCH, Outcome.EMPTY} <= outcomes
-
-
-def test_sharing_first_lines_changes_nothing():
-    """Mutants have their first lines in common; some fail in them, some later, some run out of fuel."""
-    code, grids, _ = wild_batch(n=600, seed=3)
-    jobs = np.array([(k, grid) for k in range(len(code)) for grid in (0, 7, 11)], np.int32)
-    machine = Machine(fuel=2_000)
-    alone = machine.run(code, grids, jobs)
-    for ours, theirs in zip(machine.run(code, grids, jobs, share=True).arrays(), alone.arrays(), strict=True):
-        assert np.array_equal(ours, theirs)
-    assert {Outcome.OK, Outcome.OUT_OF_FUEL, Outcome.TYPE_MISMATCH} <= {Outcome(outcome) for outcome in alone.outcomes}
 
 
 def test_no_wild_program_leaves_its_arena():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bench.wild import VARIED
 from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
 from interpreter.grids import GridTable
@@ -11,7 +12,7 @@ from interpreter.language.program import parse
 from interpreter.language.symbols import Symbols
 from interpreter.machine.machine import Machine
 from interpreter.machine.screening import MAX_FUEL, Screen, ScreenPool
-from interpreter.mutation.mutator import VARIED, Mutator
+from interpreter.mutation.mutator import Mutator
 from interpreter.runtime.digests import grid_digests
 
 

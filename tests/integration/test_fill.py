@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import engine.loop.fill
+from bench.wild import mutants
 from engine.augment import Transform
 from engine.config import load_config
 from engine.errors import UsageError
@@ -17,7 +18,7 @@ from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
 from interpreter.language.program import canonical, parse
 from interpreter.machine.machine import Machine
-from interpreter.mutation.mutator import Mutator, mutants
+from interpreter.mutation.mutator import Mutator
 from replay.experience import Origin, relabel
 from replay.store import ReplayStore
 

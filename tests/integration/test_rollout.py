@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from bench.wild import mutants
 from engine.config import InterpreterConfig
 from engine.execution import Executor, digest
 from engine.loop.rollout import Running, sample_programs
@@ -12,7 +13,6 @@ from engine.sampler import Sample
 from engine.tasks import load_tasks
 from interpreter.language.program import parse
 from interpreter.language.vocabulary import EOS, tokenize
-from interpreter.mutation.mutator import mutants
 from trainer.codec import CompactCodec
 
 CODEC = CompactCodec(100)

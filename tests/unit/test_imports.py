@@ -111,6 +111,19 @@ def test_we_import_modules_by_their_full_names():
         assert not used & short, f"{file} imports {used & short}"
 
 
+def test_numba_is_talked_to_in_one_place():
+    """`native` compiles, `pointers` is what it hands on; nobody else knows how."""
+    of_numba = {
+        file.relative_to(ROOT / "interpreter").as_posix()
+        for file in (ROOT / "interpreter").rglob("*.py")
+        if imports(file) & {"numba", "llvmlite"}
+    }
+    assert of_numba == {"runtime/native.py", "runtime/pointers.py"}
+    assert "njit" not in (ROOT / "interpreter/runtime/pointers.py").read_text()
+    assert not any("numba" in imports(file) for package in ALLOWED if package != "interpreter"
+                   for file in (ROOT / package).rglob("*.py"))  # fmt: skip
+
+
 def test_the_plugin_of_vllm_stands_alone():
     """`engine.sampler.t5` imports nothing of ours but itself."""
     files = list((ROOT / "engine/sampler/t5").glob("*.py"))

@@ -1,0 +1,39 @@
+"""All native code, compiled or loaded together: this imports every module with entry points.
+
+There are two groups, because a user who only runs programs need not wait for what makes them:
+
+    MACHINE  primitives, batches, profile, screening, kinds, digests, the drop-in
+    SEARCH   mutation and enumeration
+
+Warm them in a parent before it starts threads or workers; what is not warmed is compiled when it is first used.
+"""
+
+from __future__ import annotations
+
+from interpreter.dropin import messages
+from interpreter.enumeration import enumerator
+from interpreter.machine import call_tree, kinds, machine, screening
+from interpreter.mutation import generation
+from interpreter.runtime import digests, native
+from interpreter.runtime.native import MACHINE, SEARCH, CompilationError
+
+__all__ = ["MACHINE", "SEARCH", "CompilationError", "is_compiled", "warm_up"]
+
+ENTRY_MODULES = (call_tree, digests, enumerator, generation, kinds, machine, messages, screening)
+
+
+def is_compiled(*groups: str) -> bool:
+    """Whether there is native code of these groups (default: of all) for these sources and versions.
+
+    Raises `OSError` for a cache that cannot be trusted, and `CompilationError` where nothing can be compiled.
+    """
+    return all(native.is_complete(group) for group in groups or (MACHINE, SEARCH))
+
+
+def warm_up(*groups: str) -> None:
+    """Compile or load all native code of these groups (default: of all) now.
+
+    Raises `OSError` where it cannot be kept, `CompilationError` where nothing can be compiled.
+    """
+    for group in groups or (MACHINE, SEARCH):
+        native.warm_up(group)

@@ -1,0 +1,160 @@
+"""Native code from the cache: the same in any order of imports, mended where it is damaged, checked before use."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from interpreter import compilation
+from interpreter.runtime import native
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = "x1 = objects(I, T, F, T)\nx2 = argmax(x1, size)\nO = subgrid(x2, I)"
+LINE = {"program": PROGRAM, "inputs": [[[0, 1, 1], [0, 0, 2], [2, 2, 0]]]}
+FIRST = ["interpreter.runtime.locations", "interpreter.primitives.objects", "interpreter.runtime.ordering",
+         "interpreter.runtime.digests", "interpreter.machine.machine"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    """The folder of compiled code, with all that runs programs."""
+    compilation.warm_up(compilation.MACHINE)
+    return native.store().folder
+
+
+@pytest.fixture
+def cache(compiled, tmp_path):
+    """A copy of it, of our own."""
+    base = tmp_path / "cache"
+    base.mkdir(mode=0o755)
+    shutil.copytree(compiled, base / compiled.name)
+    return base / compiled.name
+
+
+def execute(base, tmp_path, changes=None, **options):
+    """`codeit exec` of one program with a cache."""
+    file = tmp_path / "one.jsonl"
+    file.write_text(json.dumps(LINE))
+    environment = {**os.environ, "CODEIT_CACHE": str(base), **(changes or {})}
+    environment = {name: value for name, value in environment.items() if value is not None}
+    command = [sys.executable, "-c", "import sys; from engine.cli import main; sys.exit(main())", "exec", str(file)]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, **options)
+
+
+def assert_runs(done):
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outputs"] == [[[1, 1]]]
+
+
+def assert_refused(done, *words):
+    """One line, and exit status 2."""
+    assert done.returncode == 2, done.stderr
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("compiling the interpreter")]
+    assert len(lines) == 1, done.stderr
+    for word in words:
+        assert word in lines[0]
+
+
+def contents(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.mark.parametrize("first", FIRST)
+def test_code_does_not_depend_on_what_is_imported_first(cache, first):
+    before = contents(cache)
+    code = (
+        f"import {first}, json, numpy as np\n"
+        "from interpreter.runtime import native\nfrom interpreter.machine.machine import Machine\n"
+        "from interpreter.grids import GridTable\nfrom interpreter.language.bytecode import Code\n"
+        "from interpreter.language.program import parse\n"
+        f"grids = GridTable.pack([np.array({LINE['inputs'][0]}, np.int8)])\n"
+        f"runs = Machine().run(Code.assemble([parse({PROGRAM!r})]), grids, np.zeros((1, 2), np.int32))\n"
+        "words = {word: one.function.__qualname__ for word, one in native._HEADER.items()}\n"
+        "print(json.dumps([int(runs.outcomes[0]), runs.outputs[0].tolist(), words]))"
+    )
+    environment = {**os.environ, "CODEIT_CACHE": str(cache.parent)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    outcome, output, words = json.loads(done.stdout)
+    assert outcome == 0
+    assert output == [[1, 1]]
+    assert words == {str(word): one.function.__qualname__ for word, one in native._HEADER.items()}
+    assert contents(cache) == before
+
+
+def test_damaged_files_are_compiled_again(cache, tmp_path):
+    files = sorted(cache.glob("primitives.*.nbc"))[::40]
+    whole = {file: file.read_bytes() for file in files}
+    files[0].write_bytes(whole[files[0]][:100])
+    files[1].write_bytes(b"")
+    files[2].write_bytes(b"no code at all")
+    files[3].write_bytes(whole[files[0]])
+    assert_runs(execute(cache.parent, tmp_path))
+    assert all(len(file.read_bytes()) > 1000 for file in files)
+    mended = contents(cache)
+    assert_runs(execute(cache.parent, tmp_path))
+    assert contents(cache) == mended
+
+
+def test_a_cache_that_others_can_write_is_refused_in_one_line(cache, tmp_path):
+    cache.chmod(0o777)
+    assert_refused(execute(cache.parent, tmp_path), str(cache), "CODEIT_CACHE")
+
+
+def test_a_folder_with_no_room_is_refused_in_one_line(tmp_path):
+    def no_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    done = execute(tmp_path / "small", tmp_path, preexec_fn=no_room)
+    assert_refused(done, str(tmp_path / "small"), "CODEIT_CACHE")
+
+
+def test_a_cache_is_used_without_a_home(cache, tmp_path):
+    assert_runs(execute(cache.parent, tmp_path, {"HOME": None}))
+
+
+def test_numba_without_compilation_is_refused_in_one_line(tmp_path):
+    assert_refused(execute(tmp_path, tmp_path, {"NUMBA_DISABLE_JIT": "1"}), "NUMBA_DISABLE_JIT", "unset")
+
+
+def test_importing_what_warms_up_registers_all_that_is_compiled():
+    code = (
+        "import importlib, interpreter.compilation\nfrom pathlib import Path\n"
+        "from interpreter.runtime import native\n"
+        "registered = len(native._OTHERS), len(native._HEADER)\n"
+        "for file in sorted(Path('interpreter').rglob('*.py')):\n"
+        "    importlib.import_module('.'.join(file.with_suffix('').parts).removesuffix('.__init__'))\n"
+        "assert registered == (len(native._OTHERS), len(native._HEADER))"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_compiled_functions_are_called_as_numba_calls_them():
+    native.check_convention()
+
+
+def test_another_convention_is_an_error_that_names_the_versions(monkeypatch):
+    monkeypatch.setattr(native, "_called", lambda: [1, 2, 3, 4, 5])
+    with pytest.raises(native.CompilationError, match=r"numba [\d.]+ calls .* tested are numba 0\.65\.x and 0\.68\.x"):
+        native.check_convention()
+
+
+def test_another_declaration_is_seen_before_anything_is_called(monkeypatch):
+    def crash():
+        raise AssertionError
+
+    class Context:
+        call_conv = property(lambda self: self)
+
+        def get_function_type(self, returned, arguments):
+            return native.ir.FunctionType(native.ir.IntType(64), [native.WORD] * (len(arguments) + 1))
+
+    monkeypatch.setattr(native, "_called", crash)
+    monkeypatch.setattr(native, "cpu_target", type("Target", (), {"target_context": Context()}))
+    with pytest.raises(native.CompilationError, match=r"in another way .*i64"):
+        native.check_convention()
