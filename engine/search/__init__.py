@@ -4,18 +4,16 @@ A search is tasks, sources that propose programs for them, what accepts a progra
 share what is known: the best programs of each task are parents and pieces of whatever is proposed next.
 
     search          the engine: a batch of a source is run on tasks, accepted, remembered and recorded
+    sources/        where programs come from
     acceptance      what counts: everything that matches, ranked (`codeit search`), or what solves a training task, as
                     a seed (`codeit seeds discover`)
-    source          what a source is, a proposal, and what sources know
-    mutation, recombination, enumeration                                                  sources
     population      the best programs of each task, by `engine.ranking`
     effort          how much of everything: the numbers of both kinds of search
     demonstrations  which programs are right on which demonstration
-    own_task        what a candidate does on the task that it comes from
     workers         threads, each with a screen and a machine
 
     ranked, folder         `codeit search` and its folder
     seed_search, journal   `codeit seeds discover` and its files
 
-A new source is one file beside these, and its name where it is used (`ranked.METHODS`, or `seed_search`).
+A new source is one file in `sources/`, and its name where it is used (`ranked.METHODS`, or `seed_search`).
 """

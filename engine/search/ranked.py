@@ -19,13 +19,13 @@ from engine.ranking import Entry, Method
 from engine.search import effort
 from engine.search.acceptance import Finding, Ranked
 from engine.search.demonstrations import Demonstrations
-from engine.search.enumeration import Enumerate
 from engine.search.folder import SearchFolder
-from engine.search.mutation import Mutate, Remutate
 from engine.search.population import Population
-from engine.search.recombination import Recombine
 from engine.search.search import Batch, Search
-from engine.search.source import Proposal, Source, State
+from engine.search.sources.enumeration import Enumerate
+from engine.search.sources.mutation import Mutate, Remutate
+from engine.search.sources.recombination import Recombine
+from engine.search.sources.source import Proposal, Source, State
 from engine.search.workers import Clock, Workers
 from engine.seeds.seed import Seed
 from engine.tasks import Task

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.search.acceptance import Finding
-from engine.search.source import Proposal, Source, State
+from engine.search.sources.source import Proposal, Source, State
 from engine.search.workers import Clock, Worker
 from interpreter.language.bytecode import Code, order_by_lines
 

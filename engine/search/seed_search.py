@@ -20,13 +20,13 @@ from engine.ranking import Entry
 from engine.search import effort
 from engine.search.acceptance import Finding, Solving
 from engine.search.demonstrations import Demonstrations
-from engine.search.enumeration import Enumerate
 from engine.search.journal import Found, Journal
-from engine.search.mutation import Spread
 from engine.search.population import Population
-from engine.search.recombination import Recombine
 from engine.search.search import Search
-from engine.search.source import Proposal, State
+from engine.search.sources.enumeration import Enumerate
+from engine.search.sources.mutation import Spread
+from engine.search.sources.recombination import Recombine
+from engine.search.sources.source import Proposal, State
 from engine.search.workers import Clock, Workers
 from engine.tasks import Task
 from interpreter.compilation import warm_up

@@ -8,7 +8,7 @@ from engine.search.demonstrations import Demonstrations
 from engine.search.effort import SEEDS
 from engine.search.population import Population
 from engine.search.search import Search
-from engine.search.source import Proposal, State
+from engine.search.sources.source import Proposal, State
 from engine.search.workers import Clock, Workers
 from engine.tasks import Task
 from interpreter.language.program import parse

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from engine.search.own_task import OwnTasks
-from engine.search.source import Proposal, State
+from engine.search.sources.own_task import OwnTasks
+from engine.search.sources.source import Proposal, State
 from engine.search.workers import Clock
 from engine.seeds.seed import Seed
 from engine.tasks import Task

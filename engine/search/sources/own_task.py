@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engine.search.source import Proposal, State
+from engine.search.sources.source import Proposal, State
 from engine.search.workers import Worker, Workers
 from engine.task_grids import TaskGrids
 from engine.tasks import Task

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.search.effort import CROSSING
-from engine.search.own_task import OwnTasks
-from engine.search.source import Proposal, State
+from engine.search.sources.own_task import OwnTasks
+from engine.search.sources.source import Proposal, State
 from engine.search.workers import Clock, Worker
 from interpreter.language.program import Program, parse
 from interpreter.language.symbols import Symbols

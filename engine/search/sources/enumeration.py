@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from engine.search.source import Enumerated, Proposal, State
+from engine.search.sources.source import Enumerated, Proposal, State
 from engine.search.workers import Clock, Worker
 from interpreter.enumeration.enumerator import Enumerator, Stage
 from interpreter.language.program import Program
