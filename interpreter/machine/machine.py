@@ -18,6 +18,7 @@ from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable
 from interpreter.language.bytecode import OPERANDS, Code, order_by_lines
 from interpreter.primitives import PRIMITIVES
 from interpreter.runtime import blocks, calls, layout, values
+from interpreter.runtime.arena import load_grid, reset
 from interpreter.runtime.native import (
     OUTLINED,
     arena_pointer,
@@ -36,8 +37,7 @@ DEFAULT_FUEL = 4_000_000
 DEFAULT_WORDS = 1 << 20
 
 REGISTERS, MAX_REGISTERS = layout.REGISTERS, layout.MAX_REGISTERS
-TOP, FUEL, DEPTH, ERROR, HEAP = layout.TOP, layout.FUEL, layout.DEPTH, layout.ERROR, layout.HEAP
-CALL_COST = layout.CALL_COST
+TOP, FUEL, DEPTH, ERROR = layout.TOP, layout.FUEL, layout.DEPTH, layout.ERROR
 NOT_A_GRID = int(Outcome.NOT_A_GRID)
 MAX_CELLS = MAX_SIDE * MAX_SIDE
 
@@ -48,14 +48,9 @@ MAX_CELLS = MAX_SIDE * MAX_SIDE
 @inline
 def load_input(A, cells, height, width):
     """Reset the arena and put the input grid into register 1."""
-    A[TOP] = HEAP
-    A[DEPTH] = 0
-    A[ERROR] = 0
-    grid = blocks.new_grid(A, height, width)
-    for k in range(blocks.area(A, grid)):
-        blocks.put(A, grid, k, cells[k])
+    reset(A)
     A[REGISTERS] = values.NOTHING
-    A[REGISTERS + 1] = blocks.finish_grid(A, grid)
+    A[REGISTERS + 1] = load_grid(A, cells, 0, height, width)
 
 
 @inline
@@ -80,11 +75,7 @@ def execute(call, A, rows, first, start, last, marks, share):
         b = operand(A, rows[line, 3])
         c = operand(A, rows[line, 4])
         d = operand(A, rows[line, 5])
-        if values.tag(f) == values.PRIMITIVE:
-            A[FUEL] -= CALL_COST
-            result = call(A, values.offset(f), rows[line, 1], a, b, c, d)
-        else:
-            result = calls.indirect6(A[calls.INVOKE], A, f, rows[line, 1], a, b, c, d)
+        result = calls.call_line(call, A, f, rows[line, 1], a, b, c, d)
         if A[ERROR] != 0:
             return values.NOTHING, line - first
         A[REGISTERS + 2 + line - first] = result
