@@ -53,9 +53,7 @@ def call_production(A, bank, production, a, b, c, d, pair):
         n -= 1
         a, b, c = b, c, d
     A[FUEL] = bank.state.call_fuel
-    return call_line(
-        call_primitive, A, f, n, values[a, pair], values[b, pair], values[c, pair], values[d, pair]
-    )  # fmt: skip
+    return call_line(call_primitive, A, f, n, values[a, pair], values[b, pair], values[c, pair], values[d, pair])
 
 
 @inline

@@ -182,6 +182,19 @@ def test_last_calls_find_what_the_full_bank_has_no_room_for():
     assert outputs_of(enumerator.solutions[0], inputs)[0].tolist() == outputs[0].tolist()
 
 
+def test_a_call_costs_the_fuel_that_it_costs_a_run():
+    inputs = sparse_grids(1, 0)
+    program = parse("O = hmirror(I)")
+    runs = Machine().run(Code.assemble([program]), GridTable.pack(inputs), np.array([(0, 0)], np.int32))
+    needed = int(runs.fuel[0]) - (3 + inputs[0].size)  # without what loading the input costs
+    found = []
+    for fuel in (needed - 1, needed):
+        enumerator = Enumerator(inputs, list(runs.outputs), limits=Limits(fuel=fuel, cost=3))
+        enumerator.advance(10_000)
+        found.append([solution.text for solution in enumerator.solutions])
+    assert found == [[], [program.text]]
+
+
 def test_bad_tasks_and_limits_are_refused():
     grid = np.zeros((2, 2), np.int8)
     with pytest.raises(ValueError, match="as many inputs as outputs"):
