@@ -23,10 +23,13 @@ import numpy as np
 from interpreter.dropin.messages import SIDE_BITS, SIDE_MASK, remembered_by
 from interpreter.runtime.values import (
     CELL,
+    CELL_COLUMN,
     CLOSURE,
     COLOR_BIAS,
     COLOR_LIMIT,
+    COLOR_MASK,
     COORDINATE_BIAS,
+    COORDINATE_BITS,
     COORDINATE_MASK,
     GRID,
     INTEGER,
@@ -118,13 +121,13 @@ def _integer_word(v: int) -> int:
 def _pair_payload(i: int, j: int) -> int:
     if not (-COORDINATE_BIAS <= i < COORDINATE_BIAS and -COORDINATE_BIAS <= j < COORDINATE_BIAS):
         raise Misfit(OverflowError, f"both parts of a pair of integers must lie within ±{COORDINATE_BIAS:,}")
-    return ((i + COORDINATE_BIAS) << 20) | (j + COORDINATE_BIAS)
+    return ((i + COORDINATE_BIAS) << COORDINATE_BITS) | (j + COORDINATE_BIAS)
 
 
 def _cell_word(color: int, i: int, j: int) -> int:
     if not -COLOR_BIAS <= color <= COLOR_LIMIT:
         raise Misfit(OverflowError, f"the colour of a cell must lie in {-COLOR_BIAS}..{COLOR_LIMIT}, not {color}")
-    return (CELL << SHIFT) | (_pair_payload(i, j) << 8) | (color + COLOR_BIAS)
+    return (CELL << SHIFT) | (_pair_payload(i, j) << CELL_COLUMN) | (color + COLOR_BIAS)
 
 
 def _append_tuple(words: list[int], value: tuple[Any, ...], depth: int) -> None:
@@ -181,12 +184,12 @@ def _append_items(words: list[int], items: Sequence[Any] | frozenset[Any] | set[
 
 @lru_cache(1 << 14)
 def _pair(payload: int) -> tuple[int, int]:
-    return (payload >> 20) - COORDINATE_BIAS, (payload & COORDINATE_MASK) - COORDINATE_BIAS
+    return (payload >> COORDINATE_BITS) - COORDINATE_BIAS, (payload & COORDINATE_MASK) - COORDINATE_BIAS
 
 
 @lru_cache(1 << 16)
 def _cell(payload: int) -> tuple[int, tuple[int, int]]:
-    return (payload & 255) - COLOR_BIAS, _pair(payload >> 8)
+    return (payload & COLOR_MASK) - COLOR_BIAS, _pair(payload >> CELL_COLUMN)
 
 
 def value_of(words: list[int], function: Callable[[int, tuple[Any, ...]], Function]) -> Any:

@@ -33,23 +33,15 @@ from interpreter.dropin.messages import Caller
 from interpreter.primitives import CONSTANTS, PRIMITIVES, constant_type
 from interpreter.primitives.table import Primitive as _Entry
 from interpreter.primitives.types import Type
-from interpreter.runtime import calls as _calls
 from interpreter.runtime import layout
+from interpreter.runtime.calls import CLOSURES as _CLOSURES
 from interpreter.runtime.outcome import Outcome
 from interpreter.runtime.values import PAYLOAD, PRIMITIVE, SHIFT
 
 __all__ = [*PRIMITIVES, *CONSTANTS]
 
 # The primitive that makes closures of each kind.
-_MAKERS = {
-    _calls.COMPOSE: "compose",
-    _calls.CHAIN: "chain",
-    _calls.FORK: "fork",
-    _calls.MATCHER: "matcher",
-    _calls.RIGHT_BIND: "rbind",
-    _calls.LEFT_BIND: "lbind",
-    _calls.POWER: "power",
-}
+_MAKERS = {kind: name for name, kind in _CLOSURES.items()}
 
 
 class MachineError(Exception):

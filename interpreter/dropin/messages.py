@@ -5,7 +5,7 @@ A message is values in postfix order, so that neither side needs recursion to re
     an inline value   its handle: None, a number, a pair, a cell, a primitive
     TUPLE n, SET n    the tuple or set of the n values before it
     CLOSURE kind      the closure of the values before it, 2 or 3 as `kind` says
-    GRID shape        a grid, height << 28 | width; its cells follow as plain numbers, row-major
+    GRID shape        a grid, height << SIDE_BITS | width; its cells follow as plain numbers, row-major
 
 with the tags of `interpreter.runtime.values`. Nothing outside knows how a block looks, and representation and order
 are the machine's: what arrives is finished by the same functions as what a primitive makes. The same closure
@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 from interpreter.machine.machine import DEFAULT_FUEL, DEFAULT_WORDS, new_arena
 from interpreter.runtime import layout
-from interpreter.runtime.blocks import allocate, area, finish_grid, finish_tuple, get, new_grid, new_items, push, put
-from interpreter.runtime.calls import CHAIN, FORK, call_primitive, closure
-from interpreter.runtime.native import ROW, arena_pointer, entry, indirect6, inline, int64
+from interpreter.runtime.arena import load_grid, reset
+from interpreter.runtime.blocks import allocate, area, finish_tuple, get, new_items, push
+from interpreter.runtime.calls import CHAIN, FORK, call_line, call_primitive, closure
+from interpreter.runtime.native import ROW, arena_pointer, entry, inline, int64
 from interpreter.runtime.ordering import finish_set, same
 from interpreter.runtime.outcome import Outcome
 from interpreter.runtime.values import (
@@ -30,7 +31,6 @@ from interpreter.runtime.values import (
     MAX_DEPTH,
     NOTHING,
     OUT_OF_MEMORY,
-    PRIMITIVE,
     SET,
     TOO_DEEP,
     TUPLE,
@@ -44,8 +44,7 @@ from interpreter.runtime.values import (
 
 SIDE_BITS = 28
 SIDE_MASK = (1 << SIDE_BITS) - 1
-TOP, FUEL, DEPTH, ERROR, HEAP = layout.TOP, layout.FUEL, layout.DEPTH, layout.ERROR, layout.HEAP
-INVOKE, CALL_COST = layout.INVOKE, layout.CALL_COST
+FUEL, ERROR = layout.FUEL, layout.ERROR
 
 
 def remembered_by(kind):
@@ -57,15 +56,6 @@ parts_of = inline(remembered_by)  # the same in compiled code
 
 
 # ------------------------------------------------------------------------------------------- reading
-
-
-@inline
-def read_grid(A, shape, words, first):
-    """The grid whose cells are `words[first:]`."""
-    grid = new_grid(A, (shape >> SIDE_BITS) & SIDE_MASK, shape & SIDE_MASK)
-    for k in range(area(A, grid)):
-        put(A, grid, k, words[first + k])
-    return finish_grid(A, grid)
 
 
 @inline
@@ -108,8 +98,9 @@ def read_message(A, words, stack):
         k += 1
         value = word
         if tag(word) == GRID:
-            value = read_grid(A, word, words, k)
-            k += ((word >> SIDE_BITS) & SIDE_MASK) * (word & SIDE_MASK)
+            height, width = (word >> SIDE_BITS) & SIDE_MASK, word & SIDE_MASK
+            value = load_grid(A, words, k, height, width)
+            k += height * width
         elif tag(word) == TUPLE or tag(word) == SET:
             top -= offset(word)
             value = read_container(A, word, stack, top)
@@ -181,9 +172,7 @@ def write_message(A, value, message):
 def call_message(arena, words, message, fuel):
     """Call the first value of `words` with the others. Where in `message` the result starts, or minus the outcome."""
     A = arena_pointer(arena.ctypes.data)
-    A[TOP] = HEAP
-    A[DEPTH] = 0
-    A[ERROR] = 0
+    reset(A)
     A[FUEL] = fuel
     for k in range(1, layout.MAX_ARITY + 1):
         message[k] = NOTHING
@@ -191,11 +180,7 @@ def call_message(arena, words, message, fuel):
     f, a, b, c, d = message[0], message[1], message[2], message[3], message[4]
     result = NOTHING
     if A[ERROR] == 0:
-        if tag(f) == PRIMITIVE:
-            A[FUEL] -= CALL_COST
-            result = call_primitive(A, offset(f), n, a, b, c, d)
-        else:
-            result = indirect6(A[INVOKE], A, f, n, a, b, c, d)
+        result = call_line(call_primitive, A, f, n, a, b, c, d)
     start = write_message(A, result, message) if A[ERROR] == 0 else 0
     return start if A[ERROR] == 0 else -A[ERROR]
 

@@ -1,6 +1,6 @@
-"""The terms of an enumeration as arrays: values, kinds, what fits where. Compiled.
+"""The bank of an enumeration: its terms as arrays, their values and kinds, what fits where. Compiled.
 
-A term is a call of a form (see `productions`) with cheaper terms, or a leaf. Its value is the tuple of its
+A term is a call of a production (see `productions`) with cheaper terms, or a leaf. Its value is the tuple of its
 values on the inputs. All values of all inputs lie in one arena that is never reset, each once: equal values have the
 same handle, so that equal terms have equal rows of handles, and a value is an output where the handles are equal.
 """
@@ -13,38 +13,41 @@ import numpy as np
 
 from interpreter.enumeration.productions import (
     ALIKE,
-    BINARY,
-    BOOLEAN,
     CALL,
-    CELL,
-    CHAIN,
     CHOICE,
-    COMPOSE,
     CONDITION,
+    DATA,
     EACH,
-    FORK,
-    GRID,
-    INDICES,
-    INTEGER,
     INTO_ITEMS,
     KEY,
-    LEFT_BIND,
-    MATCHER,
     NUMBERS,
+    OF_ITEMS,
+    PAIRED,
+    UNARY,
+)
+from interpreter.grids import MAX_SIDE
+from interpreter.machine.kinds import (
+    ANY,
+    BINARY,
+    BOOLEAN,
+    CELL,
+    EMPTY_SET,
+    GRID,
+    INDICES,
+    INDICES_SET,
+    INTEGER_SET,
     OBJECT,
     OBJECTS,
-    OF_ITEMS,
+    OTHER_SET,
+    OTHER_TUPLE,
     PAIR,
-    PAIRED,
-    POWER,
-    RIGHT_BIND,
-    SET,
     TERNARY,
-    TUPLE,
-    UNARY,
-)  # fmt: skip
-from interpreter.grids import MAX_SIDE
+    kind_of,
+)
 from interpreter.runtime import values
+from interpreter.runtime.calls import CHAIN, COMPOSE, FORK, LEFT_BIND, MATCHER, POWER, RIGHT_BIND
+from interpreter.runtime.hash_table import find_slot
+from interpreter.runtime.layout import MAX_ARITY
 from interpreter.runtime.native import inline
 from interpreter.runtime.ordering import mix
 from interpreter.runtime.values import int_of, offset, tag
@@ -52,78 +55,78 @@ from interpreter.runtime.values import int_of, offset, tag
 LARGEST = 100  # of the integers that are kept, in size
 SKIPS = 5  # 2^5 combinations that do not fit count as one that is tried
 
-# Words of `state`.
-(LEVEL, FORM, OPEN, PART, AT, TRIED, FAILED, KEPT, VALUES, LEAVES, SOLUTIONS, NEAR, STAGE, MAX_COST, CALL_FUEL) = (
-    0, 1, 2, 3, 7, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
-)  # fmt: skip
-STATE_WORDS = 21
 GROWING, BANK_FULL, ARENA_FULL, ENDED = range(4)  # stages
 
-# Traits of a term: its kind, the kinds of its items; of a function: kinds returned and taken, and, where that is one
-# kind at most, whether it is a power.
-KIND, ITEMS, GIVES, TAKES = range(4)
-POWERED = TAKES + 2
-TRAITS = 6
+# How a term is made.
+CALL_OF = np.dtype([("production", np.int32), ("arguments", np.int32, MAX_ARITY)])
+# A call that is right on some demonstrations, or on all.
+FOUND = np.dtype(
+    [("production", np.int64), ("arguments", np.int64, MAX_ARITY), ("right", np.int64), ("cost", np.int64)]
+)
+STATE = np.dtype(
+    [
+        # What is tried: calls that cost `level`, of one production, whose arguments share the rest as `split` says;
+        # `choice` is the next argument of each place, as an index into the bank's list of the place.
+        ("level", np.int64),
+        ("production", np.int64),
+        ("split", np.int64, MAX_ARITY),
+        ("choice", np.int64, MAX_ARITY),
+        ("is_open", np.int64),  # whether the split has arguments left
+        ("stage", np.int64),
+        # How many there are: calls tried, those that failed, terms, values, leaves entered, solutions, near misses.
+        ("tried", np.int64),
+        ("failed", np.int64),
+        ("kept", np.int64),
+        ("values", np.int64),
+        ("leaves", np.int64),
+        ("solutions", np.int64),
+        ("near", np.int64),
+        # Limits.
+        ("max_cost", np.int64),
+        ("call_fuel", np.int64),
+    ]
+)
 
 
-class Terms(NamedTuple):
+class Bank(NamedTuple):
     """The arrays of an enumeration of n terms at most on d demonstrations; integers of 64 bits but where said.
 
-    `bank` (n, d): values; `calls` int32 (n, 5): form and arguments; `traits` int32 (n, 6); `lists` int32 (places, n):
-    the terms that may stand at a place, cheapest first; `bounds` (places, costs): where those of a cost start;
-    `counts` (places,); `table` (slots, 2): fingerprint and value; `index` int32 (slots,): terms by their values;
-    `targets` (d,): the outputs; `solutions`, `near` (m, 7): form, arguments, demonstrations right, cost.
+    `values` (n, d); `calls` (n,) of CALL_OF; `traits` (n,) of TRAITS; `lists` int32 (places, n): the terms that may
+    stand at a place, cheapest first; `bounds` (places, costs): where those of a cost start; `counts` (places,);
+    `known` (slots,) of KNOWN_VALUE; `index` int32 (slots,): terms by their values, -1 where there is none; `targets`
+    (d,): the outputs; `solutions`, `near` (m,) of FOUND; `state`: one STATE.
     """
 
-    forms: np.ndarray
+    productions: np.ndarray
     places: np.ndarray
     leaf_costs: np.ndarray
-    bank: np.ndarray
+    values: np.ndarray
     calls: np.ndarray
     traits: np.ndarray
     lists: np.ndarray
     bounds: np.ndarray
     counts: np.ndarray
-    table: np.ndarray
+    known: np.ndarray
     index: np.ndarray
     targets: np.ndarray
     solutions: np.ndarray
     near: np.ndarray
-    state: np.ndarray
+    state: np.record
 
 
 # --------------------------------------------------------------------------------------------- kinds
 
 
 @inline
-def kind_of(A, x):
-    """The kind of a value; -1 for an empty set, which may be of any, -2 for None."""
-    t = tag(x)
-    if t == values.INTEGER:
-        return BOOLEAN if 0 <= int_of(x) <= 1 else INTEGER
-    if t == values.SET:
-        return set_kind(A, offset(x))
-    if t == values.PAIR:
-        return PAIR
-    if t == values.CELL:
-        return CELL
-    if t == values.GRID:
-        return GRID
-    return TUPLE if t == values.TUPLE else -2
+def coarse_kind_of(A, x):
+    """`kind_of`, with one kind for all sets that no declared type names."""
+    kind = kind_of(A, x)
+    return OTHER_SET if kind == INTEGER_SET or kind == INDICES_SET else kind
 
 
 @inline
-def set_kind(A, block):
-    if A[block] == 0:
-        return -1
-    item = A[block + 1]
-    if tag(item) == values.PAIR:
-        return INDICES
-    if tag(item) == values.CELL:
-        return OBJECT
-    if tag(item) == values.SET and A[offset(item)] > 0 and tag(A[offset(item) + 1]) == values.CELL:
-        return OBJECTS
-    return SET
+def are_numbers(a, b):
+    return (NUMBERS >> a) & (NUMBERS >> b) & 1 != 0
 
 
 @inline
@@ -136,14 +139,12 @@ def item_kinds(A, x, kind):
     if kind == OBJECTS:
         return 1 << OBJECT
     if kind == GRID:
-        return (1 << TUPLE) | (1 << PAIR)
+        return (1 << OTHER_TUPLE) | (1 << PAIR)
     if kind == PAIR:
         return NUMBERS
-    if (kind == SET or kind == TUPLE) and A[offset(x)] > 0:
-        item = kind_of(A, A[offset(x) + 1])
-        if item == BOOLEAN or item == INTEGER:
-            return NUMBERS
-        return 1 << item if item >= 0 else 0
+    if (kind == OTHER_SET or kind == OTHER_TUPLE) and A[offset(x)] > 0:
+        item = 1 << coarse_kind_of(A, A[offset(x) + 1])
+        return NUMBERS if item & NUMBERS != 0 else item & DATA
     return 0
 
 
@@ -159,170 +160,178 @@ def is_wanted(A, x):
 
 
 @inline
-def fits(rule, traits, a, b, c):
-    """Whether the arguments of a call fit together."""
+def fits(rule, a, b, c):
+    """Whether the arguments of a call, of which these are the traits of the first three, fit together."""
     if rule == EACH:
-        return traits[a, TAKES] & traits[b, ITEMS] != 0
+        return a.takes[0] & b.items != 0
     if rule == CONDITION:
-        return traits[b, TAKES] & traits[a, ITEMS] != 0 and traits[b, GIVES] & (1 << BOOLEAN) != 0
+        return b.takes[0] & a.items != 0 and b.gives & (1 << BOOLEAN) != 0
     if rule == KEY:
-        return traits[b, TAKES] & traits[a, ITEMS] != 0 and traits[b, GIVES] & (NUMBERS | (1 << PAIR)) != 0
+        return b.takes[0] & a.items != 0 and b.gives & (NUMBERS | (1 << PAIR)) != 0
     if rule == ALIKE:
-        return traits[a, KIND] == traits[b, KIND]
+        return a.kind == b.kind
     if rule == CHOICE:
-        return traits[b, KIND] == traits[c, KIND]
+        return b.kind == c.kind
     if rule == OF_ITEMS:
-        return traits[a, ITEMS] & (1 << traits[b, KIND]) != 0
+        return a.items & (1 << b.kind) != 0
     if rule == INTO_ITEMS:
-        return traits[b, ITEMS] & (1 << traits[a, KIND]) != 0
+        return b.items & (1 << a.kind) != 0
     if rule == PAIRED:
-        return traits[a, TAKES] & traits[b, ITEMS] != 0 and traits[a, TAKES + 1] & traits[c, ITEMS] != 0
-    return functions_fit(rule, traits, a, b, c)
+        return a.takes[0] & b.items != 0 and a.takes[1] & c.items != 0
+    return functions_fit(rule, a, b, c)
 
 
 @inline
-def functions_fit(rule, traits, a, b, c):
+def functions_fit(rule, a, b, c):
     """`fits`, where a function is made or a variable is called.
 
     Of all closures, what a power gives alone is not a cheaper term already.
     """
     if rule == COMPOSE:
-        return traits[a, TAKES] & traits[b, GIVES] != 0
+        return a.takes[0] & b.gives != 0
     if rule == CHAIN:
-        return traits[a, TAKES] & traits[b, GIVES] != 0 and traits[b, TAKES] & traits[c, GIVES] != 0
+        return a.takes[0] & b.gives != 0 and b.takes[0] & c.gives != 0
     if rule == FORK:
-        meets = traits[a, TAKES] & traits[b, GIVES] != 0 and traits[a, TAKES + 1] & traits[c, GIVES] != 0
-        return meets and traits[b, TAKES] & traits[c, TAKES] != 0
+        return a.takes[0] & b.gives != 0 and a.takes[1] & c.gives != 0 and b.takes[0] & c.takes[0] != 0
     if rule == MATCHER:
-        return traits[a, GIVES] & (1 << traits[b, KIND]) != 0
+        return a.gives & (1 << b.kind) != 0
     if rule == LEFT_BIND:
-        return traits[a, TAKES] & (1 << traits[b, KIND]) != 0
+        return a.takes[0] & (1 << b.kind) != 0
     if rule == RIGHT_BIND:
-        return traits[a, TAKES + 1 + (traits[a, KIND] == TERNARY)] & (1 << traits[b, KIND]) != 0
+        return a.takes[2 if a.kind == TERNARY else 1] & (1 << b.kind) != 0
     if rule == POWER:
-        return traits[a, TAKES] & traits[a, GIVES] != 0 and traits[a, POWERED] == 0
+        return a.takes[0] & a.gives != 0 and a.is_power == 0
     if rule == CALL:
-        return traits[a, POWERED] != 0 and traits[a, TAKES] & (1 << traits[b, KIND]) != 0
+        return a.is_power != 0 and a.takes[0] & (1 << b.kind) != 0
     return True
 
 
 @inline
-def describe_function(rule, traits, n, a, b, c):
-    """Fill the traits of term `n`, a closure of the terms a, b and c."""
-    traits[n, KIND] = UNARY
-    traits[n, GIVES] = 1 << BOOLEAN if rule == MATCHER else traits[a, GIVES]
-    takes = traits[a, TAKES]
+def describe_function(rule, made, a, b, c):
+    """Fill the traits of a closure of terms with the traits a, b and c."""
+    made.kind = UNARY
+    made.gives = 1 << BOOLEAN if rule == MATCHER else a.gives
+    takes = a.takes[0]
     if rule == COMPOSE:
-        takes = traits[b, TAKES]
+        takes = b.takes[0]
     elif rule == CHAIN:
-        takes = traits[c, TAKES]
+        takes = c.takes[0]
     elif rule == FORK:
-        takes = traits[b, TAKES] & traits[c, TAKES]
+        takes = b.takes[0] & c.takes[0]
     elif rule == LEFT_BIND:
-        takes = traits[a, TAKES + 1]
-    traits[n, TAKES] = takes
+        takes = a.takes[1]
+    made.takes[0] = takes
     if rule == POWER:
-        traits[n, POWERED] = 1
-    if (rule == LEFT_BIND or rule == RIGHT_BIND) and traits[a, KIND] == TERNARY:
-        traits[n, KIND] = BINARY
-        traits[n, TAKES + 1] = traits[a, TAKES + 2 if rule == LEFT_BIND else TAKES + 1]
+        made.is_power = 1
+    if (rule == LEFT_BIND or rule == RIGHT_BIND) and a.kind == TERNARY:
+        made.kind = BINARY
+        made.takes[1] = a.takes[2] if rule == LEFT_BIND else a.takes[1]
 
 
 @inline
-def describe(A, terms, n):
+def describe(A, bank, n):
     """Fill the traits of term `n`, data, from its values; False if they are of no kind, or of several."""
-    kind = -1
+    kind = ANY
     items = 0
-    for d in range(terms.bank.shape[1]):
-        x = terms.bank[n, d]
-        seen = kind_of(A, x)
-        if seen == -1:
+    for d in range(bank.values.shape[1]):
+        x = bank.values[n, d]
+        seen = coarse_kind_of(A, x)
+        if seen == EMPTY_SET:  # it may be of any
             continue
-        numbers = seen <= INTEGER and 0 <= kind <= INTEGER
-        if seen < 0 or (kind >= 0 and seen != kind and not numbers):
+        if DATA & (1 << seen) == 0 or (kind != ANY and seen != kind and not are_numbers(kind, seen)):
             return False
         kind = max(kind, seen)
         if items == 0:
             items = item_kinds(A, x, seen)
-    terms.traits[n, KIND] = kind
-    terms.traits[n, ITEMS] = items
-    return kind >= 0
+    if kind == ANY:
+        return False
+    bank.traits[n].kind = kind
+    bank.traits[n].items = items
+    return True
 
 
 # ---------------------------------------------------------------------------------------------- bank
 
 
 @inline
-def values_hash(bank, n):
+def values_hash(values, n):
     h = 0
-    for d in range(bank.shape[1]):
-        h = mix(h + bank[n, d])
+    for d in range(values.shape[1]):
+        h = mix(h + values[n, d])
     return h
 
 
 @inline
-def slot_of(terms, n):
-    """The slot of the index for term `n`: that of an equal term, or a free one."""
-    bank = terms.bank
-    last = terms.index.shape[0] - 1
-    at = values_hash(bank, n) & last
-    while terms.index[at] >= 0:
-        other = terms.index[at]
-        equal = True
-        for d in range(bank.shape[1]):
-            equal &= bank[other, d] == bank[n, d]
-        if equal:
-            return at
-        at = (at + 1) & last
-    return at
+def is_free(index, at):
+    return index[at] < 0
 
 
 @inline
-def enter(terms, n):
+def holds_equal(index, at, entry):
+    values, n = entry
+    equal = True
+    for d in range(values.shape[1]):
+        equal &= values[index[at], d] == values[n, d]
+    return equal
+
+
+@inline
+def find_term(bank, n):
+    """The slot of the index for term `n`: that of an equal term, or a free one; and whether there is an equal term."""
+    return find_slot(bank.index, values_hash(bank.values, n), is_free, holds_equal, (bank.values, n))
+
+
+@inline
+def enter(bank, n):
     """Let term `n` stand wherever it may."""
-    bit = 1 << terms.traits[n, KIND]
-    for place in range(terms.places.shape[0]):
-        if terms.places[place] & bit != 0:
-            terms.lists[place, terms.counts[place]] = n
-            terms.counts[place] += 1
+    bit = 1 << bank.traits[n].kind
+    for place in range(bank.places.shape[0]):
+        if bank.places[place] & bit != 0:
+            bank.lists[place, bank.counts[place]] = n
+            bank.counts[place] += 1
 
 
 @inline
-def enter_leaves(terms):
+def enter_leaves(bank):
     """Enter the leaves that cost what the level costs."""
-    state = terms.state
-    while state[LEAVES] < terms.leaf_costs.shape[0] and terms.leaf_costs[state[LEAVES]] <= state[LEVEL]:
-        enter(terms, state[LEAVES])
-        state[LEAVES] += 1
+    state = bank.state
+    while state.leaves < bank.leaf_costs.shape[0] and bank.leaf_costs[state.leaves] <= state.level:
+        enter(bank, state.leaves)
+        state.leaves += 1
 
 
 @inline
-def note(terms, form, a, b, c, d, right):
+def note(bank, production, a, b, c, d, right):
     """Record a call that is right on some demonstrations, or on all."""
-    state = terms.state
-    if right == terms.targets.shape[0]:
-        record(terms.solutions, state[SOLUTIONS], form, a, b, c, d, right, state[LEVEL])
-        state[SOLUTIONS] += 1
+    state = bank.state
+    if right == bank.targets.shape[0]:
+        record_found(bank.solutions[state.solutions], production, a, b, c, d, right, state.level)
+        state.solutions += 1
         return
-    at = state[NEAR]
-    if at == terms.near.shape[0]:
+    at = state.near
+    if at == bank.near.shape[0]:
         at = 0
-        for k in range(1, terms.near.shape[0]):
-            if terms.near[k, 5] < terms.near[at, 5]:
+        for k in range(1, bank.near.shape[0]):
+            if bank.near[k].right < bank.near[at].right:
                 at = k
-        if terms.near[at, 5] >= right:
+        if bank.near[at].right >= right:
             return
     else:
-        state[NEAR] += 1
-    record(terms.near, at, form, a, b, c, d, right, state[LEVEL])
+        state.near += 1
+    record_found(bank.near[at], production, a, b, c, d, right, state.level)
 
 
 @inline
-def record(rows, at, form, a, b, c, d, right, cost):
-    rows[at, 0] = form
-    rows[at, 1] = a
-    rows[at, 2] = b
-    rows[at, 3] = c
-    rows[at, 4] = d
-    rows[at, 5] = right
-    rows[at, 6] = cost
+def record_found(row, production, a, b, c, d, right, cost):
+    record_call(row, production, a, b, c, d)
+    row.right = right
+    row.cost = cost
+
+
+@inline
+def record_call(row, production, a, b, c, d):
+    row.production = production
+    row.arguments[0] = a
+    row.arguments[1] = b
+    row.arguments[2] = c
+    row.arguments[3] = d

@@ -19,26 +19,28 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from interpreter.enumeration import bank as terms
-from interpreter.enumeration import growth
-from interpreter.enumeration.productions import BOOLEAN, Costs, Forms, Leaf, leaves
+from interpreter.enumeration import bank, growth
+from interpreter.enumeration.bank import Bank
+from interpreter.enumeration.productions import TRAITS, Costs, Leaf, Productions, leaves
 from interpreter.grids import Grid, GridTable
 from interpreter.language.bytecode import WORDS
 from interpreter.language.program import Line, Program
+from interpreter.machine.kinds import BOOLEAN
 from interpreter.machine.machine import new_arena
 from interpreter.primitives import PRIMITIVES
 from interpreter.primitives.types import Boolean, Type
 from interpreter.runtime import layout
+from interpreter.runtime.interning import KNOWN_VALUE
 from interpreter.runtime.native import SEARCH, entry
 
 
 class Stage(IntEnum):
     """Where an enumeration is. From a full bank or arena on, only last calls are tried, and nothing is kept."""
 
-    GROWING = terms.GROWING
-    BANK_FULL = terms.BANK_FULL
-    ARENA_FULL = terms.ARENA_FULL
-    ENDED = terms.ENDED
+    GROWING = bank.GROWING
+    BANK_FULL = bank.BANK_FULL
+    ARENA_FULL = bank.ARENA_FULL
+    ENDED = bank.ENDED
 
 
 @dataclass(frozen=True)
@@ -79,32 +81,32 @@ class NearMiss:
     right: int
 
 
-def new_terms(leaves: Sequence[Leaf], forms: Forms, pairs: int, limits: Limits) -> terms.Terms:
-    """The arrays of an enumeration on `pairs` demonstrations that has not begun."""
-    n, places = limits.bank, len(forms.places)
+def new_bank(leaves: Sequence[Leaf], productions: Productions, pairs: int, limits: Limits) -> Bank:
+    """The bank of an enumeration on `pairs` demonstrations that has not begun."""
+    n, places = limits.bank, len(productions.places)
     slots = 1 << (2 * n - 1).bit_length()
-    state = np.zeros(terms.STATE_WORDS, np.int64)
-    state[[terms.MAX_COST, terms.CALL_FUEL, terms.KEPT]] = limits.cost, limits.fuel, len(leaves)
-    bank = np.zeros((n, pairs), np.int64)
-    traits = np.zeros((n, terms.TRAITS), np.int32)
+    state = np.zeros(1, bank.STATE).view(np.recarray)[0]
+    state.max_cost, state.call_fuel, state.kept = limits.cost, limits.fuel, len(leaves)
+    values = np.zeros((n, pairs), np.int64)
+    traits = np.zeros(n, TRAITS)
     for k, leaf in enumerate(leaves):
-        bank[k] = WORDS[leaf.name]
+        values[k] = WORDS[leaf.name]
         traits[k] = leaf.traits
-    return terms.Terms(
-        forms=forms.rows,
-        places=forms.places,
+    return Bank(
+        productions=productions.rows,
+        places=productions.places,
         leaf_costs=np.array([leaf.cost for leaf in leaves], np.int64),
-        bank=bank,
-        calls=np.zeros((n, 5), np.int32),
+        values=values,
+        calls=np.zeros(n, bank.CALL_OF),
         traits=traits,
         lists=np.zeros((places, n), np.int32),
         bounds=np.zeros((places, limits.cost + 2), np.int64),
         counts=np.zeros(places, np.int64),
-        table=np.zeros((4 * slots, 2), np.int64),
+        known=np.zeros(4 * slots, KNOWN_VALUE),
         index=np.full(slots, -1, np.int32),
         targets=np.zeros(pairs, np.int64),
-        solutions=np.zeros((limits.found, 7), np.int64),
-        near=np.zeros((limits.found, 7), np.int64),
+        solutions=np.zeros(limits.found, bank.FOUND),
+        near=np.zeros(limits.found, bank.FOUND),
         state=state,
     )
 
@@ -113,7 +115,7 @@ def _arguments_of_begin() -> tuple:
     """Arguments of `growth.begin`, for their types."""
     grids = [np.zeros((1, 1), np.int8)]
     table = GridTable.pack(grids)
-    empty = new_terms(leaves(grids, grids, Costs()), Forms.of(Costs()), 1, Limits(bank=1 << 10))
+    empty = new_bank(leaves(grids, grids, Costs()), Productions.of(Costs()), 1, Limits(bank=1 << 10))
     return np.zeros(1, np.int64), empty, table.cells, table.starts, table.shapes
 
 
@@ -141,7 +143,7 @@ class Enumerator:
             )
         costs, self.limits = costs or Costs(), limits or Limits()
         self._leaves = leaves(inputs, outputs, costs)
-        self._forms = Forms.of(costs)
+        self._productions = Productions.of(costs)
         grids = GridTable.pack([*inputs, *outputs])
         least = layout.HEAP + 4 * (len(grids.cells) + len(inputs) * self.limits.fuel)
         if self.limits.bank < 2 * len(self._leaves) or self.limits.words < least:
@@ -150,75 +152,75 @@ class Enumerator:
             )
         self._advance = _advance.compiled()
         self._arena = new_arena(self.limits.words)
-        self._terms = new_terms(self._leaves, self._forms, len(inputs), self.limits)
-        _begin.compiled()(self._arena, self._terms, grids.cells, grids.starts, grids.shapes)
+        self._bank = new_bank(self._leaves, self._productions, len(inputs), self.limits)
+        _begin.compiled()(self._arena, self._bank, grids.cells, grids.starts, grids.shapes)
 
     def advance(self, calls: int) -> Progress:
         """Try about `calls` calls more. Stops after each solution, and does nothing at the end."""
-        state = self._terms.state
-        if state[terms.SOLUTIONS] == self.limits.found:
-            state[terms.STAGE] = Stage.ENDED
-        if state[terms.STAGE] != Stage.ENDED:
-            self._advance(self._arena, self._terms, calls)
+        state = self._bank.state
+        if state.solutions == self.limits.found:
+            state.stage = Stage.ENDED
+        if state.stage != Stage.ENDED:
+            self._advance(self._arena, self._bank, calls)
         return self.progress
 
     @property
     def progress(self) -> Progress:
-        state = self._terms.state
+        state = self._bank.state
         return Progress(
-            tried=int(state[terms.TRIED]),
-            failed=int(state[terms.FAILED]),
-            kept=int(state[terms.KEPT]),
-            cost=int(state[terms.LEVEL]),
-            stage=Stage(int(state[terms.STAGE])),
+            tried=int(state.tried),
+            failed=int(state.failed),
+            kept=int(state.kept),
+            cost=int(state.level),
+            stage=Stage(int(state.stage)),
         )
 
     @property
     def solutions(self) -> list[Program]:
         """The programs that are right on all demonstrations, cheapest first."""
-        rows = self._terms.solutions[: self._terms.state[terms.SOLUTIONS]]
-        return [self._program(row) for row in rows.tolist()]
+        return [self._program(call) for call in self._bank.solutions[: self._bank.state.solutions]]
 
     @property
     def near_misses(self) -> list[NearMiss]:
         """The best programs that are right on some demonstrations: most of them first, then the cheapest."""
-        rows = self._terms.near[: self._terms.state[terms.NEAR]].tolist()
-        return [NearMiss(self._program(row), row[5]) for row in sorted(rows, key=lambda row: (-row[5], row[6]))]
+        found = sorted(self._bank.near[: self._bank.state.near], key=lambda call: (-call["right"], call["cost"]))
+        return [NearMiss(self._program(call), int(call["right"])) for call in found]
 
-    def _program(self, row: Sequence[int]) -> Program:
-        return _Writer(self._forms, self._leaves, self._terms.calls).program(row)
+    def _program(self, call: np.void) -> Program:
+        return _Writer(self._productions, self._leaves, self._bank.calls).program(call)
 
 
 class _Writer:
     """Writes a call of terms as a program; a term that is used twice is one line."""
 
-    def __init__(self, forms: Forms, leaves: Sequence[Leaf], calls: npt.NDArray[np.int32]) -> None:
-        self._forms, self._leaves, self._calls = forms, leaves, calls
+    def __init__(self, productions: Productions, leaves: Sequence[Leaf], calls: npt.NDArray[np.void]) -> None:
+        self._productions, self._leaves, self._calls = productions, leaves, calls
         self._lines: list[Line] = []
         self._names: dict[int, str] = {}
 
-    def program(self, row: Sequence[int]) -> Program:
-        """The program of a form and its arguments."""
-        self._write(row)
+    def program(self, call: np.void) -> Program:
+        """The program of a production and its arguments."""
+        self._write(call)
         return Program(tuple(self._lines))
 
-    def _write(self, row: Sequence[int]) -> None:
-        name = self._forms.names[row[0]]
+    def _write(self, call: np.void) -> None:
+        name, terms = self._productions.names[call["production"]], call["arguments"].tolist()
         if name is None:
-            arguments = [self._name(term) for term in row[1:3]]
-            name = arguments.pop(0)
-        else:
-            arguments = [self._name(row[1 + k], type_) for k, type_ in enumerate(PRIMITIVES[name].parameters)]
+            function, argument = terms[:2]
+            self._lines.append(Line(self._name(function), (self._name(argument),)))
+            return
+        types = PRIMITIVES[name].parameters
+        arguments = [self._name(term, type_) for term, type_ in zip(terms, types, strict=False)]
         self._lines.append(Line(name, tuple(arguments)))
 
     def _name(self, term: int, wanted: Type | None = None) -> str:
         """The name of a term where a type is wanted: 0 and 1 are F and T as truth values."""
         if term < len(self._leaves):
             leaf = self._leaves[term]
-            if leaf.traits[0] == BOOLEAN and wanted is Boolean:
+            if leaf.traits.kind == BOOLEAN and wanted is Boolean:
                 return "FT"[leaf.name == "ONE"]
             return leaf.name
         if term not in self._names:
-            self._write(self._calls[term].tolist())
+            self._write(self._calls[term])
             self._names[term] = f"x{len(self._lines)}"
         return self._names[term]

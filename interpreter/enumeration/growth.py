@@ -1,7 +1,7 @@
 """The growth of an enumeration: calls in order of cost, each tried, kept if it gives something new. Compiled.
 
-The position is in `state`: level (a total cost), form, how the level's cost is split over the places, an index for
-each place. It can stop anywhere and go on. A level reads only lists that are complete.
+The position is in `state`: level (a total cost), production, how the level's cost is split over the places, an index
+for each place. It can stop anywhere and go on. A level reads only lists that are complete.
 
 While the bank grows, new terms are kept. When the bank or the arena is full, only calls that may return a grid are
 tried, and compared with the outputs at once.
@@ -13,301 +13,269 @@ import numpy as np
 
 from interpreter.enumeration.bank import (
     ARENA_FULL,
-    AT,
     BANK_FULL,
-    CALL_FUEL,
     ENDED,
-    FAILED,
-    FORM,
     GROWING,
-    KEPT,
-    LEVEL,
-    MAX_COST,
-    OPEN,
-    PART,
     SKIPS,
-    SOLUTIONS,
-    STAGE,
-    TRIED,
-    VALUES,
     describe,
     describe_function,
     enter,
     enter_leaves,
+    find_term,
     fits,
     is_wanted,
     note,
-    slot_of,
-)  # fmt: skip
-from interpreter.enumeration.productions import ARITY, COMPOSE, COST, GRID, PLACES, POWER, RETURNED, RULE, WORD
-from interpreter.runtime import blocks, calls, layout, values
-from interpreter.runtime.blocks import area
-from interpreter.runtime.interning import FUEL, PLENTY, SIZE, TOP, unique
+    record_call,
+)
+from interpreter.machine.kinds import GRID
+from interpreter.runtime import layout, values
+from interpreter.runtime.arena import PLENTY, go_back, load_grid, reset
+from interpreter.runtime.calls import POWER, call_line, call_primitive
+from interpreter.runtime.interning import unique
+from interpreter.runtime.layout import MAX_ARITY
 from interpreter.runtime.native import arena_pointer, cells_pointer, inline
 from interpreter.runtime.ordering import same
-from interpreter.runtime.values import offset, tag
+from interpreter.runtime.values import tag
 
-DEPTH, ERROR = layout.DEPTH, layout.ERROR
+TOP, FUEL, ERROR, SIZE = layout.TOP, layout.FUEL, layout.ERROR, layout.SIZE
 
 # --------------------------------------------------------------------------------------------- trying
 
 
 @inline
-def call_form(A, terms, form, a, b, c, d, pair):
+def call_production(A, bank, production, a, b, c, d, pair):
     """The value of a call on one demonstration's input."""
-    bank = terms.bank
-    A[FUEL] = terms.state[CALL_FUEL]
-    word = terms.forms[form, WORD]
-    arity = terms.forms[form, ARITY]
-    if word == 0:
-        return calls.indirect6(
-            A[calls.INVOKE], A, bank[a, pair], arity - 1, bank[b, pair], bank[c, pair], bank[d, pair], values.NOTHING
-        )
-    return calls.call_primitive(A, offset(word), arity, bank[a, pair], bank[b, pair], bank[c, pair], bank[d, pair])
+    values = bank.values
+    f = bank.productions[production].word
+    n = bank.productions[production].arity
+    if f == 0:  # what is called is the first argument
+        f = values[a, pair]
+        n -= 1
+        a, b, c = b, c, d
+    A[FUEL] = bank.state.call_fuel
+    return call_line(call_primitive, A, f, n, values[a, pair], values[b, pair], values[c, pair], values[d, pair])
 
 
 @inline
-def recover(A, mark):
-    """The arena as it was before a call that failed, or whose value is not kept."""
-    A[ERROR] = 0
-    A[DEPTH] = 0
-    A[TOP] = mark
-
-
-@inline
-def try_last(A, terms, form, a, b, c, d):
+def try_last(A, bank, production, a, b, c, d):
     """Compare what a call gives with the outputs, up to the first that is wrong; nothing is kept."""
     right = 0
     mark = A[TOP]
     wrong = False
-    while not wrong and right < terms.targets.shape[0]:
-        x = call_form(A, terms, form, a, b, c, d, right)
+    while not wrong and right < bank.targets.shape[0]:
+        x = call_production(A, bank, production, a, b, c, d, right)
         wrong = A[ERROR] != 0
         if not wrong:
             A[FUEL] = PLENTY
-            wrong = tag(x) != values.GRID or not same(A, x, terms.targets[right])
-        recover(A, mark)
+            wrong = tag(x) != values.GRID or not same(A, x, bank.targets[right])
+        go_back(A, mark)
         right += not wrong
     if right > 0:
-        note(terms, form, a, b, c, d, right)
+        note(bank, production, a, b, c, d, right)
 
 
 @inline
-def try_term(A, terms, form, a, b, c, d):
+def try_term(A, bank, production, a, b, c, d):
     """Enter a call as a term if it gives something new on all demonstrations."""
-    state = terms.state
-    n = state[KEPT]
+    state = bank.state
+    n = state.kept
     right = 0
-    for pair in range(terms.targets.shape[0]):
+    for pair in range(bank.targets.shape[0]):
         mark = A[TOP]
-        x = call_form(A, terms, form, a, b, c, d, pair)
+        x = call_production(A, bank, production, a, b, c, d, pair)
         if A[ERROR] != 0 or not is_wanted(A, x):
-            recover(A, mark)
-            state[FAILED] += 1
+            go_back(A, mark)
+            state.failed += 1
             return
-        x, is_new = unique(A, terms.table, x, mark)
-        state[VALUES] += is_new
-        terms.bank[n, pair] = x
-        right += x == terms.targets[pair]
-    at = slot_of(terms, n)
-    if terms.index[at] >= 0:
+        x, is_new = unique(A, bank.known, x, mark)
+        state.values += is_new
+        bank.values[n, pair] = x
+        right += x == bank.targets[pair]
+    at, found = find_term(bank, n)
+    if found:
         return
-    terms.traits[n] = 0
-    rule = terms.forms[form, RULE]
-    if COMPOSE <= rule <= POWER:
-        describe_function(rule, terms.traits, n, a, b, c)
-    elif not describe(A, terms, n):
+    rule = bank.productions[production].rule
+    if rule <= POWER:  # it makes a closure
+        describe_function(rule, bank.traits[n], bank.traits[a], bank.traits[b], bank.traits[c])
+    elif not describe(A, bank, n):
         return
-    record_call(terms.calls, n, form, a, b, c, d)
-    terms.index[at] = n
-    enter(terms, n)
-    state[KEPT] += 1
+    record_call(bank.calls[n], production, a, b, c, d)
+    bank.index[at] = n
+    enter(bank, n)
+    state.kept += 1
     if right > 0:
-        note(terms, form, a, b, c, d, right)
+        note(bank, production, a, b, c, d, right)
 
 
 @inline
-def record_call(rows, n, form, a, b, c, d):
-    rows[n, 0] = form
-    rows[n, 1] = a
-    rows[n, 2] = b
-    rows[n, 3] = c
-    rows[n, 4] = d
-
-
-@inline
-def look_at_limits(A, terms):
+def look_at_limits(A, bank):
     """Enter the stage in which nothing is kept where the bank or the arena is full."""
-    state = terms.state
-    pairs = terms.targets.shape[0]
-    if state[KEPT] + 1 >= terms.bank.shape[0]:
-        state[STAGE] = BANK_FULL
-    elif A[SIZE] - A[TOP] < pairs * state[CALL_FUEL] or 2 * (state[VALUES] + pairs) > terms.table.shape[0]:
-        state[STAGE] = ARENA_FULL
+    state = bank.state
+    pairs = bank.targets.shape[0]
+    if state.kept + 1 >= bank.values.shape[0]:
+        state.stage = BANK_FULL
+    elif A[SIZE] - A[TOP] < pairs * state.call_fuel or 2 * (state.values + pairs) > bank.known.shape[0]:
+        state.stage = ARENA_FULL
 
 
 # ---------------------------------------------------------------------------------------------- order
 
 
 @inline
-def next_split(terms):
-    """Move to the next way of sharing out the level's cost over the places of the form; False after the last."""
-    state = terms.state
-    last = PART + terms.forms[state[FORM], ARITY] - 1
-    for part in range(last - 1, PART - 1, -1):
-        if state[last] > 0:
-            state[part] += 1
-            state[last] -= 1
+def next_split(bank):
+    """Move to the next way of sharing out the level's cost over the places of the production; False after the last."""
+    split = bank.state.split
+    last = bank.productions[bank.state.production].arity - 1
+    for place in range(last - 1, -1, -1):
+        if split[last] > 0:
+            split[place] += 1
+            split[last] -= 1
             return True
-        state[last] += state[part]
-        state[part] = 0
+        split[last] += split[place]
+        split[place] = 0
     return False
 
 
 @inline
-def next_form(terms):
-    """Move to the next form that the level's cost allows, and after the last one to the next level."""
-    state = terms.state
-    while state[STAGE] != ENDED:
-        state[FORM] += 1
-        if state[FORM] == terms.forms.shape[0]:
-            next_level(terms)
-        rest = state[LEVEL] - terms.forms[state[FORM], COST]
-        if rest >= 0 and (state[STAGE] == GROWING or may_end(terms, state[FORM])):
-            for part in range(PART, AT):
-                state[part] = 0
-            state[PART + terms.forms[state[FORM], ARITY] - 1] = rest
+def next_production(bank):
+    """Move to the next production that the level's cost allows, and after the last one to the next level."""
+    state = bank.state
+    while state.stage != ENDED:
+        state.production += 1
+        if state.production == bank.productions.shape[0]:
+            next_level(bank)
+        production = bank.productions[state.production]
+        rest = state.level - production.cost
+        if rest >= 0 and (state.stage == GROWING or may_end(bank, state.production)):
+            for place in range(MAX_ARITY):
+                state.split[place] = 0
+            state.split[production.arity - 1] = rest
             return
 
 
 @inline
-def next_level(terms):
-    state = terms.state
-    state[FORM] = 0
-    if state[LEVEL] == state[MAX_COST]:
-        state[STAGE] = ENDED
+def next_level(bank):
+    state = bank.state
+    state.production = 0
+    if state.level == state.max_cost:
+        state.stage = ENDED
         return
-    state[LEVEL] += 1
-    for place in range(terms.places.shape[0]):
-        terms.bounds[place, state[LEVEL]] = terms.counts[place]
-    enter_leaves(terms)
+    state.level += 1
+    for place in range(bank.places.shape[0]):
+        bank.bounds[place, state.level] = bank.counts[place]
+    enter_leaves(bank)
 
 
 @inline
-def may_end(terms, form):
-    """Whether a form may return a grid."""
-    return terms.forms[form, RETURNED] & (1 << GRID) != 0
+def may_end(bank, production):
+    """Whether a production may return a grid."""
+    return bank.productions[production].returned & (1 << GRID) != 0
 
 
 @inline
-def place_bounds(terms, first, last):
+def place_bounds(bank, first, last):
     """Fill where the arguments of each place start and end; False where a place has none."""
-    state = terms.state
-    form = state[FORM]
+    state = bank.state
+    production = bank.productions[state.production]
     empty = False
-    for k in range(4):
+    for k in range(MAX_ARITY):
         first[k] = 0
-        last[k] = 1  # a place that the form does not have: one argument, which is not looked at
-        if k < terms.forms[form, ARITY]:
-            place = terms.forms[form, PLACES + k]
-            first[k] = terms.bounds[place, state[PART + k]]
-            last[k] = terms.bounds[place, state[PART + k] + 1]
+        last[k] = 1  # a place that the production does not have: one argument, which is not looked at
+        if k < production.arity:
+            place = production.places[k]
+            first[k] = bank.bounds[place, state.split[k]]
+            last[k] = bank.bounds[place, state.split[k] + 1]
             empty |= first[k] >= last[k]
     return not empty
 
 
 @inline
-def open_split(terms, first, last):
-    """Find the next combination of form and costs that has arguments, and stand before its first ones."""
-    state = terms.state
-    while state[STAGE] != ENDED:
-        if not next_split(terms):
-            next_form(terms)
-        if state[STAGE] != ENDED and place_bounds(terms, first, last):
-            for k in range(4):
-                state[AT + k] = first[k]
-            state[OPEN] = 1
+def open_split(bank, first, last):
+    """Find the next combination of production and costs that has arguments, and stand before its first ones."""
+    state = bank.state
+    while state.stage != ENDED:
+        if not next_split(bank):
+            next_production(bank)
+        if state.stage != ENDED and place_bounds(bank, first, last):
+            for k in range(MAX_ARITY):
+                state.choice[k] = first[k]
+            state.is_open = 1
             return
 
 
 @inline
 def step(state, first, last):
     """Move to the next arguments, the last place first; closes the split after the last ones."""
-    for k in range(3, -1, -1):
-        state[AT + k] += 1
-        if state[AT + k] < last[k]:
+    for k in range(MAX_ARITY - 1, -1, -1):
+        state.choice[k] += 1
+        if state.choice[k] < last[k]:
             return
-        state[AT + k] = first[k]
-    state[OPEN] = 0
+        state.choice[k] = first[k]
+    state.is_open = 0
 
 
 @inline
-def argument(terms, form, k):
-    return terms.lists[terms.forms[form, PLACES + k], terms.state[AT + k]]
+def argument(bank, production, k):
+    return bank.lists[bank.productions[production].places[k], bank.state.choice[k]]
 
 
-def advance(arena, terms, limit):
+def advance(arena, bank, limit):
     """Try about `limit` calls more; stops early at each solution, and at the end of the enumeration."""
     A = arena_pointer(arena.ctypes.data)
-    state = terms.state
-    first = np.zeros(4, np.int64)
-    last = np.zeros(4, np.int64)
-    solutions = state[SOLUTIONS]
+    state = bank.state
+    first = np.zeros(MAX_ARITY, np.int64)
+    last = np.zeros(MAX_ARITY, np.int64)
+    solutions = state.solutions
     skipped = 0
-    if state[OPEN] != 0:
-        place_bounds(terms, first, last)
-    end = state[TRIED] + limit
-    while state[TRIED] < end and state[SOLUTIONS] == solutions:
-        if state[OPEN] == 0:
-            open_split(terms, first, last)
-            if state[STAGE] == ENDED:
+    if state.is_open != 0:
+        place_bounds(bank, first, last)
+    end = state.tried + limit
+    while state.tried < end and state.solutions == solutions:
+        if state.is_open == 0:
+            open_split(bank, first, last)
+            if state.stage == ENDED:
                 break
-        form = state[FORM]
-        a = argument(terms, form, 0)
-        b = argument(terms, form, 1)
-        c = argument(terms, form, 2)
-        d = argument(terms, form, 3)
+        production = state.production
+        a = argument(bank, production, 0)
+        b = argument(bank, production, 1)
+        c = argument(bank, production, 2)
+        d = argument(bank, production, 3)
         step(state, first, last)
-        if not fits(terms.forms[form, RULE], terms.traits, a, b, c):
+        if not fits(bank.productions[production].rule, bank.traits[a], bank.traits[b], bank.traits[c]):
             skipped += 1
-            state[TRIED] += skipped & ((1 << SKIPS) - 1) == 0
+            state.tried += skipped & ((1 << SKIPS) - 1) == 0
             continue
-        state[TRIED] += 1
-        if state[STAGE] == GROWING:
-            try_term(A, terms, form, a, b, c, d)
-            look_at_limits(A, terms)
+        state.tried += 1
+        if state.stage == GROWING:
+            try_term(A, bank, production, a, b, c, d)
+            look_at_limits(A, bank)
         else:
-            try_last(A, terms, form, a, b, c, d)
-        if state[STAGE] != GROWING and not may_end(terms, form):
-            state[OPEN] = 0
+            try_last(A, bank, production, a, b, c, d)
+        if state.stage != GROWING and not may_end(bank, production):
+            state.is_open = 0
 
 
-def begin(arena, terms, cells, starts, shapes):
+def begin(arena, bank, cells, starts, shapes):
     """Put the inputs and then the outputs into the arena; term 0 becomes the input, the leaves enter the bank.
 
     The bank holds the values of the other leaves already.
     """
     A = arena_pointer(arena.ctypes.data)
-    A[TOP] = layout.HEAP
-    A[DEPTH] = 0
-    A[ERROR] = 0
+    reset(A)
     A[FUEL] = PLENTY
-    pairs = terms.targets.shape[0]
+    pairs = bank.targets.shape[0]
     for k in range(2 * pairs):
         mark = A[TOP]
-        grid = blocks.new_grid(A, shapes[k, 0], shapes[k, 1])
-        source = cells_pointer(cells.ctypes.data + starts[k])
-        for cell in range(area(A, grid)):
-            blocks.put(A, grid, cell, source[cell])
-        x, is_new = unique(A, terms.table, blocks.finish_grid(A, grid), mark)
-        terms.state[VALUES] += is_new
+        grid = load_grid(A, cells_pointer(cells.ctypes.data + starts[k]), 0, shapes[k, 0], shapes[k, 1])
+        x, is_new = unique(A, bank.known, grid, mark)
+        bank.state.values += is_new
         if k < pairs:
-            terms.bank[0, k] = x
+            bank.values[0, k] = x
         else:
-            terms.targets[k - pairs] = x
-    for n in range(terms.leaf_costs.shape[0]):
-        at = slot_of(terms, n)
-        if terms.index[at] < 0:
-            terms.index[at] = n
-    terms.state[FORM] = -1
-    enter_leaves(terms)
+            bank.targets[k - pairs] = x
+    for n in range(bank.leaf_costs.shape[0]):
+        at, found = find_term(bank, n)
+        if not found:
+            bank.index[at] = n
+    bank.state.production = -1
+    enter_leaves(bank)

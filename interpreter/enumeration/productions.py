@@ -1,9 +1,10 @@
-"""What the enumeration of programs tries: forms of calls, the kinds of values at their places, and costs.
+"""What the enumeration of programs tries: productions, the kinds of values at their places, and costs.
 
-A kind is what a value is seen to be, as opposed to what a primitive is declared to return; integers that are 0 or 1
-on every input are of kind BOOLEAN, and may stand for an integer. Sets of kinds are bit masks. A place takes the kinds
-that are part of its declared type, with the exceptions that `_places` lists. Where a function meets an argument, a
-rule compares the kinds that it takes with those of the argument's items (see `bank.fits`).
+A production is a call of one primitive, or of a variable. A kind is what a value is seen to be (`interpreter.machine.
+kinds`), as opposed to what a primitive is declared to return; integers that are 0 or 1 on every input are of kind
+BOOLEAN, and may stand for an integer; sets that no declared type names are all of kind OTHER_SET. A place takes the
+kinds that are part of its declared type, with the exceptions that `_places` lists. Where a function meets an argument,
+a rule compares the kinds that it takes with those of the argument's items (see `bank.fits`).
 """
 
 from __future__ import annotations
@@ -17,24 +18,42 @@ import numpy as np
 
 from interpreter.grids import Grid
 from interpreter.language.bytecode import WORDS
+from interpreter.machine.kinds import (
+    BINARY,
+    BOOLEAN,
+    CELL,
+    FITS,
+    FUNCTION,
+    GRID,
+    INDICES,
+    INTEGER,
+    OBJECT,
+    OBJECTS,
+    OTHER_SET,
+    OTHER_TUPLE,
+    PAIR,
+    TERNARY,
+    TYPES,
+    mask,
+)
 from interpreter.primitives import CONSTANTS, PRIMITIVES
-from interpreter.primitives.types import Type, may_be
+from interpreter.primitives.types import Type
+from interpreter.runtime.calls import CLOSURES, POWER
+from interpreter.runtime.layout import MAX_ARITY
 
-# Kinds of values. A function is UNARY, BINARY or TERNARY.
-BOOLEAN, INTEGER, PAIR, CELL, GRID, INDICES, OBJECT, OBJECTS, SET, TUPLE, UNARY, BINARY, TERNARY = range(13)
-DATA = (1 << UNARY) - 1  # every kind but functions
-NUMBERS = (1 << BOOLEAN) | (1 << INTEGER)
+UNARY = FUNCTION  # a function of which nothing else is known takes one argument
+DATA_KINDS = (BOOLEAN, INTEGER, PAIR, CELL, GRID, INDICES, OBJECT, OBJECTS, OTHER_SET, OTHER_TUPLE)
+DATA = mask(*DATA_KINDS)  # every kind but functions
+NUMBERS = mask(BOOLEAN, INTEGER)
 
-# How the arguments of a call must fit together.
-(FREE, EACH, CONDITION, KEY, COMPOSE, CHAIN, FORK, MATCHER, RIGHT_BIND, LEFT_BIND, POWER, PAIRED, CALL, ALIKE,
- OF_ITEMS, INTO_ITEMS, CHOICE) = range(17)  # fmt: skip
+# How the arguments of a call must fit together: a rule for each kind of closure (0 to POWER), and
+FREE, EACH, CONDITION, KEY, PAIRED, CALL, ALIKE, OF_ITEMS, INTO_ITEMS, CHOICE = range(POWER + 1, POWER + 11)
 
 _RULES = {
     "apply": EACH, "mapply": EACH, "sfilter": CONDITION, "mfilter": CONDITION, "extract": CONDITION, "argmax": KEY,
-    "argmin": KEY, "valmax": KEY, "valmin": KEY, "order": KEY, "compose": COMPOSE, "chain": CHAIN, "fork": FORK,
-    "matcher": MATCHER, "rbind": RIGHT_BIND, "lbind": LEFT_BIND, "power": POWER, "papply": PAIRED, "mpapply": PAIRED,
-    "prapply": PAIRED, "equality": ALIKE, "combine": ALIKE, "intersection": ALIKE, "difference": ALIKE,
-    "branch": CHOICE, "contained": INTO_ITEMS, "insert": INTO_ITEMS, "remove": INTO_ITEMS, "other": OF_ITEMS,
+    "argmin": KEY, "valmax": KEY, "valmin": KEY, "order": KEY, "papply": PAIRED, "mpapply": PAIRED, "prapply": PAIRED,
+    "equality": ALIKE, "combine": ALIKE, "intersection": ALIKE, "difference": ALIKE, "branch": CHOICE,
+    "contained": INTO_ITEMS, "insert": INTO_ITEMS, "remove": INTO_ITEMS, "other": OF_ITEMS, **CLOSURES,
 }  # fmt: skip
 
 _UNUSED = {"identity", "rapply"}  # nothing new comes of them
@@ -42,35 +61,20 @@ _HIGHER = {name for name, primitive in PRIMITIVES.items() if Type.FUNCTION in pr
 _NO_ARGUMENT = _HIGHER | _UNUSED | {"canvas", "objects", "interval", "branch"}  # never function values
 _ROWS = {"apply", "order", "sfilter", "dedupe", "mostcommon", "leastcommon", "remove"}  # take a grid as its rows
 
-_KIND_TYPES = {
-    BOOLEAN: Type.BOOLEAN, INTEGER: Type.INTEGER, PAIR: Type.PAIR, CELL: Type.CELL, GRID: Type.GRID,
-    INDICES: Type.INDICES, OBJECT: Type.OBJECT, OBJECTS: Type.OBJECTS, SET: Type.SET, TUPLE: Type.TUPLE,
-}  # fmt: skip
-# A value of these kinds is seen to be no more special, so that the kind stands for its whole type alone.
-_WHOLE = {
-    INTEGER: {Type.INTEGER, Type.NUMERICAL, Type.ANY},
-    SET: {Type.SET, Type.CONTAINER, Type.ANY},
-    TUPLE: {Type.TUPLE, Type.CONTAINER, Type.ANY},
-}
-
-
-def mask(*kinds: int) -> int:
-    """The set of some kinds."""
-    return sum(1 << kind for kind in kinds)
-
 
 def kinds_of(type_: Type) -> int:
     """The kinds of values that are of a declared type; a function is unary where nothing else is said."""
     if type_ is Type.FUNCTION:
         return mask(UNARY)
-    return mask(*(k for k, name in _KIND_TYPES.items() if (type_ in _WHOLE[k] if k in _WHOLE else may_be(name, type_))))
+    kinds = mask(*(kind for kind in DATA_KINDS if FITS[kind, TYPES.index(type_)]))
+    return kinds & ~mask(INTEGER) if type_ is Type.BOOLEAN else kinds
 
 
 def _returned(name: str) -> int:
     """The kinds of what a primitive may return."""
     returns = PRIMITIVES[name].returns
     if returns is Type.TUPLE:
-        return mask(TUPLE, PAIR, CELL, GRID)
+        return mask(OTHER_TUPLE, PAIR, CELL, GRID)
     return kinds_of(returns)
 
 
@@ -88,7 +92,7 @@ def _places(name: str) -> tuple[int, ...]:
         "mpapply": (mask(BINARY), containers, containers),
         "prapply": (mask(BINARY), containers & ~mask(GRID), containers & ~mask(GRID)),
         "astuple": (NUMBERS, NUMBERS),
-        "repeat": (mask(GRID, TUPLE) | NUMBERS, mask(INTEGER)),
+        "repeat": (mask(GRID, OTHER_TUPLE) | NUMBERS, mask(INTEGER)),
         "power": (mask(UNARY), mask(INTEGER)),
     }
     if name in special:
@@ -166,14 +170,25 @@ class Costs:
         return self.small if value in (2, 3) else self.number
 
 
-# ------------------------------------------------------------------------------------ forms and leaves
+# ------------------------------------------------------------------------------ productions and leaves
 
-WORD, ARITY, COST, RULE, RETURNED, PLACES = range(6)  # columns of a form; its places are the last four
+# A production: the primitive's word, or 0 for the call of a variable; what its arguments must fulfil, the kinds of what
+# it may return, and the number of each place.
+PRODUCTION = np.dtype(
+    [
+        ("word", np.int64),
+        ("arity", np.int64),
+        ("cost", np.int64),
+        ("rule", np.int64),
+        ("returned", np.int64),
+        ("places", np.int64, MAX_ARITY),
+    ]
+)
 
 
 @dataclass(frozen=True)
-class Forms:
-    """The calls that are tried, cheapest first. `rows` int64 of (forms, 9), `places` int64: the kinds of each place.
+class Productions:
+    """The calls that are tried, cheapest first. `rows` of PRODUCTION, `places` int64: the kinds that each place takes.
 
     `names` has None for the call of a variable, whose first place is the function.
     """
@@ -183,32 +198,55 @@ class Forms:
     places: np.ndarray
 
     @classmethod
-    def of(cls, costs: Costs) -> Forms:
-        """All forms, at these costs, each of which must be at least 1."""
+    def of(cls, costs: Costs) -> Productions:
+        """All productions, at these costs, each of which must be at least 1."""
         names = sorted((name for name in PRIMITIVES if name not in _UNUSED), key=costs.of_call)
         calls: list[tuple[str | None, tuple[int, ...]]] = [(name, _places(name)) for name in names]
         calls.append((None, (mask(UNARY), DATA)))
         places = sorted({kinds for _, taken in calls for kinds in taken})
-        rows = np.zeros((len(calls), PLACES + 4), np.int64)
-        for row, (name, taken) in zip(rows, calls, strict=True):
-            word, rule, returned = (0, CALL, DATA) if name is None else _form(name)
-            row[:PLACES] = word, len(taken), costs.of_call(name), rule, returned
-            row[PLACES : PLACES + len(taken)] = [places.index(kinds) for kinds in taken]
-        if rows[:, COST].min() < 1:
+        rows = np.zeros(len(calls), PRODUCTION)
+        for k, (name, taken) in enumerate(calls):
+            word, rule, returned = (0, CALL, DATA) if name is None else _production(name)
+            numbers = [places.index(kinds) for kinds in taken] + [0] * (MAX_ARITY - len(taken))
+            rows[k] = (word, len(taken), costs.of_call(name), rule, returned, numbers)
+        if rows["cost"].min() < 1:
             raise ValueError("a call must cost at least 1")
         return cls(tuple(name for name, _ in calls), rows, np.array(places, np.int64))
 
 
-def _form(name: str) -> tuple[int, int, int]:
+def _production(name: str) -> tuple[int, int, int]:
     return WORDS[name], _RULES.get(name, FREE), _returned(name)
 
 
+class Traits(NamedTuple):
+    """What tells where a term fits: its kind, and sets of kinds: those of its items; of a function, those returned, and
+    those taken at each place."""
+
+    kind: int
+    items: int = 0
+    gives: int = 0
+    takes: tuple[int, int, int] = (0, 0, 0)
+    is_power: int = 0
+    """Whether it is what `power` makes."""
+
+
+TRAITS = np.dtype(
+    [
+        ("kind", np.int32),
+        ("items", np.int32),
+        ("gives", np.int32),
+        ("takes", np.int32, 3),
+        ("is_power", np.int32),
+    ]
+)  # the same for compiled code
+
+
 class Leaf(NamedTuple):
-    """A name that is a term: `I`, a constant or a primitive as a value, with its traits (see `bank`)."""
+    """A name that is a term: `I`, a constant or a primitive as a value."""
 
     name: str
     cost: int
-    traits: tuple[int, ...]
+    traits: Traits
 
 
 def leaves(inputs: Sequence[Grid], outputs: Sequence[Grid], costs: Costs) -> list[Leaf]:
@@ -222,15 +260,16 @@ def leaves(inputs: Sequence[Grid], outputs: Sequence[Grid], costs: Costs) -> lis
         for name in PRIMITIVES
         if name not in _NO_ARGUMENT
     ]
-    return [Leaf("I", 0, (GRID, mask(TUPLE, PAIR), 0, 0, 0, 0)), *sorted(found, key=lambda leaf: leaf.cost)]
+    return [Leaf("I", 0, Traits(GRID, mask(OTHER_TUPLE, PAIR))), *sorted(found, key=lambda leaf: leaf.cost)]
 
 
-def _constant_traits(name: str) -> tuple[int, ...]:
+def _constant_traits(name: str) -> Traits:
     if isinstance(CONSTANTS[name], tuple):
-        return (PAIR, NUMBERS, 0, 0, 0, 0)
-    return (BOOLEAN if CONSTANTS[name] in (0, 1) else INTEGER, 0, 0, 0, 0, 0)
+        return Traits(PAIR, NUMBERS)
+    return Traits(BOOLEAN if CONSTANTS[name] in (0, 1) else INTEGER)
 
 
-def _function_traits(name: str) -> tuple[int, ...]:
-    takes = [kinds_of(type_) for type_ in PRIMITIVES[name].parameters]
-    return (UNARY + len(takes) - 1, 0, _returned(name), *takes, *[0] * (3 - len(takes)))
+def _function_traits(name: str) -> Traits:
+    taken = [kinds_of(type_) for type_ in PRIMITIVES[name].parameters]
+    first, second, third = taken + [0] * (3 - len(taken))
+    return Traits((UNARY, BINARY, TERNARY)[len(taken) - 1], gives=_returned(name), takes=(first, second, third))

@@ -77,7 +77,7 @@ def _constant(value: int | tuple[int, int]) -> int:
     """The handle of a constant."""
     if isinstance(value, tuple):
         i, j = (c + values.COORDINATE_BIAS for c in value)
-        return (values.PAIR << values.SHIFT) | (i << 20) | j
+        return (values.PAIR << values.SHIFT) | (i << values.COORDINATE_BITS) | j
     return (values.INTEGER << values.SHIFT) | (value + values.INTEGER_BIAS)
 
 

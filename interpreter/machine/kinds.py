@@ -1,8 +1,8 @@
-"""Kinds: what the values of a program's lines were when it ran.
+"""Kinds: what values are, and what those of a program's lines were when it ran.
 
 A declared type says what a primitive may return; a kind says what it did return on some input. Mutation and
 enumeration use kinds to tell which value may stand where. They are the declared types, and some that no primitive
-declares.
+declares. A set of kinds is a bit mask.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ from interpreter.primitives.types import Container, Set, Tuple, Type, may_be
 from interpreter.runtime import calls, layout, values
 from interpreter.runtime.native import CELLS, ROW, SHAPES, TABLE, arena_pointer, cells_pointer, entry, inline, int64
 
-# Kinds by number: the types, then sets of integers and sets of indices, sets and tuples of something else.
+# Kinds by number: the types, then sets of integers and sets of indices, sets and tuples of something else, the empty
+# set, and functions that are known to take two arguments or three.
 TYPES = tuple(Type)
-KINDS: tuple[str, ...] = (*TYPES, "IntegerSet", "IndicesSet", "OtherSet", "OtherTuple")
-INTEGER_SET, INDICES_SET, OTHER_SET, OTHER_TUPLE = range(len(TYPES), len(KINDS))
+KINDS: tuple[str, ...] = (
+    *TYPES, "IntegerSet", "IndicesSet", "OtherSet", "EmptySet", "OtherTuple", "BinaryFunction", "TernaryFunction",
+)  # fmt: skip
+INTEGER_SET, INDICES_SET, OTHER_SET, EMPTY_SET, OTHER_TUPLE, BINARY, TERNARY = range(len(TYPES), len(KINDS))
 BOOLEAN, INTEGER, PAIR, CELL = map(TYPES.index, (Type.BOOLEAN, Type.INTEGER, Type.PAIR, Type.CELL))
 GRID, FUNCTION, ANY = map(TYPES.index, (Type.GRID, Type.FUNCTION, Type.ANY))
 INDICES, OBJECT, OBJECTS = map(TYPES.index, (Type.INDICES, Type.OBJECT, Type.OBJECTS))
@@ -33,6 +36,8 @@ INDICES, OBJECT, OBJECTS = map(TYPES.index, (Type.INDICES, Type.OBJECT, Type.OBJ
 def _fits(kind: int, wanted: Type) -> bool:
     if kind < len(TYPES):
         return may_be(TYPES[kind], wanted)
+    if kind in (BINARY, TERNARY):
+        return may_be(Type.FUNCTION, wanted)
     return wanted in (Anything, Container, Tuple if kind == OTHER_TUPLE else Set)
 
 
@@ -57,11 +62,16 @@ KIND_OF_TOKEN = np.array([declared_kind(token) for token in PROGRAM_TOKENS], np.
 RETURNS = np.array([TYPES.index(PRIMITIVES[t].returns) if t in PRIMITIVES else ANY for t in PROGRAM_TOKENS], np.int8)
 
 
+def mask(*kinds: int) -> int:
+    """The set of some kinds."""
+    return sum(1 << kind for kind in kinds)
+
+
 @inline
 def set_kind(A, block):
     """The kind of a set: that of its first item decides."""
     if A[block] == 0:
-        return OTHER_SET
+        return EMPTY_SET
     first = A[block + 1]
     if values.is_integer(first):
         return INTEGER_SET
@@ -79,25 +89,34 @@ def set_kind(A, block):
 
 
 @inline
-def kind_of(A, x, declared):
-    """The kind of a value that came from where type number `declared` is declared, which tells what `x` alone does not:
-    whether 0 and 1 are truth values, and what an empty set is a set of."""
+def kind_of(A, x):
+    """The kind that a value shows: 0 and 1 are truth values, None is Any, a function has any number of arguments."""
     t = values.tag(x)
     if t == values.INTEGER:
-        return BOOLEAN if declared == BOOLEAN else INTEGER
+        return BOOLEAN if 0 <= values.int_of(x) <= 1 else INTEGER
     if t == values.PAIR:
         return PAIR
     if t == values.CELL:
         return CELL
     if t == values.GRID:
         return GRID
+    if t == values.SET:
+        return set_kind(A, values.offset(x))
     if t == values.PRIMITIVE or t == values.CLOSURE:
         return FUNCTION
-    if t == values.SET:
-        kind = set_kind(A, values.offset(x))
-        specific = declared == INDICES or declared == OBJECT or declared == OBJECTS
-        return declared if kind == OTHER_SET and specific else kind
     return OTHER_TUPLE if t == values.TUPLE else ANY
+
+
+@inline
+def declared_kind_of(A, x, declared):
+    """The kind of a value that came from where type number `declared` is declared, which tells what `x` alone does not:
+    whether 0 and 1 are truth values, and what an empty set is a set of."""
+    kind = kind_of(A, x)
+    if kind == BOOLEAN or kind == INTEGER:
+        return BOOLEAN if declared == BOOLEAN else INTEGER
+    if kind == EMPTY_SET or kind == OTHER_SET:
+        return declared if declared == INDICES or declared == OBJECT or declared == OBJECTS else OTHER_SET
+    return kind
 
 
 @entry(ROW, TABLE, ROW, ROW, CELLS, CELLS, ROW, SHAPES, ROW, int64, CELLS)
@@ -111,7 +130,7 @@ def observe(arena, rows, starts, functions, returns, cells, cell_starts, shapes,
         load_input(A, cells_pointer(cells.ctypes.data + cell_starts[source]), shapes[source, 0], shapes[source, 1])
         _, done = execute(calls.call_primitive, A, rows, first, last)
         for k in range(done):
-            kinds[first + k] = kind_of(A, A[layout.REGISTERS + 2 + k], returns[functions[first + k]])
+            kinds[first + k] = declared_kind_of(A, A[layout.REGISTERS + 2 + k], returns[functions[first + k]])
 
 
 def observed_kinds(symbols: Symbols, grids: GridTable, inputs: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable
 from interpreter.language.bytecode import OPERANDS, Code
 from interpreter.runtime import blocks, calls, layout, values
+from interpreter.runtime.arena import load_grid, reset
 from interpreter.runtime.native import (
     BYTES,
     CELLS,
@@ -35,8 +36,7 @@ DEFAULT_FUEL = 4_000_000
 DEFAULT_WORDS = 1 << 20
 
 REGISTERS, MAX_REGISTERS = layout.REGISTERS, layout.MAX_REGISTERS
-TOP, FUEL, DEPTH, ERROR, HEAP = layout.TOP, layout.FUEL, layout.DEPTH, layout.ERROR, layout.HEAP
-CALL_COST = layout.CALL_COST
+TOP, FUEL, DEPTH, ERROR = layout.TOP, layout.FUEL, layout.DEPTH, layout.ERROR
 NOT_A_GRID = int(Outcome.NOT_A_GRID)
 MAX_CELLS = MAX_SIDE * MAX_SIDE
 
@@ -47,14 +47,9 @@ MAX_CELLS = MAX_SIDE * MAX_SIDE
 @inline
 def load_input(A, cells, height, width):
     """Reset the arena and put the input grid into register 1."""
-    A[TOP] = HEAP
-    A[DEPTH] = 0
-    A[ERROR] = 0
-    grid = blocks.new_grid(A, height, width)
-    for k in range(blocks.area(A, grid)):
-        blocks.put(A, grid, k, cells[k])
+    reset(A)
     A[REGISTERS] = values.NOTHING
-    A[REGISTERS + 1] = blocks.finish_grid(A, grid)
+    A[REGISTERS + 1] = load_grid(A, cells, 0, height, width)
 
 
 @inline
@@ -75,11 +70,7 @@ def execute(call, A, rows, first, last):
         b = operand(A, rows[line, 3])
         c = operand(A, rows[line, 4])
         d = operand(A, rows[line, 5])
-        if values.tag(f) == values.PRIMITIVE:
-            A[FUEL] -= CALL_COST
-            result = call(A, values.offset(f), rows[line, 1], a, b, c, d)
-        else:
-            result = calls.indirect6(A[calls.INVOKE], A, f, rows[line, 1], a, b, c, d)
+        result = calls.call_line(call, A, f, rows[line, 1], a, b, c, d)
         if A[ERROR] != 0:
             return values.NOTHING, line - first
         A[REGISTERS + 2 + line - first] = result

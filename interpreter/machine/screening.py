@@ -26,8 +26,11 @@ from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable
 from interpreter.language.bytecode import Code
 from interpreter.machine.machine import common_lines, load_input, new_arena, operand
 from interpreter.runtime import blocks, calls, layout, values
+from interpreter.runtime.arena import PLENTY, go_back, recover
 from interpreter.runtime.digests import first_term, last_term
-from interpreter.runtime.native import CELLS, ROW, TABLE, arena_pointer, cells_pointer, entry, inline, int64
+from interpreter.runtime.hash_table import find_slot
+from interpreter.runtime.interning import KNOWN_VALUE, is_free
+from interpreter.runtime.native import arena_pointer, cells_pointer, entry, inline
 from interpreter.runtime.ordering import fingerprint, mix, mix_at, same
 from interpreter.runtime.outcome import Outcome
 
@@ -38,22 +41,32 @@ WORDS = 1 << 23
 SLOTS, MIN_SLOTS = 1 << 16, 1 << 9
 
 FINGERPRINT_FUEL = 1 << 14  # a value that takes more is known by its handle alone
-PLENTY = 1 << 40
-TOP, FUEL, DEPTH, ERROR, REGISTERS = layout.TOP, layout.FUEL, layout.DEPTH, layout.ERROR, layout.REGISTERS
+TOP, FUEL, ERROR, REGISTERS = layout.TOP, layout.FUEL, layout.ERROR, layout.REGISTERS
 OUT_OF_FUEL = int(Outcome.OUT_OF_FUEL)
 # What a remembered call gave, apart from values: as the last line a digest, or that it ran out of fuel.
 LAST, EXHAUSTED = -1, -2
-# Columns of a remembered call, behind its function and operands.
-RESULT, COST, DIGEST = 5, 6, 7
-# Indices of the counts.
-LINES, COMMON, REMEMBERED, RUN, USED_CALLS, USED_VALUES = range(6)
+# A remembered call: function and operands, then what it gave.
+REMEMBERED_CALL = np.dtype([(name, np.int64) for name in ("f", "a", "b", "c", "d", "result", "cost", "digest")])
+# See `Saved`; and how many slots of the tables are in use.
+COUNTS = np.dtype([(name, np.int64) for name in ("lines", "common", "remembered", "run", "calls", "values")])
 
 
 @inline
-def forgive(A):
-    """Forget a failure: what failed is thrown away."""
-    A[ERROR] = 0
-    A[DEPTH] = 0
+def holds_same(known, at, entry):
+    A, x, key = entry
+    return known[at].key == key and same(A, x, known[at].value)
+
+
+@inline
+def has_no_call(made, at):
+    return made[at].f == 0
+
+
+@inline
+def holds_call(made, at, call):
+    f, a, b, c, d = call
+    other = made[at]
+    return other.f == f and other.a == a and other.b == b and other.c == c and other.d == d
 
 
 @inline
@@ -64,53 +77,46 @@ def intern(A, x, known, counts):
     A[FUEL] = FINGERPRINT_FUEL
     key = fingerprint(A, x)
     if A[ERROR] != 0:
-        forgive(A)
+        recover(A)
         return x, True
-    at = key & (len(known) - 1)
-    while known[at, 1] != 0:
-        if known[at, 0] == key:
-            A[FUEL] = PLENTY
-            if same(A, x, known[at, 1]):
-                return known[at, 1], False
-        at = (at + 1) & (len(known) - 1)
-    known[at, 0] = key
-    known[at, 1] = x
-    counts[USED_VALUES] += 1
+    A[FUEL] = PLENTY
+    at, found = find_slot(known, key, is_free, holds_same, (A, x, key))
+    if found:
+        return known[at].value, False
+    known[at].key = key
+    known[at].value = x
+    counts.values += 1
     return x, True
 
 
 @inline
-def slot_of(made, f, a, b, c, d):
+def find_call(made, f, a, b, c, d):
     """The slot of a call, and whether it is there already."""
-    at = mix(mix_at(f, 1) + mix_at(a, 2) + mix_at(b, 3) + mix_at(c, 4) + mix_at(d, 5)) & (len(made) - 1)
-    while made[at, 0] != 0:
-        if made[at, 0] == f and made[at, 1] == a and made[at, 2] == b and made[at, 3] == c and made[at, 4] == d:
-            return at, True
-        at = (at + 1) & (len(made) - 1)
-    return at, False
+    key = mix(mix_at(f, 1) + mix_at(a, 2) + mix_at(b, 3) + mix_at(c, 4) + mix_at(d, 5))
+    return find_slot(made, key, has_no_call, holds_call, (f, a, b, c, d))
 
 
 @inline
-def enter(made, at, f, a, b, c, d, result, cost, digest):
-    made[at, 0] = f
-    made[at, 1] = a
-    made[at, 2] = b
-    made[at, 3] = c
-    made[at, 4] = d
-    made[at, RESULT] = result
-    made[at, COST] = cost
-    made[at, DIGEST] = digest
+def enter(slot, f, a, b, c, d, result, cost, digest):
+    slot.f = f
+    slot.a = a
+    slot.b = b
+    slot.c = c
+    slot.d = d
+    slot.result = result
+    slot.cost = cost
+    slot.digest = digest
 
 
 @inline
 def begin(A, cells, height, width, made, known, counts):
     """Empty arena and tables, and put the input into register 1."""
-    forgive(A)
+    recover(A)
     for k in range(len(made)):
-        made[k, 0] = 0
+        made[k].f = 0
     for k in range(len(known)):
-        known[k, 1] = 0
-    counts[USED_CALLS] = counts[USED_VALUES] = 0
+        known[k].value = 0
+    counts.calls = counts.values = 0
     A[FUEL] = PLENTY
     load_input(A, cells, height, width)
     A[REGISTERS + 1] = intern(A, A[REGISTERS + 1], known, counts)[0]
@@ -120,20 +126,8 @@ def begin(A, cells, height, width, made, known, counts):
 def is_full(A, fuel, made, known, counts):
     """Whether a program could find no room."""
     lines = layout.MAX_VARIABLES + 1
-    full = 2 * (counts[USED_CALLS] + lines) > len(made) or 2 * (counts[USED_VALUES] + lines) > len(known)
+    full = 2 * (counts.calls + lines) > len(made) or 2 * (counts.values + lines) > len(known)
     return full or A[TOP] + fuel > A[layout.SIZE]
-
-
-@inline
-def run_line(A, f, n, a, b, c, d, fuel):
-    """Call `f` with `fuel`; its value and its cost."""
-    A[FUEL] = fuel
-    if values.tag(f) == values.PRIMITIVE:
-        A[FUEL] -= layout.CALL_COST
-        result = calls.call_primitive(A, values.offset(f), n, a, b, c, d)
-    else:
-        result = calls.indirect6(A[calls.INVOKE], A, f, n, a, b, c, d)
-    return result, fuel - A[FUEL]
 
 
 @inline
@@ -158,40 +152,53 @@ def line_value(A, rows, line, is_last, fuel, made, known, counts):
     """The value of a line, of a last line its digest; 0 where it fails. And what of the fuel is left."""
     f, a, b = operand(A, rows[line, 0]), operand(A, rows[line, 2]), operand(A, rows[line, 3])
     c, d = operand(A, rows[line, 4]), operand(A, rows[line, 5])
-    at, found = slot_of(made, f, a, b, c, d)
+    at, found = find_call(made, f, a, b, c, d)
+    slot = made[at]
     if found:
-        result, cost = made[at, RESULT], made[at, COST]
+        result, cost = slot.result, slot.cost
         if result == EXHAUSTED and fuel <= cost:
-            counts[REMEMBERED] += 1
+            counts.remembered += 1
             return 0, 0
         if result != EXHAUSTED and cost <= fuel and (result >= 0 or is_last):
-            counts[REMEMBERED] += 1
+            counts.remembered += 1
             if is_last and result > 0:
                 return digest_of(A, result), fuel - cost
-            return made[at, DIGEST] if is_last else result, fuel - cost
-    counts[RUN] += 1
-    counts[USED_CALLS] += not found
+            return slot.digest if is_last else result, fuel - cost
+    counts.run += 1
+    counts.calls += not found
     top = A[TOP]
-    result, cost = run_line(A, f, rows[line, 1], a, b, c, d, fuel)
+    A[FUEL] = fuel
+    result = calls.call_line(calls.call_primitive, A, f, rows[line, 1], a, b, c, d)
+    cost = fuel - A[FUEL]
     if A[ERROR] != 0:
         exhausted = A[ERROR] == OUT_OF_FUEL
-        forgive(A)
-        A[TOP] = top
-        enter(made, at, f, a, b, c, d, EXHAUSTED if exhausted else 0, fuel if exhausted else 0, 0)
+        go_back(A, top)
+        enter(slot, f, a, b, c, d, EXHAUSTED if exhausted else 0, fuel if exhausted else 0, 0)
         return 0, 0
     if is_last:
         digest = digest_of(A, result)
         A[TOP] = top
-        enter(made, at, f, a, b, c, d, LAST, cost, digest)
+        enter(slot, f, a, b, c, d, LAST, cost, digest)
         return digest, fuel - cost
     result, is_new = intern(A, result, known, counts)
     if not is_new:
         A[TOP] = top
-    enter(made, at, f, a, b, c, d, result, cost, 0)
+    enter(slot, f, a, b, c, d, result, cost, 0)
     return result, fuel - cost
 
 
-@entry(ROW, TABLE, ROW, ROW, CELLS, int64, int64, int64, int64, TABLE, TABLE, ROW, ROW)
+def _tables(slots: int) -> tuple[npt.NDArray, npt.NDArray, np.void]:
+    """Empty tables of calls and of values, and counts."""
+    return np.zeros(slots, REMEMBERED_CALL), np.zeros(slots, KNOWN_VALUE), np.zeros(1, COUNTS)[0]
+
+
+def _arguments_of_screen() -> tuple:
+    """Arguments of `screen`, for their types."""
+    row, rows, cells = np.zeros(1, np.int64), np.zeros((1, 6), np.int64), np.zeros(1, np.int8)
+    return row, rows, row, row, cells, 0, 0, 0, 0, *_tables(1), row
+
+
+@entry(_arguments_of_screen)
 def screen(arena, rows, starts, order, cells, cell_start, height, width, fuel, made, known, counts, digests):
     """Run the programs of `order` on one input, and write the digest of what each gives."""
     A = arena_pointer(arena.ctypes.data)
@@ -211,11 +218,11 @@ def screen(arena, rows, starts, order, cells, cell_start, height, width, fuel, m
         else:  # the value of a last line was not kept
             kept = common_lines(rows, starts[before], starts[before + 1] - 1, first, last)
         before = program
-        counts[LINES] += last - first
+        counts.lines += last - first
         if kept > done:  # the program before failed in a line that is this one's, too
-            counts[COMMON] += last - first
+            counts.common += last - first
             continue
-        counts[COMMON] += kept
+        counts.common += kept
         for line in range(kept, last - first):
             done = line
             is_last = line == last - first - 1
@@ -258,9 +265,7 @@ class Screen:
         self.fuel = fuel
         self._screen = screen.compiled()
         self._arena = new_arena(words)
-        self._made = np.zeros((slots, 8), np.int64)
-        self._known = np.zeros((slots, 2), np.int64)
-        self._counts = np.zeros(6, np.int64)
+        self._made, self._known, self._counts = _tables(slots)
 
     def run(self, code: Code, grids: GridTable, grid: int, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The digest of what each program of `order` gives on one grid, in that order; see `order_by_lines`."""
@@ -275,7 +280,7 @@ class Screen:
     @property
     def saved(self) -> Saved:
         """Counts over all calls of `run`."""
-        return Saved(*self._counts[[LINES, COMMON, REMEMBERED, RUN]].tolist())
+        return Saved(*(int(self._counts[name]) for name in ("lines", "common", "remembered", "run")))
 
 
 class ScreenPool:

@@ -1,6 +1,6 @@
 """The compiled loop of mutation: draw a parent, change it, and keep the result if it is new.
 
-Programs are told apart by a 64-bit hash of their canonical lines, in an open hash table that the caller keeps.
+Programs are told apart by a 64-bit hash of their canonical lines, in a hash table that the caller keeps.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import numpy as np
 from interpreter.language.symbols import COLUMNS
 from interpreter.mutation import edits
 from interpreter.mutation.edits import MAX_LINES, Buffer
+from interpreter.runtime.hash_table import find_slot
 from interpreter.runtime.native import ROW, SEARCH, SYMBOLS, TRUTHS, entry, inline
 
 
@@ -39,15 +40,21 @@ def load(buffer, rows, kinds, first, lines):
 
 
 @inline
+def is_free(seen, at):
+    return seen[at] == 0
+
+
+@inline
+def holds(seen, at, key):
+    return seen[at] == key
+
+
+@inline
 def remember(seen, key):
-    """Enter a key into an open hash table with room; False where it was there."""
-    at = key & (len(seen) - 1)
-    while seen[at] != 0:
-        if seen[at] == key:
-            return False
-        at = (at + 1) & (len(seen) - 1)
+    """Enter a key into a hash table with room; False where it was there."""
+    at, found = find_slot(seen, key, is_free, holds, key)
     seen[at] = key
-    return True
+    return not found
 
 
 def _arguments_of_generate() -> tuple:

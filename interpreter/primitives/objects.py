@@ -27,9 +27,13 @@ from interpreter.runtime.native import inline, outlined, specialized
 from interpreter.runtime.ordering import finish_set, ordered_set
 from interpreter.runtime.values import (
     CELL,
+    CELL_COLUMN,
+    CELL_ROW,
     COLOR_BIAS,
     COLOR_LIMIT,
+    COLOR_MASK,
     COORDINATE_BIAS,
+    COORDINATE_BITS,
     EMPTY,
     ERROR,
     LEFT_COLUMN,
@@ -69,13 +73,14 @@ def color_sought(x):
 @inline
 def location_at(i, j):
     """The PAIR of a place in a grid, whose coordinates are known to fit."""
-    return handle(PAIR, ((i + COORDINATE_BIAS) << 20) | (j + COORDINATE_BIAS))
+    return handle(PAIR, ((i + COORDINATE_BIAS) << COORDINATE_BITS) | (j + COORDINATE_BIAS))
 
 
 @inline
 def cell_at(color, i, j):
     """The CELL of a place in a grid; nonsense where the colour does not fit, which is for the caller to see."""
-    return handle(CELL, ((i + COORDINATE_BIAS) << 28) | ((j + COORDINATE_BIAS) << 8) | ((color + COLOR_BIAS) & 255))
+    place = ((i + COORDINATE_BIAS) << CELL_ROW) | ((j + COORDINATE_BIAS) << CELL_COLUMN)
+    return handle(CELL, place | ((color + COLOR_BIAS) & COLOR_MASK))
 
 
 # ------------------------------------------------------------------------------------------- cells

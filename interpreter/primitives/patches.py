@@ -14,6 +14,7 @@ from interpreter.runtime.ordering import finish_set, ordered_set
 from interpreter.runtime.values import (
     BOTTOM_ROW,
     COORDINATE_BIAS,
+    COORDINATE_BITS,
     COORDINATE_MASK,
     EMPTY,
     EMPTY_CONTAINER,
@@ -106,10 +107,10 @@ def affine(A, patch, turn, di, dj):
 @inline
 def shifted(A, block, result, n, shift, di, dj):
     """Write the items of a set of cells, or of locations, to the block `result`, moved; the set."""
-    step = (di << (shift + 20)) + (dj << shift)
+    step = (di << (shift + COORDINATE_BITS)) + (dj << shift)
     wrong = not coordinates_fit(
-        ((A[block + 1] >> (shift + 20)) & COORDINATE_MASK) - COORDINATE_BIAS + di,
-        ((A[block + n] >> (shift + 20)) & COORDINATE_MASK) - COORDINATE_BIAS + di,
+        ((A[block + 1] >> (shift + COORDINATE_BITS)) & COORDINATE_MASK) - COORDINATE_BIAS + di,
+        ((A[block + n] >> (shift + COORDINATE_BITS)) & COORDINATE_MASK) - COORDINATE_BIAS + di,
     )
     for k in range(1, n + 1):
         j = ((A[block + k] >> shift) & COORDINATE_MASK) + dj

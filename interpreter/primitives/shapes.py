@@ -9,6 +9,8 @@ from interpreter.runtime.native import inline, outlined
 from interpreter.runtime.ordering import finish_set
 from interpreter.runtime.values import (
     BOTTOM_ROW,
+    CELL_COLUMN,
+    CELL_ROW,
     COORDINATE_BIAS,
     COORDINATE_MASK,
     EMPTY_CONTAINER,
@@ -32,7 +34,6 @@ from interpreter.runtime.values import (
     tag,
 )
 
-COLUMN_SHIFT, ROW_SHIFT = 8, 28  # where a CELL handle keeps its coordinates
 FAR = 1 << 40
 
 
@@ -376,11 +377,11 @@ def period(A, normalized, extent, shift):
 def hperiod(A, obj: Object) -> Integer:
     """The smallest number of columns after which `obj` repeats itself; its width if it does not."""
     normalized = normalize(A, obj)
-    return integer(A, period(A, normalized, wide(A, normalized), COLUMN_SHIFT))
+    return integer(A, period(A, normalized, wide(A, normalized), CELL_COLUMN))
 
 
 @prim
 def vperiod(A, obj: Object) -> Integer:
     """The smallest number of rows after which `obj` repeats itself; its height if it does not."""
     normalized = normalize(A, obj)
-    return integer(A, period(A, normalized, tall(A, normalized), ROW_SHIFT))
+    return integer(A, period(A, normalized, tall(A, normalized), CELL_ROW))

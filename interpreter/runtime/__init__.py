@@ -9,5 +9,6 @@ which goes on writes nothing; `native` alone compiles. Imported by all of `inter
     values      handles and failure                   outcome    the ways a run can end
     blocks      allocation, containers, grids         locations  patches and their bounds
     ordering    comparing, fingerprints, sets         calls      function values and closures
+    arena       reset, rollback, grids from outside   hash_table probing of tables, written once
     interning   values that are there once            digests    grids as one number each
 """

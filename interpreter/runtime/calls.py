@@ -38,10 +38,16 @@ from interpreter.runtime.values import (
 )
 
 COMPOSE, CHAIN, FORK, MATCHER, RIGHT_BIND, LEFT_BIND, POWER = range(7)
+# Closures by the name of the primitive that makes them.
+CLOSURES = {
+    "compose": COMPOSE, "chain": CHAIN, "fork": FORK, "matcher": MATCHER, "rbind": RIGHT_BIND, "lbind": LEFT_BIND,
+    "power": POWER,
+}  # fmt: skip
 
 INVOKE, INVOKE_1, INVOKE_2 = layout.INVOKE, layout.INVOKE_1, layout.INVOKE_2
-DEPTH, PRIMITIVE_TABLE = layout.DEPTH, layout.PRIMITIVE_TABLE
+FUEL, DEPTH, PRIMITIVE_TABLE = layout.FUEL, layout.DEPTH, layout.PRIMITIVE_TABLE
 CALL_COST, MAX_DEPTH = layout.CALL_COST, layout.MAX_DEPTH
+ARITY_BITS, ARITY_MASK = layout.ARITY_BITS, (1 << layout.ARITY_BITS) - 1
 
 
 @inline
@@ -83,8 +89,8 @@ def closure(A, kind, first, second, third):
 def call_primitive(A, opcode, n, a, b, c, d):
     """Call primitive `opcode` with its `n` arguments; fails if its arity is another."""
     entry = A[PRIMITIVE_TABLE + opcode]
-    address = entry >> 3
-    if entry & 7 != n:
+    address = entry >> ARITY_BITS
+    if entry & ARITY_MASK != n:
         return fail(A, ARITY_MISMATCH)
     if n == 1:
         return indirect1(address, A, a)
@@ -148,6 +154,18 @@ def call_value(call, A, f, n, a, b, c, d):
         result = fail(A, TYPE_MISMATCH)
     A[DEPTH] -= 1
     return result if A[ERROR] == 0 else NOTHING
+
+
+@specialized
+def call_line(call, A, f, n, a, b, c, d):
+    """Call any function value from outside of all primitives, as a line of a program does; primitives by way of `call`.
+
+    This is the one rule of what such a call costs: CALL_COST, beside what the function does.
+    """
+    if tag(f) == PRIMITIVE:
+        A[FUEL] -= CALL_COST
+        return call(A, offset(f), n, a, b, c, d)
+    return indirect6(A[INVOKE], A, f, n, a, b, c, d)
 
 
 @addressed(INVOKE)

@@ -5,14 +5,25 @@ What a call leaves behind beside its value is overwritten: a new value is moved 
 
 from __future__ import annotations
 
+import numpy as np
+
 from interpreter.runtime import layout
+from interpreter.runtime.arena import PLENTY
 from interpreter.runtime.blocks import area
+from interpreter.runtime.hash_table import find_slot
 from interpreter.runtime.native import inline
-from interpreter.runtime.ordering import fingerprint, mix, same
+from interpreter.runtime.ordering import CLOSURE_WORDS, fingerprint, mix, same
 from interpreter.runtime.values import CLOSURE, GRID, handle, is_inline, offset, tag
 
 TOP, FUEL, SIZE = layout.TOP, layout.FUEL, layout.SIZE
-PLENTY = 1 << 40  # fuel for comparing
+
+# A slot of a table of values, none of them inline: fingerprint and handle.
+KNOWN_VALUE = np.dtype([("key", np.int64), ("value", np.int64)])
+
+
+@inline
+def is_free(table, at):
+    return table[at].value == 0
 
 
 @inline
@@ -27,9 +38,15 @@ def alike(A, x, y):
     if tag(x) != CLOSURE or tag(y) != CLOSURE:
         return same(A, x, y)
     equal = True
-    for k in range(4):
+    for k in range(CLOSURE_WORDS):
         equal &= A[offset(x) + k] == A[offset(y) + k]
     return equal
+
+
+@inline
+def holds_alike(table, at, entry):
+    A, x, key = entry
+    return table[at].key == key and alike(A, x, table[at].value)
 
 
 @inline
@@ -100,21 +117,18 @@ def moved_down(A, x, mark):
 def unique(A, table, x, mark):
     """The value equal to `x` that came first, and whether that is `x`; what was allocated since `mark` goes if it can.
 
-    `table` has a row for each value, not inline, that came first: its fingerprint and its handle.
+    `table` has a KNOWN_VALUE for each value, not inline, that came first.
     """
     if is_inline(x):
         A[TOP] = mark
         return x, False
     A[FUEL] = PLENTY
     key = parts_fingerprint(A, offset(x)) if tag(x) == CLOSURE else fingerprint(A, x)
-    last = table.shape[0] - 1
-    at = key & last
-    while table[at, 1] != 0:
-        if table[at, 0] == key and alike(A, x, table[at, 1]):
-            A[TOP] = mark
-            return table[at, 1], False
-        at = (at + 1) & last
+    at, found = find_slot(table, key, is_free, holds_alike, (A, x, key))
+    if found:
+        A[TOP] = mark
+        return table[at].value, False
     x = moved_down(A, x, mark)
-    table[at, 0] = key
-    table[at, 1] = x
+    table[at].key = key
+    table[at].value = x
     return x, True

@@ -25,7 +25,8 @@ REGISTERS = 18  # register 0 is unused, register 1 is I, register 1 + k is xk
 MAX_REGISTERS = 80
 MAX_VARIABLES = 63  # x1 .. x63; `O` takes one register more
 
-PRIMITIVE_TABLE = REGISTERS + MAX_REGISTERS  # address * 8 + arity, by opcode
+PRIMITIVE_TABLE = REGISTERS + MAX_REGISTERS  # address << ARITY_BITS | arity, by opcode
+ARITY_BITS = 3
 MAX_PRIMITIVES = 256
 HELPERS = PRIMITIVE_TABLE + MAX_PRIMITIVES  # addresses of outlined helpers
 # The modules with outlined helpers. Each has a range of words, so that the word of a helper, which is part of compiled

@@ -7,7 +7,9 @@ from interpreter.runtime.native import inline, outlined
 from interpreter.runtime.values import (
     BOTTOM_ROW,
     CELL,
+    CELL_COLUMN,
     COORDINATE_BIAS,
+    COORDINATE_BITS,
     COORDINATE_MASK,
     GRID,
     LEFT_COLUMN,
@@ -62,14 +64,15 @@ def patch_items(A, x):
 
 @inline
 def column_shift(A, x, block):
-    """How far left columns lie in the handles of a set's items: 8 if all are cells, 0 if all are pairs, else -1.
+    """How far left columns lie in the handles of a set's items, which are all cells or all pairs; else -1.
 
-    Rows lie 20 bits further left. Canonical order puts items of one kind together, so the first and the last tell.
+    Rows lie COORDINATE_BITS further left. Canonical order puts items of one kind together, so that the first and the
+    last tell.
     """
     n = A[block]
     if tag(x) != SET or n == 0 or tag(A[block + 1]) != tag(A[block + n]):
         return -1
-    return 8 if tag(A[block + 1]) == CELL else 0 if tag(A[block + 1]) == PAIR else -1
+    return CELL_COLUMN if tag(A[block + 1]) == CELL else 0 if tag(A[block + 1]) == PAIR else -1
 
 
 @outlined
@@ -85,8 +88,8 @@ def bounds(A, x):
     bottom = right = -COORDINATE_BIAS
     shift = column_shift(A, x, block)
     if shift >= 0:  # the rows are in order
-        top = ((A[block + 1] >> (shift + 20)) & COORDINATE_MASK) - COORDINATE_BIAS
-        bottom = ((A[block + n] >> (shift + 20)) & COORDINATE_MASK) - COORDINATE_BIAS
+        top = ((A[block + 1] >> (shift + COORDINATE_BITS)) & COORDINATE_MASK) - COORDINATE_BIAS
+        bottom = ((A[block + n] >> (shift + COORDINATE_BITS)) & COORDINATE_MASK) - COORDINATE_BIAS
         low = COORDINATE_MASK
         high = 0
         for k in range(1, n + 1):

@@ -6,7 +6,9 @@ from interpreter.runtime.blocks import allocate, area, finish_tuple
 from interpreter.runtime.native import inline, outlined
 from interpreter.runtime.values import (
     CELL,
+    CELL_COLUMN,
     CLOSURE,
+    COORDINATE_BITS,
     COORDINATE_MASK,
     DEPTH,
     GRID,
@@ -313,14 +315,15 @@ def gather(A, block, n):
     kind = tag(A[block + 1])
     if kind != CELL and kind != PAIR:
         return False
-    shift = 8 if kind == CELL else 0
+    shift = CELL_COLUMN if kind == CELL else 0
+    row_shift = shift + COORDINATE_BITS
     mixed = 0
     top = left = COORDINATE_MASK
     bottom = right = 0
     for k in range(1, n + 1):
         x = A[block + k]
         mixed += tag(x) != kind
-        i = (x >> (shift + 20)) & COORDINATE_MASK
+        i = (x >> row_shift) & COORDINATE_MASK
         j = (x >> shift) & COORDINATE_MASK
         top = min(top, i)
         bottom = max(bottom, i)
@@ -339,7 +342,9 @@ def gather(A, block, n):
     clash = 0
     for k in range(1, n + 1):
         x = A[block + k]
-        at = grid + (((x >> (shift + 20)) & COORDINATE_MASK) - top) * width + ((x >> shift) & COORDINATE_MASK) - left
+        i = (x >> row_shift) & COORDINATE_MASK
+        j = (x >> shift) & COORDINATE_MASK
+        at = grid + (i - top) * width + j - left
         clash += A[at] != 0 and A[at] != x
         A[at] = x
     if clash == 0:

@@ -29,12 +29,20 @@ SHIFT = 56
 PAYLOAD = (1 << SHIFT) - 1
 NOTHING = 1  # tag NONE: Python's None, and what a failed operation returns
 
+# Payloads hold numbers biased, so that they order as the numbers do: an INTEGER, row | column of a PAIR, and
+# row | column | colour of a CELL.
 INTEGER_BIAS = 1 << 40
 INTEGER_LIMIT = 1 << 30
-COORDINATE_BIAS = 1 << 19
-COORDINATE_MASK = (1 << 20) - 1
+COORDINATE_BITS = 20
+COORDINATE_BIAS = 1 << (COORDINATE_BITS - 1)
+COORDINATE_MASK = (1 << COORDINATE_BITS) - 1
+LOCATION_MASK = (1 << 2 * COORDINATE_BITS) - 1
+COLOR_BITS = 8
 COLOR_BIAS = 64
-COLOR_LIMIT = 191
+COLOR_MASK = (1 << COLOR_BITS) - 1
+COLOR_LIMIT = COLOR_MASK - COLOR_BIAS
+CELL_COLUMN = COLOR_BITS  # how far left the column of a CELL lies
+CELL_ROW = COLOR_BITS + COORDINATE_BITS  # and its row
 
 TYPE_MISMATCH = int(Outcome.TYPE_MISMATCH)
 OUT_OF_FUEL = int(Outcome.OUT_OF_FUEL)
@@ -165,7 +173,7 @@ def pair_of(A, i, j):
     """The PAIR (i, j). (`pair` is a primitive.)"""
     if not coordinates_fit(i, j):
         return fail(A, OUT_OF_RANGE)
-    return handle(PAIR, ((i + COORDINATE_BIAS) << 20) | (j + COORDINATE_BIAS))
+    return handle(PAIR, ((i + COORDINATE_BIAS) << COORDINATE_BITS) | (j + COORDINATE_BIAS))
 
 
 @inline
@@ -173,7 +181,8 @@ def cell_of(A, color, i, j):
     """The CELL (color, (i, j))."""
     if color < -COLOR_BIAS or color > COLOR_LIMIT or not coordinates_fit(i, j):
         return fail(A, OUT_OF_RANGE)
-    return handle(CELL, ((i + COORDINATE_BIAS) << 28) | ((j + COORDINATE_BIAS) << 8) | (color + COLOR_BIAS))
+    place = ((i + COORDINATE_BIAS) << CELL_ROW) | ((j + COORDINATE_BIAS) << CELL_COLUMN)
+    return handle(CELL, place | (color + COLOR_BIAS))
 
 
 @inline
@@ -185,7 +194,7 @@ def int_of(x):
 @inline
 def row_of(x):
     """The row of a PAIR handle."""
-    return ((x >> 20) & COORDINATE_MASK) - COORDINATE_BIAS
+    return ((x >> COORDINATE_BITS) & COORDINATE_MASK) - COORDINATE_BIAS
 
 
 @inline
@@ -197,13 +206,13 @@ def column_of(x):
 @inline
 def color_of(x):
     """The colour of a CELL handle."""
-    return (x & 255) - COLOR_BIAS
+    return (x & COLOR_MASK) - COLOR_BIAS
 
 
 @inline
 def location_of(x):
     """The PAIR of a CELL handle."""
-    return handle(PAIR, (x >> 8) & ((1 << 40) - 1))
+    return handle(PAIR, (x >> CELL_COLUMN) & LOCATION_MASK)
 
 
 # ------------------------------------------------------------------------------------ checked access
@@ -224,4 +233,4 @@ def as_pair(A, x):
     if is_pair(x):
         return x
     fail(A, TYPE_MISMATCH)
-    return handle(PAIR, (COORDINATE_BIAS << 20) | COORDINATE_BIAS)
+    return handle(PAIR, (COORDINATE_BIAS << COORDINATE_BITS) | COORDINATE_BIAS)

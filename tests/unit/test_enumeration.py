@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from interpreter.enumeration import bank as terms
-from interpreter.enumeration import productions as forms
 from interpreter.enumeration.enumerator import Enumerator, Limits, Stage
-from interpreter.enumeration.productions import Costs
+from interpreter.enumeration.productions import Costs, Productions
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
 from interpreter.language.program import parse
 from interpreter.language.type_check import is_well_typed
+from interpreter.machine.kinds import GRID
 from interpreter.machine.machine import Machine
 from interpreter.primitives import PRIMITIVES
 
@@ -93,17 +92,17 @@ def test_terms_with_equal_values_are_one_and_programs_give_the_values_of_their_t
     inputs, outputs = sparse_grids(2, 0), sparse_grids(2, 5)
     enumerator = Enumerator(inputs, outputs, limits=SMALL)
     kept = enumerator.advance(20_000).kept
-    arrays = enumerator._terms
-    assert len(np.unique(arrays.bank[:kept], axis=0)) == kept
-    first = len(arrays.leaf_costs)
-    grids = [n for n in range(first, kept) if arrays.traits[n, terms.KIND] == forms.GRID][:400]
+    bank = enumerator._bank
+    assert len(np.unique(bank.values[:kept], axis=0)) == kept
+    first = len(bank.leaf_costs)
+    grids = [n for n in range(first, kept) if bank.traits[n]["kind"] == GRID][:400]
     assert len(grids) == 400
     seen = set()
     for n in grids:
-        program = enumerator._program(arrays.calls[n].tolist())
+        program = enumerator._program(bank.calls[n])
         assert is_well_typed(program), program.text
         values = outputs_of(program, inputs)
-        for value, handle in zip(values, arrays.bank[n].tolist(), strict=True):
+        for value, handle in zip(values, bank.values[n].tolist(), strict=True):
             block = handle & ((1 << 56) - 1)
             height, width = enumerator._arena[block : block + 2]
             cells = enumerator._arena[block + 2 : block + 2 + height * width].reshape(height, width)
@@ -131,7 +130,7 @@ def test_slices_change_nothing():
         for calls in slices:
             progress = enumerator.advance(calls)
         near = [(miss.program.text, miss.right) for miss in enumerator.near_misses]
-        results.append((progress, near, enumerator._terms.calls.tobytes()))
+        results.append((progress, near, enumerator._bank.calls.tobytes()))
     assert results[0] == results[1]
     assert results[0][1]
 
@@ -183,6 +182,19 @@ def test_last_calls_find_what_the_full_bank_has_no_room_for():
     assert outputs_of(enumerator.solutions[0], inputs)[0].tolist() == outputs[0].tolist()
 
 
+def test_a_call_costs_the_fuel_that_it_costs_a_run():
+    inputs = sparse_grids(1, 0)
+    program = parse("O = hmirror(I)")
+    runs = Machine().run(Code.assemble([program]), GridTable.pack(inputs), np.array([(0, 0)], np.int32))
+    needed = int(runs.fuel[0]) - (3 + inputs[0].size)  # without what loading the input costs
+    found = []
+    for fuel in (needed - 1, needed):
+        enumerator = Enumerator(inputs, list(runs.outputs), limits=Limits(fuel=fuel, cost=3))
+        enumerator.advance(10_000)
+        found.append([solution.text for solution in enumerator.solutions])
+    assert found == [[], [program.text]]
+
+
 def test_bad_tasks_and_limits_are_refused():
     grid = np.zeros((2, 2), np.int8)
     with pytest.raises(ValueError, match="as many inputs as outputs"):
@@ -195,8 +207,8 @@ def test_bad_tasks_and_limits_are_refused():
         Enumerator([grid], [grid], Costs(call=0))
 
 
-def test_every_primitive_is_a_form_but_those_that_give_nothing_new():
-    tried = {name for name in forms.Forms.of(Costs()).names if name is not None}
+def test_every_primitive_is_a_production_but_those_that_give_nothing_new():
+    tried = {name for name in Productions.of(Costs()).names if name is not None}
     assert set(PRIMITIVES) - tried == {"identity", "rapply"}
     priced = {*Costs().calls, *Costs().functions}
     assert priced <= set(PRIMITIVES)
