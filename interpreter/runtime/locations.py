@@ -18,7 +18,6 @@ from interpreter.runtime.values import (
     TUPLE,
     TYPE_MISMATCH,
     as_pair,
-    burn,
     column_of,
     fail,
     is_cell,
@@ -80,7 +79,6 @@ def bounds(A, x):
     """
     block = patch_items(A, x)
     n = A[block]
-    burn(A, n)
     top = left = COORDINATE_BIAS
     bottom = right = -COORDINATE_BIAS
     shift = column_shift(A, x, block)
