@@ -43,7 +43,8 @@ GRAMMARS = (Grammar(40), Grammar(80, typed=True))
 EXTREME = 20  # one program in so many is an extreme one
 FLOOR = 20e-6  # seconds
 RETRIES = 5  # the fastest counts, since other processes get in the way
-ENOUGH = 1e-3  # seconds of a measurement, of as many runs as that takes
+FEW, MUCH = 10, 20_000  # runs at a time, so that the call of the machine counts little, up to so much fuel
+ENOUGH = 1e-3  # seconds of a thorough measurement, of as many runs as that takes
 DEAREST = 10  # primitives to be told
 
 
@@ -193,11 +194,11 @@ def _time(
     found: Found,
 ) -> None:
     """Time a run by itself: thoroughly where it seems to be the slowest or the dearest so far."""
-    seconds = _seconds(machine, code, grids, job)
+    seconds = _seconds(machine, code, grids, np.tile(job, (1 if fuel > MUCH else FEW, 1)))
     price = found.by_primitive.get(wild.primitive, 0.0) if wild.primitive else found.dearest.price
     if seconds < FLOOR or (seconds <= found.slowest.seconds and seconds / fuel <= price):
         return
-    many = np.tile(job, (1 + int(ENOUGH / seconds), 1))  # what a call of the machine costs is no part of a run
+    many = np.tile(job, (1 + int(ENOUGH / seconds), 1))
     seconds = min(_seconds(machine, code, grids, many) for _ in range(RETRIES))
     run = Run(seconds, fuel, int(job[0, 1]), wild.program.text)
     found.slowest = max(found.slowest, run, key=lambda run: run.seconds)

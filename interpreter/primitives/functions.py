@@ -6,6 +6,7 @@ from interpreter.primitives.table import prim
 from interpreter.primitives.types import Any, Container, Function, Integer, Set, Tuple
 from interpreter.runtime.blocks import append, capacity, finish_tuple, item_at, items, new_items, push, truth
 from interpreter.runtime.calls import (
+    CALL_COST,
     CHAIN,
     COMPOSE,
     FORK,
@@ -23,7 +24,6 @@ from interpreter.runtime.values import (
     CHECK_SHIFT,
     EMPTY,
     EMPTY_CONTAINER,
-    HELPER_COST,
     OUT_OF_RANGE,
     TUPLE,
     TYPE_MISMATCH,
@@ -83,7 +83,7 @@ def sort_by(A, block, keys):
                 high = middle
             else:
                 low = middle + 1
-        if not burn(A, HELPER_COST + ((k - low) >> CHECK_SHIFT)):
+        if not burn(A, CALL_COST + ((k - low) >> CHECK_SHIFT)):
             break
         for j in range(k, low, -1):
             A[block + 1 + j] = A[block + j]

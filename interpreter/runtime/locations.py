@@ -10,6 +10,7 @@ from interpreter.runtime.values import (
     COORDINATE_BIAS,
     COORDINATE_MASK,
     GRID,
+    HELPER_COST,
     LEFT_COLUMN,
     PAIR,
     RIGHT_COLUMN,
@@ -18,6 +19,7 @@ from interpreter.runtime.values import (
     TUPLE,
     TYPE_MISMATCH,
     as_pair,
+    burn,
     column_of,
     fail,
     is_cell,
@@ -40,6 +42,7 @@ def location(A, x):
 @outlined
 def inner_location(A, x):
     """The PAIR in a tuple of anything and a PAIR; fails (and returns (0, 0)) on anything else."""
+    burn(A, HELPER_COST)
     if tag(x) == TUPLE and A[offset(x)] == 2:
         return as_pair(A, A[offset(x) + 2])
     if tag(x) == GRID and A[offset(x)] == 2 and A[offset(x) + 1] == 2:
