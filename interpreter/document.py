@@ -42,10 +42,10 @@ the smallest first elsewhere. `first`, `last`, `extract`, `totuple` and `order` 
 }, colours of cells within {-COLOR_BIAS}..{COLOR_LIMIT}. Booleans are the integers 0 and 1.
 
 **Limits.** A run has {DEFAULT_FUEL:,} units of fuel and {DEFAULT_WORDS:,} words of memory unless told otherwise. A
-call costs {
-    layout.CALL_COST
-} units, a word of memory 1, a step of a loop that grows 1. Fuel, not time, bounds a run: the
-same program on the same input ends in the same way on any machine.
+call costs {layout.CALL_COST} units, a word of memory 1, an item or cell that is looked at 1; comparing and searching
+cost 1 for four or eight. A value may be larger in name than in memory, like a tuple that holds one row 30,000 times:
+each look at an item of it is charged. So fuel bounds time, and the same program on the same input ends in the same way
+on any machine.
 """
 
 

@@ -10,17 +10,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from itertools import islice
+from threading import Thread
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.commands.options.execute import ExecuteOptions
 from engine.progress import compile_interpreter
 from interpreter.grids import Grid, GridError, GridTable, as_grid
 from interpreter.language.bytecode import Code
 from interpreter.language.program import Program, ProgramError, parse
-from interpreter.machine.machine import Machine
+from interpreter.machine.machine import Machine, Runs
 from interpreter.runtime.outcome import Outcome
 
 # Lines run at a time: memory stays constant, whatever the file's size.
@@ -71,7 +74,7 @@ def _execute_block(block: list[tuple[Program, list[Grid]] | str], machine: Machi
     grids = [grid for _, inputs in work for grid in inputs]
     owners = [k for k, (_, inputs) in enumerate(work) for _ in inputs]
     jobs = np.stack([np.array(owners, np.int32), np.arange(len(grids), dtype=np.int32)], axis=1)
-    runs = machine.run(Code.assemble([program for program, _ in work]), GridTable.pack(grids), jobs)
+    runs = _run_aside(machine, Code.assemble([program for program, _ in work]), GridTable.pack(grids), jobs)
     row = 0
     for item in block:
         if isinstance(item, str):
@@ -85,3 +88,20 @@ def _execute_block(block: list[tuple[Program, list[Grid]] | str], machine: Machi
             "status": [Outcome(runs.outcomes[k]).label for k in rows],
             "fuel": [int(runs.fuel[k]) for k in rows],
         }
+
+
+def _run_aside(machine: Machine, code: Code, grids: GridTable, jobs: npt.NDArray[np.int32]) -> Runs:
+    """`Machine.run` in a thread of its own, so that a signal ends the waiting for it at once, and so the process.
+
+    Compiled code sees no signal, and what a run may take is for the user to say (`--fuel`).
+    """
+    runs: Future[Runs] = Future()
+
+    def work() -> None:
+        try:
+            runs.set_result(machine.run(code, grids, jobs))
+        except BaseException as error:  # raised again where the result is waited for
+            runs.set_exception(error)
+
+    Thread(target=work, daemon=True).start()
+    return runs.result()

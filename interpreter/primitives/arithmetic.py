@@ -2,11 +2,12 @@
 
 from interpreter.primitives.table import prim
 from interpreter.primitives.types import Any, Boolean, Integer, Numerical, Pair, Tuple
-from interpreter.runtime.blocks import append, capacity, finish_tuple, items, new_items, push, truth
+from interpreter.runtime.blocks import append, block_of, capacity, finish_tuple, items, new_items, push, truth
 from interpreter.runtime.native import inline, outlined
 from interpreter.runtime.ordering import compare_nested, same
 from interpreter.runtime.values import (
     DEPTH,
+    HELPER_COST,
     MAX_DEPTH,
     SCAN_SHIFT,
     TOO_DEEP,
@@ -98,7 +99,7 @@ def component(A, x, k):
         return x
     if is_pair(x):
         return small(row_of(x) if k == 0 else column_of(x))
-    block = items(A, x)
+    block = block_of(A, x)
     if is_set(x) or A[block] < 2:
         return fail(A, TYPE_MISMATCH)
     return A[block + 1 + k]
@@ -168,7 +169,7 @@ def less_nested(A, a, b):
         return 0
     mark = A[TOP]
     A[DEPTH] += 1
-    result = tuple_less(A, items(A, a), items(A, b))
+    result = tuple_less(A, block_of(A, a), block_of(A, b))
     A[DEPTH] -= 1
     A[TOP] = mark
     return result
@@ -176,7 +177,8 @@ def less_nested(A, a, b):
 
 @inline
 def tuple_less(A, p, q):
-    burn(A, min(A[p], A[q]) >> SCAN_SHIFT)
+    if not burn(A, HELPER_COST + (min(A[p], A[q]) >> SCAN_SHIFT)):
+        return 0
     for k in range(1, min(A[p], A[q]) + 1):
         if not same(A, A[p + k], A[q + k]):
             return less_nested(A, A[p + k], A[q + k])
@@ -185,7 +187,7 @@ def tuple_less(A, p, q):
 
 @inline
 def is_proper_subset(A, p, q):
-    if not burn(A, A[q] >> SCAN_SHIFT):
+    if not burn(A, HELPER_COST + (A[q] >> 1)):
         return 0
     at = 1
     for k in range(1, A[p] + 1):

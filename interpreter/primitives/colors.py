@@ -2,19 +2,30 @@
 
 from interpreter.primitives.table import prim
 from interpreter.primitives.types import Element, Integer, Object, Objects, Set
-from interpreter.runtime.blocks import allocate, area, get, item_at, items, length, new_items, new_row, push, put
+from interpreter.runtime.blocks import (
+    allocate,
+    area,
+    block_of,
+    get,
+    item_at,
+    items,
+    length,
+    new_items,
+    new_row,
+    push,
+    put,
+    scan,
+)
 from interpreter.runtime.native import inline, outlined
 from interpreter.runtime.ordering import finish_set, ordered_set, same
 from interpreter.runtime.values import (
     EMPTY,
     EMPTY_CONTAINER,
     GRID,
-    SCAN_SHIFT,
     TOP,
     TYPE_MISMATCH,
     as_integer,
     as_pair,
-    burn,
     color_of,
     fail,
     integer,
@@ -36,7 +47,7 @@ def first_part(A, x):
         return integer(A, row_of(x))
     if is_set(x):
         return fail(A, TYPE_MISMATCH)
-    return item_at(A, items(A, x), 0)
+    return item_at(A, block_of(A, x), 0)
 
 
 # ----------------------------------------------------------------------------------- counting colours
@@ -79,11 +90,10 @@ def histogram(A, element):
 
     No colour outside c, ..., c + n - 1 occurs; n is 0 where there are no colours.
     """
-    grid = flattened(A, element)
-    if area(A, grid) == 0:
-        return EMPTY
-    burn(A, area(A, grid))
+    grid = scan(A, flattened(A, element))
     cells = area(A, grid)
+    if cells == 0:
+        return EMPTY
     low, high = color_range(A, grid)
     n = high - low + 1
     lanes = LANES if n <= FEW and cells > 4 * FEW else 1
@@ -148,8 +158,7 @@ def leastcolor(A, element: Element) -> Integer:
 @prim
 def colorcount(A, element: Element, value: Integer) -> Integer:
     """The number of cells of colour `value`."""
-    grid = flattened(A, element)
-    burn(A, area(A, grid) >> SCAN_SHIFT)
+    grid = scan(A, flattened(A, element))
     count = 0
     for k in range(area(A, grid)):
         count += integer(A, get(A, grid, k)) == value
@@ -179,7 +188,7 @@ def numcolors(A, element: Element) -> Integer:
 @prim
 def color(A, obj: Object) -> Integer:
     """The colour of `obj`, which is that of its first cell."""
-    return first_part(A, item_at(A, items(A, obj), 0))
+    return first_part(A, item_at(A, block_of(A, obj), 0))
 
 
 @prim

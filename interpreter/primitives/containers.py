@@ -3,12 +3,11 @@
 from interpreter.primitives.arithmetic import joined, less, rank, tuple_of
 from interpreter.primitives.table import prim
 from interpreter.primitives.types import Any, Boolean, Container, Integer, Set, Tuple
-from interpreter.runtime.blocks import append, capacity, finish_tuple, item_at, items, length, new_items, push
+from interpreter.runtime.blocks import append, block_of, capacity, finish_tuple, item_at, items, length, new_items, push
 from interpreter.runtime.native import inline, outlined
 from interpreter.runtime.ordering import find, finish_like, finish_set, ordered_set, same, sort
 from interpreter.runtime.values import (
     SCAN_SHIFT,
-    TUPLE,
     TYPE_MISMATCH,
     ZERO_DIVISION,
     as_integer,
@@ -25,7 +24,6 @@ from interpreter.runtime.values import (
     offset,
     row_of,
     small,
-    tag,
 )
 
 # ------------------------------------------------------------------------------------------- helpers
@@ -45,7 +43,6 @@ def select(A, x, other, wanted):
     kept = new_items(A, A[source])
     in_order = is_set(x) and is_set(other)
     end = A[rest]
-    burn(A, end >> SCAN_SHIFT)
     at = 1
     for k in range(1, A[source] + 1):
         item = A[source + k]
@@ -150,14 +147,14 @@ def common(A, x, most):
 @prim
 def contained(A, value: Any, container: Container) -> Boolean:
     """Whether `value` is an item of `container`."""
-    return boolean(find(A, items(A, container), value) >= 0)
+    return boolean(find(A, block_of(A, container), value) >= 0)
 
 
 @prim
 def combine(A, a: Container, b: Container) -> Container:
     """The items of `a` and those of `b`, as a container of the type of `a`."""
     if is_set(a) and is_set(b):
-        return union(A, offset(a), offset(b))
+        return union(A, items(A, a), items(A, b))
     return finish_like(A, a, joined(A, a, b))
 
 
@@ -190,7 +187,7 @@ def insert(A, value: Any, container: Set) -> Set:
     """A set with `value` as a further item."""
     if not is_set(container):
         return fail(A, TYPE_MISMATCH)
-    return union(A, offset(container), offset(initset(A, value)))
+    return union(A, items(A, container), offset(initset(A, value)))
 
 
 @prim
@@ -257,7 +254,7 @@ def first(A, container: Container) -> Any:
     """The first item."""
     if is_pair(container):
         return small(row_of(container))
-    return item_at(A, items(A, container), 0)
+    return item_at(A, block_of(A, container), 0)
 
 
 @prim
@@ -265,7 +262,7 @@ def last(A, container: Container) -> Any:
     """The last item."""
     if is_pair(container):
         return small(column_of(container))
-    block = items(A, container)
+    block = block_of(A, container)
     return item_at(A, block, A[block] - 1)
 
 
@@ -307,9 +304,9 @@ def leastcommon(A, container: Container) -> Any:
 @prim
 def totuple(A, container: Set) -> Tuple:
     """The items in order, as a tuple."""
-    if tag(container) == TUPLE or is_set(container):
-        return finish_tuple(A, offset(container))
-    items(A, container)
+    if is_set(container):
+        return finish_tuple(A, items(A, container))
+    length(A, container)
     return container
 
 

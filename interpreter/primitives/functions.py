@@ -6,6 +6,7 @@ from interpreter.primitives.table import prim
 from interpreter.primitives.types import Any, Container, Function, Integer, Set, Tuple
 from interpreter.runtime.blocks import append, capacity, finish_tuple, item_at, items, new_items, push, truth
 from interpreter.runtime.calls import (
+    CALL_COST,
     CHAIN,
     COMPOSE,
     FORK,
@@ -20,10 +21,10 @@ from interpreter.runtime.calls import (
 from interpreter.runtime.native import outlined
 from interpreter.runtime.ordering import finish_like, finish_set
 from interpreter.runtime.values import (
+    CHECK_SHIFT,
     EMPTY,
     EMPTY_CONTAINER,
     OUT_OF_RANGE,
-    SCAN_SHIFT,
     TUPLE,
     TYPE_MISMATCH,
     as_integer,
@@ -82,7 +83,7 @@ def sort_by(A, block, keys):
                 high = middle
             else:
                 low = middle + 1
-        if not burn(A, (k - low) >> SCAN_SHIFT):
+        if not burn(A, CALL_COST + ((k - low) >> CHECK_SHIFT)):
             break
         for j in range(k, low, -1):
             A[block + 1 + j] = A[block + j]

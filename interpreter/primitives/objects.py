@@ -20,6 +20,7 @@ from interpreter.runtime.blocks import (
     items,
     new_items,
     push,
+    scan,
     truth,
 )
 from interpreter.runtime.locations import bounds, location, patch_items
@@ -108,10 +109,9 @@ def ofcolor(A, grid: Grid, color: Integer) -> Indices:
     """The locations of the cells of `grid` that have `color`."""
     if not is_grid(grid):
         return places(A, grid, color)
-    block = offset(grid)
+    block = scan(A, offset(grid))
     height, width = A[block], A[block + 1]
     sought = color_sought(color)
-    burn(A, height * width)
     count = 0
     for k in range(height * width):
         count += get(A, block, k) == sought
@@ -320,7 +320,7 @@ def paint_run(A, grid, i, start, stop, found):
 @outlined
 def cells_by_color(A, grid, background):
     """One object for each colour of a grid block but `background`."""
-    burn(A, area(A, grid))
+    grid = scan(A, grid)
     blocks = allocate(A, COLOR_BIAS + COLOR_LIMIT + 1)
     if blocks == 0:
         return NOTHING
@@ -427,10 +427,9 @@ def column_is_uniform(A, grid, j):
 @prim
 def frontiers(A, grid: Grid) -> Objects:
     """The rows and columns of `grid` that have one colour, as objects."""
-    block = as_solid_grid(A, grid)
+    block = scan(A, scan(A, as_solid_grid(A, grid)))  # its rows, and its columns
     height = A[block]
     width = A[block + 1]
-    burn(A, 2 * area(A, block))
     found = new_items(A, height + width)
     for i in range(height):
         if row_is_uniform(A, block, i):

@@ -24,6 +24,7 @@ from interpreter.runtime.blocks import (
     new_items,
     push,
     put,
+    scan,
 )
 from interpreter.runtime.locations import location, patch_items
 from interpreter.runtime.native import inline, outlined
@@ -33,7 +34,6 @@ from interpreter.runtime.values import (
     TYPE_MISMATCH,
     as_integer,
     as_pair,
-    burn,
     color_of,
     column_of,
     fail,
@@ -57,7 +57,6 @@ def brush(A, grid, patch, color, under):
     cells = patch_items(A, patch)
     n = A[cells]
     height, width = A[grid], A[grid + 1]  # words that the compiler would read again after each cell that is put
-    burn(A, n)
     for k in range(1, n + 1):
         item = A[cells + k]
         if color == OWN and not is_cell(item):
@@ -187,8 +186,7 @@ def index(A, grid: Grid, place: Pair) -> Integer:
 @prim
 def compress(A, grid: Grid) -> Grid:
     """`grid` without the rows and columns that have one colour."""
-    block = as_grid(A, grid)
-    burn(A, 2 * area(A, block))
+    block = scan(A, scan(A, as_grid(A, grid)))  # its rows, and its columns
     rows = new_items(A, A[block])
     for i in range(A[block]):
         if not row_is_uniform(A, block, i):

@@ -4,10 +4,9 @@ A patch's locations may lie anywhere, outside of every grid too. Patches made he
 """
 
 from interpreter.primitives.arithmetic import tuple_of
-from interpreter.primitives.slices import sequence
 from interpreter.primitives.table import prim
 from interpreter.primitives.types import Indices, Integer, Object, Pair, Patch
-from interpreter.runtime.blocks import capacity, items, length, new_items, push
+from interpreter.runtime.blocks import block_of, capacity, items, length, new_items, push
 from interpreter.runtime.locations import bounds, column_shift, location, patch_items
 from interpreter.runtime.native import inline, outlined
 from interpreter.runtime.ordering import finish_set, ordered_set
@@ -69,8 +68,8 @@ FRONTIER = 30  # how long a frontier is, which always starts at 0
 @outlined
 def part_of(A, x, k):
     """Item `k` of a tuple; fails where there is none."""
-    block = sequence(A, x)
-    return A[block + 1 + k] if k < A[block] else fail(A, TYPE_MISMATCH)
+    block = block_of(A, x)
+    return A[block + 1 + k] if k < A[block] and not is_set(x) else fail(A, TYPE_MISMATCH)
 
 
 @inline
@@ -145,13 +144,13 @@ def locations(A, patch):
     """The set of the locations of a patch of cells; a patch of locations itself."""
     if tag(patch) == GRID:
         return patch if A[offset(patch) + 1] > 1 else fail(A, OUT_OF_RANGE)
-    block = items(A, patch)
+    block = block_of(A, patch)
     if A[block] == 0:
         return EMPTY_SET
     if is_pair(A[block + 1]):
         return patch
     result = new_items(A, A[block])
-    for k in range(1, A[block] + 1):
+    for k in range(1, capacity(A, result) + 1):
         if is_pair(A[block + k]):
             return fail(A, TYPE_MISMATCH)
         push(A, result, location(A, A[block + k]))

@@ -3,7 +3,8 @@
 from interpreter.primitives.patches import EMPTY_TUPLE, REACH, locations, normalize
 from interpreter.primitives.table import prim
 from interpreter.primitives.types import Boolean, Grid, Integer, Object, Pair, Patch, Piece
-from interpreter.runtime.blocks import finish_tuple, get_at, items, length, new_items, push
+from interpreter.runtime.blocks import finish_tuple, get_at, items, length, new_items, push, scan
+from interpreter.runtime.layout import CALL_COST
 from interpreter.runtime.locations import bounds, location, patch_items
 from interpreter.runtime.native import inline, outlined
 from interpreter.runtime.ordering import finish_set
@@ -15,6 +16,7 @@ from interpreter.runtime.values import (
     COORDINATE_MASK,
     EMPTY_CONTAINER,
     GRID,
+    HELPER_COST,
     LEFT_COLUMN,
     RIGHT_COLUMN,
     TOP_ROW,
@@ -139,6 +141,7 @@ def is_wide_grid(A, x):
 @outlined
 def column_extremes(A, grid, sign):
     """The tuple of the largest (1) or smallest (-1) colour of each column of a grid block."""
+    grid = scan(A, grid)
     result = new_items(A, A[grid + 1])
     for j in range(A[grid + 1]):
         best = get_at(A, grid, 0, j)
@@ -274,6 +277,7 @@ def distance(A, a, b, direction):
     Fails (and returns 0) if one is empty. Cells that are farther from the box of `b` than the nearest
     pair so far are not compared with the cells of `b`.
     """
+    burn(A, CALL_COST)  # `gravitate` comes here again and again
     if bounds(A, a) == 0 or bounds(A, b) == 0:
         fail(A, EMPTY_CONTAINER)
         return 0
@@ -368,7 +372,7 @@ def period(A, normalized, extent, shift):
     """The smallest period of a normalized object along the coordinate at bit `shift`, at most its extent."""
     block = items(A, normalized)
     for p in range(1, extent):
-        if not burn(A, A[block]) or repeats(A, block, p, shift):
+        if not burn(A, HELPER_COST + A[block]) or repeats(A, block, p, shift):
             return p
     return extent
 

@@ -1,5 +1,10 @@
 """Blocks of the arena: allocation, containers and grids.
 
+Fuel bounds time because a loop is as long as something that was charged for: a fresh block (`allocate` charges its
+words), a container that was reached by `items`, or a grid that was reached by `scan`. All three give the empty block
+once a run has failed, so that nothing is looked at or written any more. What takes more than a few steps an item, or
+goes over the same items again (sorting, searching, comparing), charges these steps itself, with `burn`.
+
 See `interpreter.runtime.values` for what a block looks like, and for what happens after a failure.
 """
 
@@ -8,6 +13,7 @@ from __future__ import annotations
 from interpreter.runtime.native import inline, outlined
 from interpreter.runtime.values import (
     CELL,
+    CHECK_SHIFT,
     EMPTY,
     EMPTY_CONTAINER,
     ERROR,
@@ -18,7 +24,6 @@ from interpreter.runtime.values import (
     OUT_OF_MEMORY,
     OUT_OF_RANGE,
     PAIR,
-    SCAN_SHIFT,
     SET,
     SIZE,
     TOP,
@@ -115,8 +120,15 @@ def truth(A, x):
 def items(A, x):
     """The block [length, item, ...] of any container; fails (and returns the empty block) if `x` is none.
 
-    Pairs, cells and grids are unpacked into a fresh block of numbers, pairs or rows.
+    Pairs, cells and grids are unpacked into a fresh block of numbers, pairs or rows. Costs a unit of fuel an item.
     """
+    block = block_of(A, x)
+    return block if burn(A, 1 + A[block]) else EMPTY
+
+
+@inline
+def block_of(A, x):
+    """Like `items`, without its price: for a look at a few of them, or at many where each look is charged."""
     if tag(x) == TUPLE or tag(x) == SET:
         return offset(x)
     return unpack(A, x)
@@ -159,7 +171,7 @@ def unpack(A, x):
     if t == GRID:
         grid = offset(x)
         block = new_items(A, A[grid])
-        for i in range(A[grid]):
+        for i in range(capacity(A, block)):
             push(A, block, row_value(A, grid, i))
         return block
     fail(A, TYPE_MISMATCH)
@@ -209,6 +221,12 @@ def area(A, grid):
 
 
 @inline
+def scan(A, grid):
+    """A grid block whose cells are to be looked at, for a unit of fuel a cell; the empty grid after a failure."""
+    return grid if burn(A, area(A, grid)) else EMPTY
+
+
+@inline
 def get(A, grid, k):
     """Cell `k` of a grid block, in reading order."""
     return A[grid + 2 + k]
@@ -249,7 +267,7 @@ def as_rectangle(A, x):
 @outlined
 def cut_rows(A, x):
     """The block of a grid made of rows of integers, cut to the length of the first; fails on anything else."""
-    rows = offset(x) if tag(x) == TUPLE else EMPTY
+    rows = items(A, x) if tag(x) == TUPLE else EMPTY
     if A[rows] == 0:
         fail(A, EMPTY_CONTAINER if tag(x) == TUPLE else TYPE_MISMATCH)
         return EMPTY
@@ -278,10 +296,10 @@ def as_solid_grid(A, x):
 @outlined
 def hollow_block(A, x):
     """The block of a grid without columns; fails on anything else."""
-    rows = offset(x) if tag(x) == TUPLE else EMPTY
     if tag(x) != TUPLE:
         fail(A, TYPE_MISMATCH)
-    burn(A, A[rows] >> SCAN_SHIFT)
+        return EMPTY
+    rows = items(A, x)
     for k in range(1, A[rows] + 1):
         if tag(A[rows + k]) != TUPLE or A[offset(A[rows + k])] != 0:
             fail(A, TYPE_MISMATCH)
@@ -302,7 +320,7 @@ def hollow_grid(A, height):
     """A grid without cells: a tuple of `height` empty tuples."""
     empty = handle(TUPLE, EMPTY)
     rows = new_items(A, height)
-    for _ in range(height):
+    for _ in range(capacity(A, rows)):
         push(A, rows, empty)
     return handle(TUPLE, rows)
 
@@ -323,7 +341,7 @@ def row_value(A, grid, i):
     if width == 2:
         return pair_of(A, get_at(A, grid, i, 0), get_at(A, grid, i, 1))
     row = new_items(A, width)
-    for j in range(width):
+    for j in range(capacity(A, row)):
         push(A, row, integer(A, get_at(A, grid, i, j)))
     return handle(TUPLE, row)
 
@@ -335,7 +353,7 @@ def grid_of_rows(A, block):
     if tag(first) != PAIR and tag(first) != TUPLE:
         return NOTHING
     width = 2 if is_pair(first) else A[offset(first)]
-    if width == 0:
+    if width == 0 or not burn(A, A[block]):
         return NOTHING
     for i in range(A[block]):
         row = A[block + 1 + i]
@@ -345,7 +363,7 @@ def grid_of_rows(A, block):
         else:
             if tag(row) != TUPLE or A[offset(row)] != width:
                 return NOTHING
-            if not burn(A, width >> SCAN_SHIFT):
+            if not burn(A, width >> CHECK_SHIFT):
                 return NOTHING
             for j in range(width):
                 if not is_integer(A[offset(row) + 1 + j]):

@@ -12,6 +12,7 @@ from interpreter.runtime.values import (
     COORDINATE_BITS,
     COORDINATE_MASK,
     GRID,
+    HELPER_COST,
     LEFT_COLUMN,
     PAIR,
     RIGHT_COLUMN,
@@ -43,6 +44,7 @@ def location(A, x):
 @outlined
 def inner_location(A, x):
     """The PAIR in a tuple of anything and a PAIR; fails (and returns (0, 0)) on anything else."""
+    burn(A, HELPER_COST)
     if tag(x) == TUPLE and A[offset(x)] == 2:
         return as_pair(A, A[offset(x) + 2])
     if tag(x) == GRID and A[offset(x)] == 2 and A[offset(x) + 1] == 2:
@@ -83,7 +85,6 @@ def bounds(A, x):
     """
     block = patch_items(A, x)
     n = A[block]
-    burn(A, n)
     top = left = COORDINATE_BIAS
     bottom = right = -COORDINATE_BIAS
     shift = column_shift(A, x, block)

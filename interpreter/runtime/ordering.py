@@ -7,11 +7,13 @@ from interpreter.runtime.native import inline, outlined
 from interpreter.runtime.values import (
     CELL,
     CELL_COLUMN,
+    CHECK_SHIFT,
     CLOSURE,
     COORDINATE_BITS,
     COORDINATE_MASK,
     DEPTH,
     GRID,
+    HELPER_COST,
     MAX_DEPTH,
     PAIR,
     SCAN_SHIFT,
@@ -39,11 +41,12 @@ def compare(A, a, b):
     if a == b:
         return 0
     if is_inline(a) or is_inline(b) or tag(a) != tag(b) or tag(a) == CLOSURE:
+        burn(A, 1)
         return -1 if a < b else 1
     p = offset(a)
     q = offset(b)
     words = area(A, p) if tag(a) == GRID else min(A[p], A[q])
-    if not burn(A, 1 + (words >> SCAN_SHIFT)):
+    if not burn(A, HELPER_COST + (words >> SCAN_SHIFT)):
         return 0
     if tag(a) == GRID:
         for k in range(2 + area(A, p)):
@@ -196,7 +199,7 @@ def merge_sort(A, items, scratch, n, simple):
     source = items
     target = scratch
     runs = 2
-    while runs > 1:
+    while runs > 1 and burn(A, n):
         runs = 0
         low = 0
         while low < n:
@@ -260,7 +263,7 @@ def insertion_sort(A, block, n):
 def find(A, block, x):
     """Index of an item equal to `x` in a block, or -1."""
     n = A[block]
-    if not burn(A, n >> SCAN_SHIFT):
+    if not burn(A, n >> CHECK_SHIFT):
         return -1
     if is_inline(x):
         for k in range(n):

@@ -53,7 +53,9 @@ ZERO_DIVISION = int(Outcome.ZERO_DIVISION)
 ARITY_MISMATCH = int(Outcome.ARITY_MISMATCH)
 TOO_DEEP = int(Outcome.TOO_DEEP)
 
-SCAN_SHIFT = 3  # comparing and searching cost a unit of fuel for eight words
+SCAN_SHIFT = 3  # comparing costs a unit of fuel for eight words
+CHECK_SHIFT = 2  # searching and checking cost one for four
+HELPER_COST = 2  # of a helper that calls itself or is called for each item, however little there is to look at
 
 TOP, FUEL, ERROR, SIZE, EMPTY = layout.TOP, layout.FUEL, layout.ERROR, layout.SIZE, layout.EMPTY
 DEPTH, MAX_DEPTH = layout.DEPTH, layout.MAX_DEPTH

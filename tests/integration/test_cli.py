@@ -1,13 +1,16 @@
 """The command line: help at once, `exec`, and mistakes as one line with exit status 2."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from engine.cli import main
+from engine.commands.execute import BLOCK
 
 ROOT = Path(__file__).parents[2]
 
@@ -134,3 +137,24 @@ def test_exec_stops_a_run_that_is_out_of_fuel(tmp_path, capsys):
     source.write_text(json.dumps({"program": "x1 = asobject(I)\nO = paint(I, x1)", "inputs": [[[1] * 30] * 30]}) + "\n")
     assert main(["exec", str(source), "--fuel", "50"]) == 0
     assert json.loads(capsys.readouterr().out)["status"] == ["out_of_fuel"]
+
+
+ENDLESS = (
+    "x1 = multiply(TEN, TEN)\nx2 = multiply(x1, x1)\nx3 = multiply(x2, x2)\n"
+    "x4 = power(identity, x3)\nx5 = power(x4, x3)\nO = x5(I)"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_exec_in_the_middle_of_a_run(tmp_path, number):
+    """The first block of lines is quick and comes out; the next holds a run that would take a quarter of an hour."""
+    source = tmp_path / "in.jsonl"
+    quick = json.dumps({"program": "O = hmirror(I)", "inputs": [[[1]]]}) + "\n"
+    source.write_text(quick * BLOCK + json.dumps({"program": ENDLESS, "inputs": [[[1]]]}) + "\n")
+    command = [sys.executable, "-m", "engine.cli", "exec", str(source), "--fuel", str(10**12)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert json.loads(process.stdout.readline())["status"] == ["ok"]
+        time.sleep(1)  # until it is there
+        process.send_signal(number)
+        process.stdout.read()
+        assert process.wait(60) == 128 + number

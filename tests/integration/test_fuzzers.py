@@ -5,6 +5,8 @@ import json
 import pytest
 
 from engine.cli import main
+from interpreter.language.program import parse
+from interpreter.primitives import PRIMITIVES
 
 # A stand-in for arc-dsl in which one function is right, one is wrong, one is unlike Python and the rest is missing.
 DSL = """
@@ -70,3 +72,10 @@ def test_wild_programs_end_in_a_typed_outcome(capsys):
     assert result["repeated"] == 1000
     assert result["outcomes"]["ok"] > 100
     assert 0 < result["fuel"]["p50"] <= result["fuel"]["p100"] <= 4_000_000
+    assert (
+        0
+        < result["dearest"]["ns_per_fuel"]
+        == pytest.approx(1e6 * result["dearest"]["ms"] / result["dearest"]["fuel"], rel=0.1)
+    )
+    assert parse(result["dearest"]["program"])
+    assert result["dearest_primitives"].keys() <= PRIMITIVES.keys()
