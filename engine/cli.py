@@ -183,26 +183,17 @@ def _add_exec(verbs: Verbs) -> None:
 
 
 def _execute(options: argparse.Namespace, _overrides: list[str]) -> int:
-    import json
-
-    if not options.file.is_file():
+    if not options.file.exists() or options.file.is_dir():  # a pipe is welcome
         raise UsageError(f"{options.file}: no such file")
     _check_new_file(options.out)
-    from engine.commands.execute import execute_lines
+    from engine.commands.execute import execute_lines, write_results
     from engine.progress import compile_interpreter
     from interpreter.machine.machine import DEFAULT_FUEL, Machine
 
     compile_interpreter()
     machine = Machine(options.fuel or DEFAULT_FUEL)
     with options.file.open("rb") as lines:
-        results = (json.dumps(result) + "\n" for result in execute_lines(lines, machine))
-        if options.out is None:
-            sys.stdout.writelines(results)
-        else:
-            unfinished = options.out.with_name(options.out.name + ".tmp")
-            with unfinished.open("w", encoding="utf-8") as out:
-                out.writelines(results)
-            unfinished.replace(options.out)
+        write_results(execute_lines(lines, machine), options.out)
     return 0
 
 
@@ -251,12 +242,14 @@ def _add_seeds(verbs: Verbs) -> None:
     import_ = seeds.add_parser(
         "import", help="programs from elsewhere", description="Read programs, never running them as Python; try each "
         "on all pairs of its task, say which fail and how, and write the others as seeds. PATH: a checkout of arc-dsl "
-        "or its solvers.py, CodeIt's data/training or one of its JSON files, or JSONL with `task` and `program`.",
+        "or re-arc, its solvers.py or verifiers.py, CodeIt's data/training or one of its JSON files, files <task>.py "
+        "with one function each, or JSONL with `task` and `program`.",
     )  # fmt: skip
     import_.add_argument("path", type=Path, metavar="PATH")
     import_.add_argument("--out", type=Path, metavar="SEEDS.jsonl", help="default: only check")
     import_.add_argument("--keep-failing", action="store_true", help="write programs that do not solve their task, too")
     import_.add_argument("--tasks", default="arc1-train", metavar="SET", help="default: arc1-train")
+    import_.add_argument("--task", metavar="ID", help="the task of PATH's only program, whatever its name")
     import_.add_argument("--fuel", type=fuel, metavar="N", help="work a run may do (default: 4,000,000)")
     import_.set_defaults(run=_seeds_import)
     discover = seeds.add_parser(
@@ -293,7 +286,7 @@ def _seeds_import(options: argparse.Namespace, _overrides: list[str]) -> int:
 
     tasks = {task.id: task for task in load_tasks(options.tasks)}
     compile_interpreter()
-    findings = seed_import.examine(options.path, tasks, Machine(options.fuel or DEFAULT_FUEL))
+    findings = seed_import.examine(options.path, tasks, Machine(options.fuel or DEFAULT_FUEL), options.task)
     sys.stdout.write(seed_import.report(findings))
     if options.out is not None:
         written = seed_import.write_seeds(findings, options.out, options.keep_failing)

@@ -2,21 +2,27 @@
 
 In, a line: `{"program": "...", "inputs": [grid, ...]}`. Out, in the same order:
 `{"outputs": [grid or null, ...], "status": ["ok", ...], "fuel": [int, ...]}`, or `{"error": "..."}` alone for a
-line that is no such object, names no program of the language, or holds a grid that is none.
+line that is no such object, names no program of the language, or holds a grid that is none. A program may also be
+Python: one function, or statements with comments, literals and calls inside calls (see `engine.seeds.solver_source`).
 """
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from engine.data_files import write_new
+from engine.seeds.solver_source import SourceError, read_program
 from interpreter.grids import Grid, GridError, GridTable, as_grid
 from interpreter.language.bytecode import Code
-from interpreter.language.program import Program, ProgramError, parse
+from interpreter.language.program import Program, ProgramError
 from interpreter.machine.machine import Machine
 from interpreter.runtime.outcome import Outcome
 
@@ -31,20 +37,36 @@ def execute_lines(lines: Iterable[bytes], machine: Machine) -> Iterator[dict[str
         yield from _execute_block([read_line(line) for line in block], machine)
 
 
+def write_results(results: Iterable[dict[str, Any]], out: Path | None) -> None:
+    """Write results as JSONL to a new file, or to standard output, as long as somebody reads it."""
+    lines = (json.dumps(result) + "\n" for result in results)
+    if out is not None:
+        write_new(out, lines)
+        return
+    try:
+        sys.stdout.writelines(lines)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has enough, as `head` does. Python would find the closed pipe again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def read_line(line: bytes) -> tuple[Program, list[Grid]] | str:
     """A line's program and inputs, or what is wrong with it."""
     try:
-        record = json.loads(line.decode())
+        record = json.loads(line.decode("utf-8-sig"))
         text, inputs = record["program"], record["inputs"]
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        return "not JSON that can be read: nested too deeply"
+    except ValueError as error:  # no UTF-8, no JSON, or a number of thousands of digits
         return f"not JSON: {error}"
     except (KeyError, TypeError):
         return 'right is {"program": "...", "inputs": [grid, ...]}'
     if not isinstance(text, str) or not isinstance(inputs, list):
         return '"program" must be a string and "inputs" a list of grids'
     try:
-        return parse(text), [as_grid(grid, f"input {k}") for k, grid in enumerate(inputs)]
-    except (ProgramError, GridError) as error:
+        return read_program(text), [as_grid(grid, f"input {k}") for k, grid in enumerate(inputs)]
+    except (ProgramError, SourceError, GridError) as error:
         return str(error)
 
 

@@ -16,6 +16,7 @@ from engine.search.folder import SearchFolder
 from engine.search.sources import METHODS
 from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
+from interpreter.language.vocabulary import VARIABLES, has_tokens
 from interpreter.machine.screening import MAX_FUEL
 from interpreter.mutation.mutator import Rates
 
@@ -63,6 +64,11 @@ def search(
         folder = SearchFolder.create(out, settings.as_json(), [seed.row for seed in seeds])
     with Display() as display:
         display.say(f"{folder.path}: {method}, {len(tasks)} tasks of {settings.tasks}, {len(seeds)} seeds")
+        longer = sum(not has_tokens(seed.program) for seed in seeds)
+        if longer:
+            display.say(
+                f"{longer} of the seeds have more than {len(VARIABLES)} variables: they are tried, without mutants"
+            )
         with Search(settings, folder, tasks, training_tasks, seeds, display, workers) as searching:
             seconds = None if budget is None else 60 * budget
             summary = searching.run(method, programs, seconds)
