@@ -99,20 +99,18 @@ def _is_regular(file: Path) -> bool:
 
 def _locked(unfinished: Path, file: Path) -> TextIO:
     """The unfinished file, emptied, which no other process writes until it is closed."""
-    while True:
-        try:
+    try:
+        while True:
             out = unfinished.open("a", encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot write {file}: {error.strerror}: choose another --out") from None
-        try:
             fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            out.close()
-            raise UsageError(f"{file} is being written by another process: choose another --out") from None
-        if unfinished.exists() and os.path.samestat(unfinished.stat(), os.fstat(out.fileno())):
-            out.truncate(0)
-            return out
-        out.close()  # another process finished with it before the lock was ours
+            if unfinished.exists() and os.path.samestat(unfinished.stat(), os.fstat(out.fileno())):
+                os.truncate(unfinished, 0)
+                return out
+            out.close()  # another process finished with it before the lock was ours
+    except BlockingIOError:
+        raise UsageError(f"{file} is being written by another process: choose another --out") from None
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}: choose another --out") from None
 
 
 def _write(out: TextIO, text: str | None, file: Path) -> None:

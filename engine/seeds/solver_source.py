@@ -16,6 +16,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from engine.seeds.function_body import FunctionBody, Signatures
 from interpreter.language.program import Program, ProgramError, parse
@@ -100,6 +101,7 @@ def read_signatures(source: str) -> dict[str, tuple[str, ...]]:
     return {tree.name: tuple(each.arg for each in (*tree.args.posonlyargs, *tree.args.args)) for tree in trees}
 
 
+@cache
 def _own_signatures() -> dict[str, tuple[str, ...]]:
     return {name: entry.source.__code__.co_varnames[1 : 1 + entry.arity] for name, entry in PRIMITIVES.items()}
 
