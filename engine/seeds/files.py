@@ -6,7 +6,8 @@
     FILE.jsonl      a line: {"task": "...", "program": "..."}, with "origin" if it is known
     FILE.json       one task of the CodeIt data set, {"task_key": "...", "program": "...", ...}, or an object of them
     a folder        its solvers.py and verifiers.py (a checkout of arc-dsl or re-arc), or the .py files that hold a
-                    function `solve` or `solve_<task>`, or all of its .json files (CodeIt's data/training)
+                    function `solve` or `solve_<task>`, or all of its .json files (CodeIt's data/training), or the .py
+                    files that hold a function of another name
 
 What another file holds shows in its text. A `program` is text of the language or one Python function; null, in
 CodeIt's files, is no program. Nothing that is read is run as Python.
@@ -32,6 +33,7 @@ COLLECTIONS = ("solvers.py", "verifiers.py")
 TASK_KEYS = ("task", "parent_key", "task_key", "task_id")
 
 _SOLVE = re.compile(r"^def (?:solve|verify)(?:_\w+)?\(", re.MULTILINE)
+_ANY = re.compile(r"^def ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,10 @@ def read_rows(text: str, where: str) -> Iterator[Entry]:
 def _read_folder(folder: Path) -> Iterator[Entry]:
     sources = data_files(folder, ".py")
     collected = [file for file in sources if file.name in COLLECTIONS]
-    single = [file for file in sources if _SOLVE.search(_text(file))]
-    files = collected or single or data_files(folder, ".json")
+    texts = {file: _text(file) for file in sources if not collected}
+    single = [file for file, text in texts.items() if _SOLVE.search(text)]
+    other = [file for file, text in texts.items() if _ANY.search(text)]
+    files = collected or single or data_files(folder, ".json") or other
     if not files:
         raise UsageError(
             f"{folder}: no solvers.py and no .json file in this folder; right is a checkout of arc-dsl or re-arc, "

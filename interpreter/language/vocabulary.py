@@ -33,10 +33,15 @@ def has_tokens(program: Program) -> bool:
     return len(program.lines) <= len(VARIABLES) + 1
 
 
+def check_tokens(program: Program) -> None:
+    """Raise `ProgramError` where a program has variables that the vocabulary has not."""
+    if not has_tokens(program):
+        raise ProgramError(len(VARIABLES) + 1, f"more than the {len(VARIABLES)} variables that a policy writes")
+
+
 def tokenize(program: Program) -> list[int]:
     """Token ids of a program, <eos> included. Raises `ProgramError` where it has more variables than VARIABLES."""
-    if not has_tokens(program):
-        raise ProgramError(len(VARIABLES) + 1, f"more than {len(VARIABLES)} variables have no program tokens")
+    check_tokens(program)
     tokens: list[str] = []
     for number, line in enumerate(program.lines, 1):
         if number == len(program.lines):
@@ -67,6 +72,7 @@ def detokenize(ids: Sequence[int]) -> Program:
         raise ProgramError(len(lines), "the line that defines `O` must be the last")
     program = Program(tuple(lines))
     check(program)
+    check_tokens(program)
     return program
 
 

@@ -163,7 +163,7 @@ def test_an_embedded_seed_that_fails_is_an_error(flips, tmp_path, monkeypatch, c
     data = tmp_path / "data"
     data.mkdir()
     (data / "seeds.jsonl").write_text('{"task": "flip", "program": "O = hmirror(I)", "origin": "hand"}\n')
-    monkeypatch.setattr("engine.seeds.files", lambda package: tmp_path)
+    monkeypatch.setattr("engine.seeds.seed.files", lambda package: tmp_path)
     assert main(["seeds", "check", "--tasks", flips]) == 1
     assert "flip (hand): fails on 3 of 3 pairs" in capsys.readouterr().out
 

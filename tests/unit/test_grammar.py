@@ -38,8 +38,12 @@ def test_a_program_of_more_variables_has_no_tokens():
     assert detokenize(tokenize(longest)) == longest
     longer = parse("\n".join([*lines, "O = hmirror(x64)"]))
     assert not has_tokens(longer)
-    with pytest.raises(ProgramError, match="line 64: more than 63 variables have no program tokens"):
+    with pytest.raises(ProgramError, match="line 64: more than the 63 variables that a policy writes"):
         tokenize(longer)
+    line = [TOKEN_IDS["hmirror"], TOKEN_IDS["I"]]
+    assert len(detokenize([*line * 63, TOKEN_IDS["O"], *line, EOS]).lines) == 64
+    with pytest.raises(ProgramError, match="line 64: more than the 63 variables that a policy writes"):
+        detokenize([*line * 64, TOKEN_IDS["O"], *line, EOS])
 
 
 def test_a_line_costs_its_names_and_nothing_else():

@@ -109,6 +109,13 @@ def test_a_folder_of_a_file_for_each_task(tmp_path):
     assert read(tmp_path) == [("abc", TEXT)]
 
 
+def test_a_folder_of_functions_of_any_name(tmp_path):
+    for task in ("abc", "abd"):
+        (tmp_path / f"{task}.py").write_text(ANONYMOUS)
+    (tmp_path / "__init__.py").write_text("")
+    assert read(tmp_path) == [("abc", TEXT), ("abd", TEXT)]
+
+
 def test_a_checkout_of_re_arc_is_its_verifiers(tmp_path):
     (tmp_path / "verifiers.py").write_text(VERIFIER)
     (tmp_path / "generators.py").write_text("def generate_abc(diff_lb, diff_ub):\n    return 1\n")
