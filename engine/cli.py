@@ -28,12 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        return parse(VERBS, DESCRIPTION, arguments).execute()
+        status = parse(VERBS, DESCRIPTION, arguments).execute()
+        sys.stdout.flush()
+        return status
     except UsageError as error:
         return _mistake(error)
     except BrokenPipeError:  # who reads has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python finds the closed pipe at its end
+        return 0
     except OSError as error:
         line = refused(error)
         if line is None:

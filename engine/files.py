@@ -1,17 +1,108 @@
-"""Files and folders on disk: whole or not at all, one owner, and rows that can be read after a kill."""
+"""Files and folders: what is written is there whole or not at all, with one owner; what is damaged is named.
+
+Hidden files and folders, and what macOS and Jupyter leave behind, are no data. What cannot be read is a `UsageError`
+that names it: nothing is skipped without a word, and nothing waits for a pipe that nobody writes to.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from engine.errors import UsageError
+
+_DEBRIS = ("__MACOSX", "__pycache__")
+
+
+# ---------------------------------------------------------------------------------------- of other people
+
+
+def data_files(folder: Path, suffix: str, deep: bool = False) -> list[Path]:
+    """The files of a folder whose names end in `suffix`, in order; with `deep`, of all folders below it, too.
+
+    Links to folders are not followed. Raises `UsageError` for a folder that cannot be read, a broken link or a loop of
+    them, and whatever else is neither file nor folder.
+    """
+    found = [file for file in _walk(folder, deep) if file.name.endswith(suffix)]
+    return sorted(file for file in found if _is_regular(file))
+
+
+def read_bytes(file: Path) -> bytes:
+    """The content of a file. Raises `UsageError`."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from None
+
+
+def read_json(file: Path) -> Any:
+    """The value of a JSON file, with or without a byte order mark. Raises `UsageError`."""
+    try:
+        return json.loads(read_bytes(file).decode("utf-8-sig"))
+    except RecursionError:
+        raise UsageError(f"{file}: no JSON that can be read: nested too deeply") from None
+    except ValueError as error:  # no UTF-8, no JSON, or a number of thousands of digits
+        raise UsageError(f"{file}: {error}") from None
+
+
+def write_new(file: Path, texts: Iterable[str]) -> None:
+    """Write texts, as they come, to a file that is there once all are written; nothing is left of one that failed.
+
+    Raises `UsageError` where the file is there already, or another process writes it, and `OSError` where it cannot be
+    written.
+    """
+    unfinished, lock = file.with_name(file.name + ".tmp"), file.with_name(f".{file.name}.lock")
+    with _held(lock, f"{file} is being written by another process: choose another --out"):
+        try:
+            if file.exists():  # since it was asked for, by another process
+                raise UsageError(f"{file} exists already: choose another --out")
+            with _named(file), unfinished.open("w", encoding="utf-8") as out:
+                out.writelines(texts)
+            unfinished.replace(file)
+        finally:
+            unfinished.unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
+
+
+def printable(text: str) -> str:
+    """A text that can be written as UTF-8: a name of a file that is none, or half a pair of surrogates, is spelled."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _walk(folder: Path, deep: bool) -> Iterator[Path]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise UsageError(f"cannot read the folder {folder}: {error.strerror}") from None
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name in _DEBRIS:
+            continue
+        path = Path(entry.path)
+        if not entry.is_dir(follow_symlinks=False):
+            yield path
+        elif deep:
+            yield from _walk(path, deep)
+
+
+def _is_regular(file: Path) -> bool:
+    """Whether a path is a file: not where it leads to a folder. Raises `UsageError` where it is neither."""
+    try:
+        file.stat()
+    except OSError as error:
+        what = "a broken link" if file.is_symlink() else "unreadable"
+        raise UsageError(f"{file} is {what}: {error.strerror}; remove it, or put the file in its place") from None
+    if not file.is_file() and not file.is_dir():
+        raise UsageError(f"{file} is neither a file nor a folder: remove it")
+    return file.is_file()
+
+
+# ------------------------------------------------------------------------------------------- of our own
 
 
 def new_folder(path: Path, option: str) -> None:
@@ -31,19 +122,25 @@ def make_folder(path: Path) -> None:
 
 def lock_folder(path: Path) -> ExitStack:
     """Lock a folder until what is returned is closed. Raises `UsageError` if it is locked."""
+    return _held(path / ".lock", f"{path} is in use by another run")
+
+
+def _held(lock: Path, otherwise: str) -> ExitStack:
+    """Hold a lock file until what is returned is closed. Raises `UsageError`, saying `otherwise`, if it is held."""
     held = ExitStack()
     try:
-        held.enter_context(FileLock(path / ".lock", blocking=False, thread_local=False))
+        held.enter_context(FileLock(lock, blocking=False, thread_local=False))
     except Timeout:
-        raise UsageError(f"{path} is in use by another run") from None
+        raise UsageError(otherwise) from None
     return held
 
 
 def write_text(file: Path, text: str) -> None:
     """Write a whole file or nothing: temporary name, then rename."""
     temporary = file.with_name(file.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, file)
+    with _named(file):
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(file)
 
 
 def write_json(file: Path, record: Mapping[str, Any]) -> None:
@@ -58,7 +155,7 @@ def write_lines(file: Path, rows: list[Mapping[str, Any]]) -> None:
 
 def append_line(file: Path, row: Mapping[str, Any]) -> None:
     """Append a line to a JSONL file."""
-    with file.open("a", encoding="utf-8") as lines:
+    with _named(file), file.open("a", encoding="utf-8") as lines:
         lines.write(json.dumps(row) + "\n")
 
 
@@ -81,3 +178,13 @@ def read_lines(file: Path, *keys: str) -> list[dict[str, Any]]:
             raise UsageError(f"{file}, line {number}: not {what}; the file was damaged")
         rows.append(row)
     return rows
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Name the file in what the system refuses: an error of writing does not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(file)
+        raise

@@ -6,6 +6,7 @@ import sys
 from collections import defaultdict
 
 from interpreter.differences import DIFFERENCES
+from interpreter.language.vocabulary import VARIABLES
 from interpreter.machine.machine import DEFAULT_FUEL, DEFAULT_WORDS
 from interpreter.primitives import CONSTANTS, PRIMITIVES, constant_type
 from interpreter.runtime import layout
@@ -31,7 +32,9 @@ O = paint(I, x4)
 The primitives and constants are those of arc-dsl (Michael Hodel), with its names, arguments and meaning.
 
 **Canonical text** numbers the variables in order, has single spaces, and no line that `O` does not need. A program
-has at most {layout.MAX_VARIABLES} variables; a variable is called with 1 to {layout.MAX_ARITY} arguments.
+has at most {layout.MAX_VARIABLES} variables (a policy writes at most {
+    len(VARIABLES)
+}); a variable is called with 1 to {layout.MAX_ARITY} arguments.
 
 **Order of sets.** Sets have one order: reading order for cells and locations, which is (row, column, colour), and
 the smallest first elsewhere. `first`, `last`, `extract`, `totuple` and `order` follow it; ties in `argmax`, `argmin`,

@@ -40,17 +40,40 @@ def as_grid(rows: object, where: str = "grid") -> Grid:
     """
     try:
         array = np.asarray(rows)
-    except ValueError:
-        raise GridError(f"{where}: the rows are not equally long") from None
+    except (ValueError, RecursionError):
+        raise GridError(f"{where}: {_wrong_cell(rows) or 'the rows are not equally long'}") from None
     if array.ndim != 2 or array.size == 0:
         raise GridError(f"{where}: not a rectangle of numbers (got shape {array.shape})")
     if array.dtype.kind not in "iu":
-        raise GridError(f"{where}: cells must be integers 0..{MAX_COLOR}, not {array.dtype}")
+        raise GridError(f"{where}: {_wrong_cell(rows) or f'cells must be integers 0..{MAX_COLOR}, not {array.dtype}'}")
     if max(array.shape) > MAX_SIDE:
         raise GridError(f"{where}: {array.shape[0]}x{array.shape[1]} is larger than {MAX_SIDE}x{MAX_SIDE}")
     if array.min() < 0 or array.max() > MAX_COLOR:
-        raise GridError(f"{where}: cells must be 0..{MAX_COLOR}, found {int(array.min())}..{int(array.max())}")
+        i, j = np.argwhere((array < 0) | (array > MAX_COLOR))[0]
+        found = f"found {int(array.min())}..{int(array.max())} ({array[i, j]} at row {i}, column {j})"
+        raise GridError(f"{where}: cells must be 0..{MAX_COLOR}, {found}")
     return np.ascontiguousarray(array, dtype=np.int8)
+
+
+def _wrong_cell(rows: object) -> str | None:
+    """What to say about the first cell that is no integer, or row that is no list; None where there is neither."""
+    for i, row in enumerate(rows if isinstance(rows, (list, tuple)) else ()):
+        if not isinstance(row, (list, tuple)):
+            return f"a row is a list of numbers, not {_in_words(row)} (row {i})"
+        for j, cell in enumerate(row):
+            if isinstance(cell, bool) or not isinstance(cell, (int, np.integer)) or not 0 <= cell <= MAX_COLOR:
+                return f"cells must be integers 0..{MAX_COLOR}, not {_in_words(cell)} at row {i}, column {j}"
+    return None
+
+
+def _in_words(value: object) -> str:
+    """A value as JSON would name it, cut where it is long."""
+    if isinstance(value, str):
+        return f'text "{value[:20]}"'
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    names = {"None": "null", "True": "true", "False": "false"}
+    return "an object" if isinstance(value, dict) else names.get(str(value), str(value)[:20])
 
 
 def pieces(

@@ -34,6 +34,7 @@ import numpy as np
 
 from interpreter.grids import MAX_SIDE, Grid
 from interpreter.language.program import Program, ProgramError, parse
+from interpreter.language.vocabulary import check_tokens
 from trainer.codec import Example, Pair, PolicyKind, background_of, check_pairs, keep_fitting, vocabulary_hash
 from trainer.errors import CodecError, PromptTooLong
 
@@ -127,14 +128,18 @@ class TextCodec:
 
     def encode_program(self, text: str) -> list[int]:
         """The ids of a program in canonical form, with its end. Raises `ProgramError`."""
-        return [*self.program_prefix, *self.ids_of(parse(text).pruned().text), self.eos]
+        program = parse(text).pruned()
+        check_tokens(program)
+        return [*self.program_prefix, *self.ids_of(program.text), self.eos]
 
     def decode(self, ids: Sequence[int]) -> Program:
         """The canonical program of ids up to the first end-of-sequence token. Raises `ProgramError`."""
         written = list(takewhile(lambda token: token != self.eos, ids))
         if len(written) == len(ids):
             raise ProgramError(1, "the tokens end in the middle of the program")
-        return parse(self.text_of(written)).pruned()
+        program = parse(self.text_of(written)).pruned()
+        check_tokens(program)
+        return program
 
     def example(self, pairs: Sequence[Pair], text: str) -> Example:
         """The example that teaches to answer demonstrations with a program. Raises as the encoders do."""

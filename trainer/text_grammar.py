@@ -157,7 +157,7 @@ def _words(slot: Slot, variables: int, least: int, most: int, closing: bool) -> 
     """The words of a slot, and all their beginnings."""
     known = VARIABLES[:variables]
     if slot is Slot.TARGET:
-        may_go_on = variables < layout.MAX_VARIABLES and not closing
+        may_go_on = variables < len(VARIABLES) and not closing
         words = {f"{target} = " for target in ("O", *VARIABLES[variables:][:may_go_on])}
         if variables == 0:
             words |= {f" {word}" for word in words}  # some tokenizers begin every text with a space

@@ -2,7 +2,8 @@
 
 In, a line: `{"program": "...", "inputs": [grid, ...]}`. Out, in the same order:
 `{"outputs": [grid or null, ...], "status": ["ok", ...], "fuel": [int, ...]}`, or `{"error": "..."}` alone for a
-line that is no such object, names no program of the language, or holds a grid that is none.
+line that is no such object, names no program of the language, or holds a grid that is none. A program may also be
+Python: one function, or statements with comments, literals and calls inside calls (see `engine.seeds.solver_source`).
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.commands.options.execute import ExecuteOptions
+from engine.files import write_new
 from engine.progress import compile_interpreter
+from engine.seeds.solver_source import SourceError, read_program
 from interpreter.grids import Grid, GridError, GridTable, as_grid
 from interpreter.language.bytecode import Code
-from interpreter.language.program import Program, ProgramError, parse
+from interpreter.language.program import Program, ProgramError
 from interpreter.machine.machine import Machine, Runs
 from interpreter.runtime.outcome import Outcome
 
@@ -38,11 +41,8 @@ def execute(options: ExecuteOptions) -> None:
         results = (json.dumps(result) + "\n" for result in execute_lines(lines, machine))
         if options.out is None:
             sys.stdout.writelines(results)
-            return
-        unfinished = options.out.with_name(options.out.name + ".tmp")
-        with unfinished.open("w", encoding="utf-8") as out:
-            out.writelines(results)
-        unfinished.replace(options.out)
+        else:
+            write_new(options.out, results)
 
 
 def execute_lines(lines: Iterable[bytes], machine: Machine) -> Iterator[dict[str, Any]]:
@@ -55,17 +55,19 @@ def execute_lines(lines: Iterable[bytes], machine: Machine) -> Iterator[dict[str
 def read_line(line: bytes) -> tuple[Program, list[Grid]] | str:
     """A line's program and inputs, or what is wrong with it."""
     try:
-        record = json.loads(line.decode())
+        record = json.loads(line.decode("utf-8-sig"))
         text, inputs = record["program"], record["inputs"]
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        return "not JSON that can be read: nested too deeply"
+    except ValueError as error:  # no UTF-8, no JSON, or a number of thousands of digits
         return f"not JSON: {error}"
     except (KeyError, TypeError):
         return 'right is {"program": "...", "inputs": [grid, ...]}'
     if not isinstance(text, str) or not isinstance(inputs, list):
         return '"program" must be a string and "inputs" a list of grids'
     try:
-        return parse(text), [as_grid(grid, f"input {k}") for k, grid in enumerate(inputs)]
-    except (ProgramError, GridError) as error:
+        return read_program(text), [as_grid(grid, f"input {k}") for k, grid in enumerate(inputs)]
+    except (ProgramError, SourceError, GridError) as error:
         return str(error)
 
 

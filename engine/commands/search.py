@@ -16,6 +16,7 @@ from engine.search.folder import SearchFolder
 from engine.search.ranked import METHODS, RankedSearch, SearchSettings
 from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
+from interpreter.language.vocabulary import VARIABLES, has_tokens
 from interpreter.machine.screening import MAX_FUEL
 from interpreter.mutation.mutator import Rates
 
@@ -42,6 +43,11 @@ def search(options: SearchOptions) -> dict[str, Any]:
         folder = SearchFolder.create(out, settings.as_json(), [seed.row for seed in seeds])
     with closing(folder), Display() as display:
         display.say(f"{folder.path}: {method}, {len(tasks)} tasks of {settings.tasks}, {len(seeds)} seeds")
+        longer = sum(not has_tokens(seed.program) for seed in seeds)
+        if longer:
+            display.say(
+                f"{longer} of the seeds have more than {len(VARIABLES)} variables: they are tried, without mutants"
+            )
         with RankedSearch(settings, folder, tasks, training_tasks, seeds, display, options.workers) as searching:
             seconds = None if options.budget is None else 60 * options.budget
             summary = searching.run(method, programs, seconds)

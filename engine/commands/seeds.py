@@ -22,7 +22,7 @@ def import_seeds(options: ImportOptions) -> None:
         raise UsageError("--keep-failing says what is written: it needs --out")
     tasks = {task.id: task for task in load_tasks(options.tasks)}
     compile_interpreter()
-    findings = imports.examine(options.path, tasks, Machine(options.fuel))
+    findings = imports.examine(options.path, tasks, Machine(options.fuel), options.task)
     sys.stdout.write(imports.report(findings))
     if options.out is not None:
         written = imports.write_seeds(findings, options.out, options.keep_failing)

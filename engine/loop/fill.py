@@ -24,6 +24,7 @@ from engine.task_grids import Indices, TaskGrids
 from engine.tasks import Task
 from interpreter.grids import Grid
 from interpreter.language.symbols import Symbols
+from interpreter.language.vocabulary import VARIABLES, has_tokens
 from interpreter.machine.kinds import observed_kinds
 from interpreter.machine.machine import Runs
 from interpreter.machine.pool import Batch, Pool
@@ -59,6 +60,7 @@ def fill(
     other experience has its program. The progress record is left to the caller. Raises `UsageError` where no program
     gives a valid grid.
     """
+    seeds = _learnable(seeds, display)
     generator = np.random.default_rng([config.loop.seed, 0])
     places = _Places.prepare(list(tasks.values()), config.fill, generator)
     for each in (store, heldout_store):
@@ -81,6 +83,19 @@ def fill(
     if not experiences:
         raise UsageError("no seed program gives a valid grid on its task: there is nothing to learn from")
     return Filled(made - len(seeds), len(store), len(heldout_store))
+
+
+def _learnable(seeds: Sequence[Seed], display: Display) -> list[Seed]:
+    """The seeds that a policy can write."""
+    learnable = [seed for seed in seeds if has_tokens(seed.program)]
+    longer = len(seeds) - len(learnable)
+    if longer:
+        display.say(
+            f"{longer} of {len(seeds)} seeds left out: more than the {len(VARIABLES)} variables of the vocabulary"
+        )
+    if not learnable:
+        raise UsageError(f"no seed program has at most {len(VARIABLES)} variables: there is nothing to learn from")
+    return learnable
 
 
 # ------------------------------------------------------------------------------------- where programs run

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import mean, median
 
+from engine.files import printable
 from engine.seeds.seed import Seed
 from engine.tables import two_columns
 from engine.tasks import Task
@@ -46,7 +47,7 @@ class SeedCheck:
         figures = asdict(self)
         failing = "".join(f"{row['task']} ({row['origin']}): {row['problem']}\n" for row in figures.pop("failing"))
         figures["unused"] = ", ".join(self.unused) or "none"
-        return failing + two_columns(figures | {"failing": len(self.failing)})
+        return printable(failing + two_columns(figures | {"failing": len(self.failing)}))
 
 
 def check_seeds(seeds: Sequence[Seed], tasks: Mapping[str, Task], machine: Machine) -> SeedCheck:

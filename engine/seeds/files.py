@@ -1,27 +1,39 @@
 """Files of programs for tasks, in the forms that `--seeds` and `codeit seeds import` read.
 
-    FILE.py         functions `solve_<task>(I)`, as in arc-dsl's solvers.py (see `solver_source`)
+    FILE.py         functions `solve_<task>(I)` or `verify_<task>(I)`, as in arc-dsl's solvers.py and re-arc's
+                    verifiers.py, or one function of any name for the task that the file is named after
+                    (see `solver_source`)
     FILE.jsonl      a line: {"task": "...", "program": "..."}, with "origin" if it is known
     FILE.json       one task of the CodeIt data set, {"task_key": "...", "program": "...", ...}, or an object of them
-    a folder        its solvers.py (a checkout of arc-dsl), or all of its .json files (CodeIt's data/training)
+    a folder        its solvers.py and verifiers.py (a checkout of arc-dsl or re-arc), or the .py files that hold a
+                    function `solve` or `solve_<task>`, or all of its .json files (CodeIt's data/training), or the .py
+                    files that hold a function of another name
 
-What another file holds shows in its text. A `program` is text of the language or one function `solve_<task>`; null,
-in CodeIt's files, is no program. Nothing that is read is run as Python.
+What another file holds shows in its text. A `program` is text of the language or one Python function; null, in
+CodeIt's files, is no program. Nothing that is read is run as Python.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from engine.errors import UsageError
-from engine.seeds.solver_source import SourceError, read_signatures, read_solvers
-from interpreter.language.program import Program, ProgramError, parse
+from engine.files import data_files
+from engine.seeds.function_body import Signatures
+from engine.seeds.solver_source import SourceError, read_program, read_signatures, read_solvers
+from interpreter.language.program import Program, ProgramError
 
 RECORD = 'right is {"task": "...", "program": "..."}'
+COLLECTIONS = ("solvers.py", "verifiers.py")
+TASK_KEYS = ("task", "parent_key", "task_key", "task_id")
+
+_SOLVE = re.compile(r"^def (?:solve|verify)(?:_\w+)?\(", re.MULTILINE)
+_ANY = re.compile(r"^def ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -34,9 +46,17 @@ class Entry:
     origin: str = "import"
 
 
-def read_entries(path: Path) -> list[Entry]:
-    """The programs of a file or folder, in order. Raises `UsageError` where it cannot be read at all."""
-    return list(_read_folder(path) if path.is_dir() else _read_file(path))
+def read_entries(path: Path, task: str | None = None) -> list[Entry]:
+    """The programs of a file or folder, in order; `task` is the one of a file's only program, whatever the file says.
+
+    Raises `UsageError` where it cannot be read at all.
+    """
+    if task is None:
+        return list(_read_folder(path) if path.is_dir() else _read_file(path))
+    entries = list(_read_file(path, task))
+    if len(entries) != 1:
+        raise UsageError(f"{path}: {len(entries)} programs, which cannot all be for task {task!r}")
+    return [replace(entries[0], task=task)]
 
 
 def read_rows(text: str, where: str) -> Iterator[Entry]:
@@ -47,20 +67,22 @@ def read_rows(text: str, where: str) -> Iterator[Entry]:
 
 
 def _read_folder(folder: Path) -> Iterator[Entry]:
-    if (folder / "solvers.py").is_file():
-        yield from _read_file(folder / "solvers.py")
-        return
-    files = sorted(folder.glob("*.json"))
+    sources = data_files(folder, ".py")
+    collected = [file for file in sources if file.name in COLLECTIONS]
+    texts = {file: _text(file) for file in sources if not collected}
+    single = [file for file, text in texts.items() if _SOLVE.search(text)]
+    other = [file for file, text in texts.items() if _ANY.search(text)]
+    files = collected or single or data_files(folder, ".json") or other
     if not files:
         raise UsageError(
-            f"{folder}: no solvers.py and no .json file in this folder; right is a checkout of arc-dsl, or CodeIt's "
-            "data/training"
+            f"{folder}: no solvers.py and no .json file in this folder; right is a checkout of arc-dsl or re-arc, "
+            "CodeIt's data/training, or files <task>.py with a function solve(I)"
         )
     for file in files:
         yield from _read_file(file)
 
 
-def _read_file(file: Path) -> Iterator[Entry]:
+def _read_file(file: Path, task: str | None = None) -> Iterator[Entry]:
     text = _text(file)
     start = text.lstrip()[:1]
     if not start:
@@ -70,7 +92,7 @@ def _read_file(file: Path) -> Iterator[Entry]:
     if file.suffix == ".json":
         return _read_json(text, file)
     if file.suffix == ".py" or start != "{":
-        return _read_python(text, file)
+        return _read_python(text, file, task)
     return read_rows(text, str(file)) if _json(text) is None else _read_json(text, file)
 
 
@@ -91,20 +113,27 @@ def _json(text: str) -> Any:
         return None
 
 
-def _read_python(text: str, file: Path) -> Iterator[Entry]:
-    beside = file.with_name("dsl.py")
+def _read_python(text: str, file: Path, task: str | None) -> Iterator[Entry]:
     try:
-        signatures = read_signatures(_text(beside)) if beside.is_file() else None
-    except SourceError as error:
-        raise UsageError(f"{beside}, {error}") from None
-    try:
-        solvers = list(read_solvers(text, signatures))
+        solvers = list(read_solvers(text, _signatures(file.with_name("dsl.py"))))
     except SourceError as error:
         raise UsageError(f"{file}, {error}") from None
-    if not solvers:
-        raise UsageError(f"{file}: no function solve_<task>(I) in this source")
-    for task, line, program in solvers:
-        yield _entry(f"{file}, line {line}", task, program)
+    if solvers:
+        for named, line, program in solvers:
+            yield _entry(f"{file}, line {line}", named or file.stem, program)
+        return
+    program = _read_program(text) if task else None  # lines of the language, for a task that is given
+    if not isinstance(program, Program):
+        raise UsageError(f"{file}: no function solve_<task>(I) in this source{f'; {program}' if program else ''}")
+    yield _entry(str(file), file.stem, program)
+
+
+def _signatures(beside: Path) -> Signatures | None:
+    """The names of arguments in the dsl.py beside a source; None where there is none that can be read."""
+    try:
+        return read_signatures(_text(beside)) if beside.is_file() else None
+    except (SourceError, UsageError):
+        return None
 
 
 def _read_json(text: str, file: Path) -> Iterator[Entry]:
@@ -134,7 +163,7 @@ def _read_record(record: Any, where: str, key: str | None) -> Iterator[Entry]:
         return
     if record["program"] is None:
         return
-    task = record.get("task") or record.get("parent_key") or record.get("task_key") or key
+    task = next((record[name] for name in TASK_KEYS if record.get(name)), key)
     origin = record.get("origin", "import")
     if not all(isinstance(value, str) for value in (task, record["program"], origin)):
         yield Entry(where, "", RECORD)
@@ -144,14 +173,9 @@ def _read_record(record: Any, where: str, key: str | None) -> Iterator[Entry]:
 
 def _read_program(text: str) -> Program | str:
     try:
-        if not text.lstrip().startswith("def "):
-            return parse(text)
-        solvers = list(read_solvers(text))
+        return read_program(text)
     except (ProgramError, SourceError) as error:
         return str(error)
-    if len(solvers) != 1:
-        return f"right is one function solve_<task>(I), not {len(solvers)}"
-    return solvers[0][2]
 
 
 def _entry(where: str, task: str, program: Program | str, origin: str = "import") -> Entry:

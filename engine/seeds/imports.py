@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from engine.errors import UsageError
-from engine.files import write_lines
+from engine.files import printable, write_lines
 from engine.seeds.files import Entry, read_entries
 from engine.seeds.seed import Seed
 from engine.tasks import Task
@@ -41,12 +41,12 @@ class Finding:
         return f"{self.entry.where}{task}: {self.detail}"
 
 
-def examine(path: Path, tasks: Mapping[str, Task], machine: Machine) -> list[Finding]:
-    """The finding of each program of a file or folder, in order.
+def examine(path: Path, tasks: Mapping[str, Task], machine: Machine, task: str | None = None) -> list[Finding]:
+    """The finding of each program of a file or folder, in order; `task` is the one of a file's only program.
 
     Raises `UsageError` where nothing there is a program.
     """
-    entries = read_entries(path)
+    entries = read_entries(path, task)
     if not any(_is_program(entry) for entry in entries):
         first = f"; {entries[0].where}: {entries[0].program}" if entries else ""
         raise UsageError(f"{path}: no program to import{first}")
@@ -60,7 +60,7 @@ def report(findings: Sequence[Finding]) -> str:
     lines = [str(finding) for finding in findings if finding.verdict not in (Verdict.SOLVES, Verdict.REPEATED)]
     counts = Counter(finding.verdict for finding in findings)
     summary = ", ".join(f"{verdict.value} {counts[verdict]}" for verdict in Verdict)
-    return "\n".join([*lines, f"programs {len(findings)}: {summary}"]) + "\n"
+    return printable("\n".join([*lines, f"programs {len(findings)}: {summary}"]) + "\n")
 
 
 def write_seeds(findings: Sequence[Finding], out: Path, keep_failing: bool) -> int:

@@ -4,5 +4,5 @@ Invariants: values cross the border as messages of words, so that nothing outsid
 `interpreter.dsl`; nothing else of the project does.
 
     dsl         the names                             conversion  Python values and messages
-    messages    messages and values, compiled
+    messages    messages and values, compiled       arc_types   types for annotations
 """

@@ -1,13 +1,13 @@
 """Python values as messages of the machine (see `interpreter.dropin.messages`), and back.
 
     int, bool            an integer; comes back as int
-    tuple                a pair, a cell, a grid or any other tuple
+    tuple, list          a pair, a cell, a grid or any other tuple; comes back as tuple
     frozenset, set       a set; comes back as frozenset
     Function             a primitive or a closure
     None                 None
 
-Anything else, however deep inside, is a `TypeError`, a number that the machine cannot hold an `OverflowError`,
-and both say where the value is.
+A list as an argument may stand for a set, see `of_list`. Anything else, however deep inside, is a `TypeError`, a number
+that the machine cannot hold an `OverflowError`, and both say where the value is.
 """
 
 from __future__ import annotations
@@ -92,12 +92,28 @@ def append_value(words: list[int], value: Any, depth: int = 0) -> None:
         words.append(NOTHING)
     elif isinstance(value, (bool, int, np.integer)):
         words.append(_integer_word(int(value)))
-    elif isinstance(value, tuple):
+    elif isinstance(value, (tuple, list)):
         _append_tuple(words, tuple(value), depth)
     elif isinstance(value, (set, frozenset)):
         _append_set(words, value, depth)
     else:
         raise _misfit(value)
+
+
+def of_list(value: list[Any], is_set: bool) -> Any:
+    """What a list as an argument stands for: the set of its items, or the tuple, where lists inside are tuples, too.
+
+    Raises `Misfit` for a list of lists as a set: arc-dsl takes neither a grid of lists for a grid, nor its rows for
+    cells in any useful way.
+    """
+    if not is_set:
+        return tuple(value)
+    if any(isinstance(item, list) for item in value):
+        raise Misfit(TypeError, "the language has no list of lists here; a grid is a tuple of tuples")
+    try:
+        return frozenset(frozenset(item) if isinstance(item, set) else item for item in value)
+    except TypeError:
+        raise Misfit(TypeError, "the items of a set must be ints, tuples, frozensets or functions") from None
 
 
 def _misfit(value: Any) -> Misfit:

@@ -1,4 +1,4 @@
-"""A drop-in for arc-dsl: every primitive and constant as a Python name, run by the virtual machine.
+"""A drop-in for arc-dsl: every primitive, constant and type as a Python name, run by the virtual machine.
 
     from interpreter.dropin.dsl import *
 
@@ -9,6 +9,7 @@
 Values are plain: ints, tuples, frozensets, and functions, which are primitives or what `compose`, `chain`, `fork`,
 `lbind`, `rbind`, `matcher` and `power` make. What differs from arc-dsl:
 
+    a list is taken for the tuple or set of its items, and what comes back is never a list
     a Python function as an argument is a `TypeError`, before anything runs
     a call that fails raises `MachineError`, which has the typed outcome, instead of many kinds of exception
     a call is bounded in fuel and memory, and numbers are bounded: see docs/language.md
@@ -28,7 +29,8 @@ from typing import Any
 
 import numpy as np
 
-from interpreter.dropin.conversion import Function, Misfit, append_value, value_of
+from interpreter.dropin import arc_types as _arc_types
+from interpreter.dropin.conversion import Function, Misfit, append_value, of_list, value_of
 from interpreter.dropin.messages import Caller
 from interpreter.primitives import CONSTANTS, PRIMITIVES, constant_type
 from interpreter.primitives.table import Primitive as _Entry
@@ -38,10 +40,14 @@ from interpreter.runtime.calls import CLOSURES as _CLOSURES
 from interpreter.runtime.outcome import Outcome
 from interpreter.runtime.values import PAYLOAD, PRIMITIVE, SHIFT
 
-__all__ = [*PRIMITIVES, *CONSTANTS]
+__all__ = [*PRIMITIVES, *CONSTANTS, *_arc_types.__all__]
 
 # The primitive that makes closures of each kind.
 _MAKERS = {kind: name for name, kind in _CLOSURES.items()}
+
+
+# Where arc-dsl looks for locations or cells, a list of them is a set; everywhere else it is a tuple.
+_SETS = (Type.INDICES, Type.OBJECT, Type.OBJECTS, Type.PATCH, Type.ELEMENT, Type.PIECE)
 
 
 class MachineError(Exception):
@@ -74,6 +80,7 @@ class PrimitiveFunction(Function):
             __doc__=entry.meaning,
             __signature__=signature,
             names=names,
+            takes_sets=[type_ in _SETS for type_ in entry.parameters],
             is_predicate=entry.returns is Type.BOOLEAN,
         )
 
@@ -152,6 +159,8 @@ def _message(function: Function, arguments: tuple[Any, ...], names: tuple[str, .
         append_value(words, function)
         for index, argument in enumerate(arguments):
             where = f"argument `{names[index]}`" if names else f"argument {index + 1}"
+            if isinstance(argument, list):
+                argument = of_list(argument, names is not None and function.takes_sets[index])
             append_value(words, argument)
     except Misfit as misfit:
         raise misfit.exception(f"{_label(function)}: {where}") from None
@@ -169,4 +178,5 @@ def _function(word: int, remembered: tuple[Any, ...]) -> Function:
 _FUNCTIONS = {name: PrimitiveFunction(entry) for name, entry in PRIMITIVES.items()}
 _BY_WORD = {function.word: function for function in _FUNCTIONS.values()}
 _VALUES = {name: bool(v) if constant_type(name) is Type.BOOLEAN else v for name, v in CONSTANTS.items()}
-globals().update(_FUNCTIONS, **_VALUES)
+_TYPES = {name: getattr(_arc_types, name) for name in _arc_types.__all__}
+globals().update(_FUNCTIONS, **_VALUES, **_TYPES)

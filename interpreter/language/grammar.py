@@ -134,7 +134,7 @@ class Grammar:
     def _room(self, state: State) -> int:
         """The most tokens that may follow the head of a line begun here (0: no line; capped, so that masks are few)."""
         if state.phase is Phase.LINE:
-            if len(state.types) >= layout.MAX_VARIABLES:
+            if len(state.types) >= len(VARIABLES):
                 return 0
             room = self.max_tokens - state.used - 1 - _ENDING
         elif state.phase is Phase.HEAD:

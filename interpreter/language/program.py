@@ -12,11 +12,16 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 from interpreter.primitives import CONSTANTS, PRIMITIVES
 from interpreter.runtime import layout
+
+CACHED_CHARACTERS = 100  # a longer row is none of a task's many programs; the cache's memory stays bounded
+MAX_QUOTED = 80  # characters of a text that a message repeats
 
 _LINE = re.compile(r"\s*(\w+)\s*=\s*(\w+)\s*\(([^()]*)\)\s*")
 _VARIABLE = re.compile(r"x[1-9]\d*")
@@ -55,15 +60,32 @@ class Program:
 
     def pruned(self) -> Program:
         """The same program without the lines that `O` does not need."""
+        kept = self._needed()
+        if len(kept) == len(self.lines):
+            return self
+        names = {f"x{old + 1}": f"x{new + 1}" for new, old in enumerate(kept)}
+        return Program(tuple(_renamed(self.lines[k], names) for k in kept))
+
+    def within_limit(self, numbers: Sequence[int] | None = None) -> Program:
+        """The program itself, or pruned where it has more variables than the machine.
+
+        Raises `ProgramError` where that is not enough. `numbers` are the lines of the source (default: 1, 2, ...).
+        """
+        if len(self.lines) <= layout.MAX_VARIABLES + 1:
+            return self
+        kept = self._needed()
+        if len(kept) > layout.MAX_VARIABLES + 1:
+            line = kept[layout.MAX_VARIABLES]
+            raise ProgramError(numbers[line] if numbers else line + 1, f"more than {layout.MAX_VARIABLES} variables")
+        return self.pruned()
+
+    def _needed(self) -> list[int]:
+        """The indices of the lines that `O` needs, in order."""
         needed = {len(self.lines) - 1}
         for k in reversed(range(len(self.lines))):
             if k in needed:
                 needed.update(variable_index(name) for name in self.lines[k].names() if is_variable(name))
-        if len(needed) == len(self.lines):
-            return self
-        kept = sorted(needed)
-        names = {f"x{old + 1}": f"x{new + 1}" for new, old in enumerate(kept)}
-        return Program(tuple(_renamed(self.lines[k], names) for k in kept))
+        return sorted(needed)
 
 
 def is_variable(name: str) -> bool:
@@ -83,7 +105,8 @@ def _renamed(line: Line, names: dict[str, str]) -> Line:
 def parse(text: str) -> Program:
     """The program that `text` is, variables renumbered in order of definition, unneeded lines kept.
 
-    Raises `ProgramError` with the line and what would be right.
+    Those go, too, where the program has more variables than the machine. Raises `ProgramError` with the line and what
+    would be right.
     """
     lines: list[Line] = []
     names: dict[str, str] = {}
@@ -94,25 +117,32 @@ def parse(text: str) -> Program:
     for number, row in rows:
         call = _split(row)
         if call is None:
-            raise ProgramError(number, f"expected `name = function(argument, ...)`, not {row.strip()!r}")
+            raise ProgramError(number, f"expected `name = function(argument, ...)`, not {quoted(row.strip())}")
         target, line = call
-        _check_call(number, line.function, line.arguments, names)
+        check_call(number, line.function, line.arguments, names)
         lines.append(line if in_order else _renamed(line, names))
         _check_target(number, target, names, is_last=number == rows[-1][0])
         names[target] = f"x{len(lines)}"
         in_order = in_order and target == names[target]
-    return Program(tuple(lines))
+    return Program(tuple(lines)).within_limit([number for number, _ in rows])
 
 
-@lru_cache(maxsize=1 << 16)
 def _split(row: str) -> tuple[str, Line] | None:
-    """Target and call of a row, whatever their names; None if it is none. Programs of one task share many rows."""
+    """Target and call of a row, whatever their names; None if it is none."""
+    short = len(row) <= CACHED_CHARACTERS and row.count(",") < layout.MAX_ARITY
+    return _known_split(row) if short else _new_split(row)
+
+
+def _new_split(row: str) -> tuple[str, Line] | None:
     match = _LINE.fullmatch(row)
     if match is None:
         return None
     target, function, inside = match.groups()
     arguments = tuple(argument.strip() for argument in inside.split(",")) if inside.strip() else ()
     return target, Line(function, arguments)
+
+
+_known_split = lru_cache(maxsize=1 << 16)(_new_split)  # programs of one task share many rows
 
 
 def canonical(text: str) -> str:
@@ -124,40 +154,48 @@ def check(program: Program) -> None:
     """Raise `ProgramError` unless every name is known where it is used and every arity fits."""
     names: dict[str, str] = {}
     for number, line in enumerate(program.lines, 1):
-        _check_call(number, line.function, line.arguments, names)
+        check_call(number, line.function, line.arguments, names)
         if number < len(program.lines):
             _check_target(number, f"x{number}", names, is_last=False)
         names[f"x{number}"] = f"x{number}"
 
 
-def _check_call(number: int, function: str, arguments: tuple[str, ...], names: dict[str, str]) -> None:
+def check_call(number: int, function: str, arguments: tuple[str, ...], names: Mapping[str, str]) -> None:
+    """Raise `ProgramError` unless the names of a call are known and its arity fits; `names` are the variables."""
     if function in PRIMITIVES:
         arity = PRIMITIVES[function].arity
         if len(arguments) != arity:
             plural = "argument" if arity == 1 else "arguments"
             raise ProgramError(number, f"{function} takes {arity} {plural}, not {len(arguments)}")
     elif function not in names:
-        raise ProgramError(number, f"unknown function {function!r}{_suggestion(function, [*PRIMITIVES, *names])}")
+        raise ProgramError(number, f"unknown function {quoted(function)}{suggestion(function, names)}")
     elif not 1 <= len(arguments) <= layout.MAX_ARITY:
         raise ProgramError(number, f"a variable is called with 1 to {layout.MAX_ARITY} arguments, not {len(arguments)}")
     for argument in arguments:
         if argument != "I" and argument not in names and argument not in CONSTANTS and argument not in PRIMITIVES:
-            known = ["I", *names, *CONSTANTS, *PRIMITIVES]
-            raise ProgramError(number, f"unknown name {argument!r}{_suggestion(argument, known)}")
+            hint = suggestion(argument, ("I", *names), CONSTANTS)
+            raise ProgramError(number, f"unknown name {quoted(argument)}{hint}")
 
 
-def _check_target(number: int, target: str, names: dict[str, str], is_last: bool) -> None:
+def _check_target(number: int, target: str, names: Mapping[str, str], is_last: bool) -> None:
     if is_last:
         if target != "O":
-            raise ProgramError(number, f"the last line must define `O`, not {target!r}")
+            raise ProgramError(number, f"the last line must define `O`, not {quoted(target)}")
     elif not is_variable(target):
-        raise ProgramError(number, f"a line defines x1, x2, ... (or `O` at the end), not {target!r}")
+        raise ProgramError(number, f"a line defines x1, x2, ... (or `O` at the end), not {quoted(target)}")
     elif target in names:
-        raise ProgramError(number, f"{target} is defined twice")
-    elif len(names) >= layout.MAX_VARIABLES:
-        raise ProgramError(number, f"more than {layout.MAX_VARIABLES} variables")
+        raise ProgramError(number, f"{quoted(target)[1:-1]} is defined twice")
 
 
-def _suggestion(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
+def quoted(text: str) -> str:
+    """A text as a message shows it: in quotes, cut where it is long."""
+    return repr(text) if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]!r}..."
+
+
+def suggestion(name: str, *known: Iterable[str]) -> str:
+    """What of `known` and the primitives the name may be meant to be, in words; empty where nothing is close."""
+    if len(name) > MAX_QUOTED:
+        return ""
+    names = [each for some in known for each in islice(some, layout.MAX_VARIABLES)]
+    close = difflib.get_close_matches(name, [*names, *PRIMITIVES], n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""

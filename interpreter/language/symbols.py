@@ -1,7 +1,8 @@
 """Programs as arrays: the form in which compiled code changes them.
 
 A line is six numbers: what is called, the number of arguments, four operands (0 where there is none). A name is its
-index in the program vocabulary, so that T and ONE, one word to the machine, stay two names.
+index in the program vocabulary, so that T and ONE, one word to the machine, stay two names; variables that no policy
+writes follow behind it.
 """
 
 from __future__ import annotations
@@ -15,14 +16,19 @@ import numpy.typing as npt
 from interpreter.grids import pieces
 from interpreter.language.bytecode import WORDS, Code
 from interpreter.language.program import Line, Program
-from interpreter.language.vocabulary import PROGRAM_TOKENS, TOKEN_IDS
+from interpreter.language.vocabulary import PROGRAM_TOKENS, TOKEN_IDS, VARIABLES
 from interpreter.runtime import layout
 
 COLUMNS = 2 + layout.MAX_ARITY
 INPUT, FIRST_VARIABLE = TOKEN_IDS["I"], TOKEN_IDS["x1"]
-FIRST_CONSTANT = FIRST_VARIABLE + layout.MAX_VARIABLES
+FIRST_CONSTANT = FIRST_VARIABLE + len(VARIABLES)
 
-_WORD_OF = np.array([WORDS.get(token, 0) for token in PROGRAM_TOKENS], np.int64)
+# Every name by its number.
+SYMBOLS: tuple[str, ...] = (
+    *PROGRAM_TOKENS, *(f"x{k}" for k in range(len(VARIABLES) + 1, layout.MAX_VARIABLES + 1)),
+)  # fmt: skip
+_NUMBERS = {name: number for number, name in enumerate(SYMBOLS)}
+_WORD_OF = np.array([WORDS.get(name, 0) for name in SYMBOLS], np.int64)
 _NAMES = [0, *range(2, COLUMNS)]  # the columns that hold names
 
 
@@ -39,7 +45,7 @@ class Symbols:
         lines = [line for program in programs for line in program.lines]
         rows = np.zeros((len(lines), COLUMNS), np.int16)
         for row, line in zip(rows, lines, strict=True):
-            ids = [TOKEN_IDS[name] for name in line.names()]
+            ids = [_NUMBERS[name] for name in line.names()]
             row[0], row[1] = ids[0], len(ids) - 1
             row[2 : 1 + len(ids)] = ids[1:]
         starts = np.zeros(len(programs) + 1, np.int64)
@@ -63,7 +69,7 @@ class Symbols:
     def program(self, k: int) -> Program:
         """Program `k` as an object."""
         rows = self.rows[self.starts[k] : self.starts[k + 1]].tolist()
-        names = ((PROGRAM_TOKENS[f], tuple(PROGRAM_TOKENS[a] for a in operands[:n])) for f, n, *operands in rows)
+        names = ((SYMBOLS[f], tuple(SYMBOLS[a] for a in operands[:n])) for f, n, *operands in rows)
         return Program(tuple(Line(function, arguments) for function, arguments in names))
 
     def code(self) -> Code:

@@ -3,6 +3,9 @@
 A line costs its names and nothing else: `x1 = objects(I, T, F, F)` is `objects I T F F`, because a primitive's
 arity says where the line ends and variables are defined in order. Calling a variable needs its number of
 arguments: `x3 = x2(I)` is `call1 x2 I`. The last line starts with `O`, and <eos> follows it.
+
+Invariant: there are 63 variables, whatever the machine can hold, because ids are the rows of every checkpoint. Longer
+programs run, but have no tokens.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from interpreter.runtime import layout
 
 PAD, BOS, EOS = 0, 1, 2
 CALLS: tuple[str, ...] = tuple(f"call{n}" for n in range(1, layout.MAX_ARITY + 1))
-VARIABLES: tuple[str, ...] = tuple(f"x{k}" for k in range(1, layout.MAX_VARIABLES + 1))
+VARIABLES: tuple[str, ...] = tuple(f"x{k}" for k in range(1, 64))
 
 # Every program token; the index is its id. Order: specials, structure, variables, constants, primitives by name.
 PROGRAM_TOKENS: tuple[str, ...] = (
@@ -25,8 +28,20 @@ TOKEN_IDS: dict[str, int] = {token: index for index, token in enumerate(PROGRAM_
 LAST_LINE = TOKEN_IDS["O"]
 
 
+def has_tokens(program: Program) -> bool:
+    """Whether the vocabulary has all variables of a program."""
+    return len(program.lines) <= len(VARIABLES) + 1
+
+
+def check_tokens(program: Program) -> None:
+    """Raise `ProgramError` where a program has variables that the vocabulary has not."""
+    if not has_tokens(program):
+        raise ProgramError(len(VARIABLES) + 1, f"more than the {len(VARIABLES)} variables that a policy writes")
+
+
 def tokenize(program: Program) -> list[int]:
-    """Token ids of a program, <eos> included."""
+    """Token ids of a program, <eos> included. Raises `ProgramError` where it has more variables than VARIABLES."""
+    check_tokens(program)
     tokens: list[str] = []
     for number, line in enumerate(program.lines, 1):
         if number == len(program.lines):
@@ -57,6 +72,7 @@ def detokenize(ids: Sequence[int]) -> Program:
         raise ProgramError(len(lines), "the line that defines `O` must be the last")
     program = Program(tuple(lines))
     check(program)
+    check_tokens(program)
     return program
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
-from interpreter.language.symbols import Symbols
+from interpreter.language.symbols import SYMBOLS, Symbols
 from interpreter.language.vocabulary import PROGRAM_TOKENS
 from interpreter.machine.machine import DEFAULT_FUEL, DEFAULT_WORDS, execute, load_input, new_arena
 from interpreter.primitives.table import PRIMITIVES, constant_type
@@ -57,9 +57,9 @@ def declared_kind(token: str) -> int:
         return ANY
 
 
-# For each program token: the kind it has as an argument, and the number of the type that it returns when it is called.
+# The kind that a program token has as an argument, and the number of the type that a symbol returns when it is called.
 KIND_OF_TOKEN = np.array([declared_kind(token) for token in PROGRAM_TOKENS], np.int8)
-RETURNS = np.array([TYPES.index(PRIMITIVES[t].returns) if t in PRIMITIVES else ANY for t in PROGRAM_TOKENS], np.int8)
+RETURNS = np.array([TYPES.index(PRIMITIVES[t].returns) if t in PRIMITIVES else ANY for t in SYMBOLS], np.int8)
 
 
 def mask(*kinds: int) -> int:

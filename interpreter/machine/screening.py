@@ -123,9 +123,8 @@ def begin(A, cells, height, width, made, known, counts):
 
 
 @inline
-def is_full(A, fuel, made, known, counts):
-    """Whether a program could find no room."""
-    lines = layout.MAX_VARIABLES + 1
+def is_full(A, lines, fuel, made, known, counts):
+    """Whether a program of `lines` lines could find no room."""
     full = 2 * (counts.calls + lines) > len(made) or 2 * (counts.values + lines) > len(known)
     return full or A[TOP] + fuel > A[layout.SIZE]
 
@@ -212,7 +211,7 @@ def screen(arena, rows, starts, order, cells, cell_start, height, width, fuel, m
         first, last = starts[program], starts[program + 1]
         digests[k] = 0
         kept = 0
-        if before < 0 or is_full(A, fuel, made, known, counts):
+        if before < 0 or is_full(A, last - first, fuel, made, known, counts):
             begin(A, source, height, width, made, known, counts)
             done = 0
         else:  # the value of a last line was not kept

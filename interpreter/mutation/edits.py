@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from interpreter.language.symbols import COLUMNS, FIRST_CONSTANT, FIRST_VARIABLE, INPUT
-from interpreter.language.vocabulary import PROGRAM_TOKENS, TOKEN_IDS
+from interpreter.language.vocabulary import PROGRAM_TOKENS, TOKEN_IDS, VARIABLES
 from interpreter.machine.kinds import ANY, FITS, FUNCTION, KIND_OF_TOKEN, KINDS, RETURNS, TYPES
 from interpreter.primitives import CONSTANTS, PRIMITIVES
 from interpreter.primitives.types import may_be
@@ -21,7 +21,7 @@ from interpreter.runtime.native import inline
 from interpreter.runtime.ordering import mix, mix_at
 
 FIRST_PRIMITIVE = FIRST_CONSTANT + len(CONSTANTS)
-MAX_LINES = layout.MAX_VARIABLES + 1
+MAX_LINES = len(VARIABLES) + 1  # mutants are what a policy can write
 
 
 class Lists(NamedTuple):

@@ -99,6 +99,7 @@ class Mutator:
     """Makes mutants of programs, each only once.
 
     `kinds` are those of all lines of `programs` (see `interpreter.machine.kinds`); by default what is declared.
+    Programs of more than MAX_LINES lines have no mutants and lend no lines.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Mutator:
         self._rates = rates or Rates()
         self._weights = self._rates.weights()
         self._max_lines = max_lines
+        self._can_be_parent = np.diff(programs.starts) <= MAX_LINES
         self._buffer = Buffer.new()
         self.seen = seen or Seen()
         self.seen.add(program_keys(programs))
@@ -126,15 +128,17 @@ class Mutator:
         parents: npt.NDArray[np.int64] | None = None,
     ) -> Mutants:
         """Up to `n` new mutants of parents drawn evenly from `parents` (default: all), in at most `attempts` tries."""
+        chosen = np.arange(len(self.programs)) if parents is None else np.asarray(parents, np.int64)
+        chosen = chosen[self._can_be_parent[chosen]]
+        tries = (attempts or 20 * n) if len(chosen) else 0
         self.seen.reserve(n)
         rows = np.zeros((n * 16 + MAX_LINES, COLUMNS), np.int16)
         starts = np.zeros(n + 1, np.int64)
         from_, keys = np.zeros(n, np.int32), np.zeros(n, np.int64)
         found, tried = generation.generate.compiled()(
-            _tables(), self._buffer, _state(seed), self.programs.rows, self._kinds, self.programs.starts,
-            np.arange(len(self.programs)) if parents is None else np.asarray(parents, np.int64), self._weights,
-            self._rates.new_line, self._rates.again, attempts or 20 * n, self._max_lines, self.seen.table,
-            rows, starts, from_, keys,
+            _tables(), self._buffer, _state(seed), self.programs.rows, self._kinds, self.programs.starts, chosen,
+            self._weights, self._rates.new_line, self._rates.again, tries, self._max_lines, self.seen.table, rows,
+            starts, from_, keys,
         )  # fmt: skip
         self.seen.count += found
         starts = starts[: found + 1]

@@ -22,8 +22,8 @@ PROFILE = 12  # address of the call tree, of a profiled arena alone
 EMPTY = 14
 
 REGISTERS = 18  # register 0 is unused, register 1 is I, register 1 + k is xk
-MAX_REGISTERS = 80
-MAX_VARIABLES = 63  # x1 .. x63; `O` takes one register more
+MAX_VARIABLES = 255  # x1 .. x255; a policy writes fewer, see `interpreter.language.vocabulary`
+MAX_REGISTERS = MAX_VARIABLES + 3  # with `O`
 
 PRIMITIVE_TABLE = REGISTERS + MAX_REGISTERS  # address << ARITY_BITS | arity, by opcode
 ARITY_BITS = 3

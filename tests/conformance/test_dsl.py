@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import typing
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +32,20 @@ GRID = ((1, 2), (3, 4))
 # ---------------------------------------------------------------------------------------------- names
 
 
-def test_star_import_gives_the_primitives_and_the_constants():
+# What arc-dsl's arc_types.py gives.
+TYPES = [
+    "Boolean", "Integer", "IntegerTuple", "Numerical", "IntegerSet", "Grid", "Cell", "Object", "Objects", "Indices",
+    "IndicesSet", "Patch", "Element", "Piece", "TupleTuple", "ContainerContainer",
+]  # fmt: skip
+TYPING = ["List", "Union", "Tuple", "Any", "Container", "Callable", "FrozenSet", "Iterable"]
+
+
+def test_star_import_gives_the_primitives_the_constants_and_the_types():
     space = {}
     exec("from interpreter.dropin.dsl import *", space)
-    assert set(space) - {"__builtins__"} == set(PRIMITIVES) | set(CONSTANTS)
+    assert set(space) - {"__builtins__"} == {*PRIMITIVES, *CONSTANTS, *TYPES, *TYPING}
+    assert all(space[name] is getattr(typing, name) for name in TYPING)
+    exec("def f(a: Grid, b: Union[Patch, List[Cell]]) -> Callable[[Numerical], FrozenSet[Object]]: ...", space)
     assert all(callable(space[name]) and space[name].__name__ == name for name in PRIMITIVES)
     assert {name: space[name] for name in CONSTANTS} == CONSTANTS
     assert space["T"] is True
@@ -153,6 +164,32 @@ def test_each_family_of_primitives():
     assert dsl.hsplit(((1, 2),), 2) == (((1,),), ((2,),))
 
 
+@pytest.mark.parametrize(
+    ("call", "value"),
+    [
+        (lambda: dsl.fill(GRID, 5, [(0, 0)]), ((5, 2), (3, 4))),
+        (lambda: dsl.fill(GRID, 5, [(0, 0), (0, 0), (1, 1)]), ((5, 2), (3, 5))),
+        (lambda: dsl.fill([[1, 2], [3, 4]], 5, {(0, 0)}), ((5, 2), (3, 4))),
+        (lambda: dsl.paint(GRID, [(7, (1, 0))]), ((1, 2), (7, 4))),
+        (lambda: dsl.height([(0, 0), (4, 1)]), 5),
+        (lambda: dsl.shift([(1, 1)], [1, 0]), frozenset({(2, 1)})),
+        (lambda: dsl.mostcolor([(3, (0, 0))]), 3),
+        (lambda: dsl.size([1, 1, 1]), 3),
+        (lambda: dsl.first([3, 1, 2]), 3),
+        (lambda: dsl.totuple([3, 1, 3]), (3, 1, 3)),
+        (lambda: dsl.apply(dsl.double, [3, 1]), (6, 2)),
+        (lambda: dsl.merge([[1, 2], [3]]), (1, 2, 3)),
+        (lambda: dsl.argmax([(1, 2), (1, 2, 3)], dsl.size), (1, 2, 3)),
+        (lambda: dsl.rapply([dsl.double, dsl.halve], 6), (12, 3)),
+        (lambda: dsl.colorfilter([{(1, (0, 0))}, {(2, (1, 1))}], 2), frozenset({frozenset({(2, (1, 1))})})),
+        (lambda: dsl.rbind(dsl.combine, [1])((2,)), (2, 1)),
+        (lambda: dsl.lbind(dsl.fill, GRID)(5, [(0, 0)]), ((5, 2), (3, 4))),
+    ],
+)
+def test_a_list_stands_for_the_container_that_its_place_takes(call, value):
+    assert call() == value
+
+
 # --------------------------------------------------------------------------------------------- errors
 
 PYTHON_CODE = "is Python code, which the machine cannot call"
@@ -167,6 +204,8 @@ PYTHON_CODE = "is Python code, which the machine cannot call"
         ("identity", ("text",), "identity: argument `x`: the language has no str; a value must be an int"),
         ("identity", (1.0,), "the language has no float"),
         ("hmirror", ([[1, 2]],), "hmirror: argument `piece`: the language has no list"),
+        ("fill", (GRID, 1, [{}]), "fill: argument `patch`: the items of a set must be ints"),
+        ("size", ([1, "a"],), "size: argument `container`, item 1: the language has no str"),
         ("identity", (((1, 2), (3, 4.0)),), "identity: argument `x`, item 1 of item 1: the language has no float"),
         ("identity", (frozenset({(1, 2, "a")}),), "identity: argument `x`, item 2 of an item: the language has no str"),
         ("fill", (GRID,), r"fill: missing a required argument.*right is fill\(grid: 'Grid'"),

@@ -14,6 +14,7 @@ from interpreter.language.bytecode import Code
 from interpreter.language.grammar import Grammar
 from interpreter.language.program import Line, Program, parse
 from interpreter.machine.machine import Machine
+from interpreter.machine.pool import Pool
 from interpreter.primitives import PRIMITIVES
 from interpreter.runtime.outcome import Outcome
 
@@ -112,8 +113,8 @@ def test_greedy_programs_are_stopped(text):
 
 
 def test_programs_that_were_not_parsed_are_checked_before_they_run():
-    with pytest.raises(ValueError, match="1 to 64 lines"):
-        Code.assemble([Program((Line("identity", ("I",)),) * 65)])
+    with pytest.raises(ValueError, match="1 to 256 lines"):
+        Code.assemble([Program((Line("identity", ("I",)),) * 257)])
     with pytest.raises(ValueError, match="line 1 of a program uses a variable"):
         Code.assemble([Program((Line("identity", ("x1",)),))])
 
@@ -124,3 +125,20 @@ def test_every_primitive_runs_on_a_grid_or_fails_with_a_typed_outcome():
     runs = Machine().run(Code.assemble(lines), GridTable.pack([np.eye(4, dtype=np.int8)]), jobs)
     assert Outcome.INTERNAL_ERROR not in runs.outcomes
     assert np.count_nonzero(runs.outcomes == Outcome.OK) > 20
+
+
+def test_programs_of_all_registers_run_alone_and_in_a_pool():
+    chain = [("hmirror", "I"), *(("vmirror" if k % 3 else "rot90", f"x{k}") for k in range(1, 256))]
+    long = Program(tuple(Line(function, (argument,)) for function, argument in chain))
+    last = Program((*long.lines[:-1], Line("vconcat", ("x1", "x255"))))  # reads the first and the last register
+    grid = np.array([[1, 2, 3], [4, 5, 6]], np.int8)
+    expected = grid
+    for function, _ in chain:
+        expected = {"hmirror": np.flipud, "vmirror": np.fliplr, "rot90": lambda g: np.rot90(g, -1)}[function](expected)
+    code, grids, jobs = Code.assemble([long, last]), GridTable.pack([grid]), np.array([[0, 0], [1, 0]], np.int32)
+    runs = Machine().run(code, grids, jobs)
+    assert np.array_equal(runs.outputs[0], expected)
+    assert runs.outcomes.tolist()[0] == Outcome.OK
+    with Pool(grids, workers=1) as pool:
+        for ours, theirs in zip(pool.run(code, jobs).arrays(), runs.arrays(), strict=True):
+            assert np.array_equal(ours, theirs)

@@ -1,5 +1,7 @@
 """Screening gives exactly what running every program alone gives."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,22 @@ def test_the_same_grids_as_running_each_program(work, fuel, words, slots):
     saved = screen.saved
     assert saved.common + saved.remembered + saved.run <= saved.lines
     assert saved.run < saved.lines / 2
+
+
+@pytest.mark.parametrize("slots", [1 << 16, 1 << 9])
+def test_the_longest_programs_are_screened(slots):
+    """Also where a table has hardly room for one of them."""
+    programs = []
+    for first, n in product(("rot90", "rot270"), (2, 3, 5)):
+        middle = [f"x{k + 1} = {'rot90' if k % n else 'hmirror'}(x{k})" for k in range(1, 255)]
+        programs.append(parse("\n".join([f"x1 = {first}(I)", *middle, "O = vmirror(x255)"])))
+    code = Symbols.pack(programs).code()
+    assert np.array_equal(code.rows, Code.assemble(programs).rows)
+    grids = GridTable.pack([np.array([[1, 2, 3], [4, 5, 6]], np.int8)])
+    order = order_by_lines(code)
+    expected = alone(code, grids, 200_000)[0, order]
+    assert (expected != 0).all()
+    assert (Screen(200_000, slots=slots).run(code, grids, 0, order) == expected).all()
 
 
 def test_threads_change_nothing(work):

@@ -1,9 +1,11 @@
 """The command line: help at once, `exec`, and mistakes as one line with exit status 2."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -158,3 +160,69 @@ def test_a_signal_ends_exec_in_the_middle_of_a_run(tmp_path, number):
         process.send_signal(number)
         process.stdout.read()
         assert process.wait(60) == 128 + number
+
+
+def execute(tmp_path, lines):
+    """What `exec` says about lines."""
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(b"\n".join(lines) + b"\n")
+    assert main(["exec", str(source), "--out", str(target)]) == 0
+    return [json.loads(row) for row in target.read_text().splitlines()]
+
+
+def test_exec_takes_a_program_in_every_form(tmp_path):
+    lines = "x0 = vmirror(I)\n" + "".join(f"x{k} = hmirror(x{k - 1})\n" for k in range(1, 200)) + "O = hmirror(x199)"
+    programs = [
+        "def solve_67a3c6ac(I):\n    O = vmirror(I)\n    return O",
+        "# mirrored\nx1 = vmirror(I)  # here\nO = upscale(x1, 1)",
+        lines,
+    ]
+    rows = [json.dumps({"program": program, "inputs": [[[1, 2]]]}).encode() for program in programs]
+    rows[0] = b"\xef\xbb\xbf" + rows[0]
+    assert [result["outputs"] for result in execute(tmp_path, rows)] == [[[[2, 1]]]] * len(rows)
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (b"[" * 100_000, "not JSON that can be read: nested too deeply"),
+        (b'{"program": "O = hmirror(I)", "inputs": [' + b"[" * 900 + b"]" * 900 + b"]}", "input 0: "),
+        (b'{"program": "O = hmirror(I)", "inputs": [[[' + b"1" * 5_000 + b"]]]}", "not JSON: Exceeds the limit"),
+        (b'{"program": "O = hmirror(I)", "inputs": [[[' + b"1" * 4_000 + b"]]]}", "input 0: cells must be integers"),
+        (b'{"program": "O = \\ud800(I)", "inputs": []}', "line 1: expected"),
+        (b'{"program": "O = ' + b"-" * 100_000 + b'1", "inputs": []}', "line 1: expected"),
+        (b'{"program": "def f(I):\\n return ' + b"-" * 100_000 + b'1", "inputs": []}', "not Python"),
+        (b'{"program": "def f(I):\\n return \\u0000", "inputs": []}', ""),
+        (b'{"program": "O = hmirror(I)", "inputs": [null]}', "input 0: "),
+        (b'{"program": "O = hmirror(I)", "inputs": [["\\ud800"]]}', "input 0: "),
+        (b'{"program": {}, "inputs": [[[1]]]}', '"program" must be a string'),
+    ],
+)
+def test_a_line_that_breaks_breaks_its_own_answer_alone(tmp_path, line, error):
+    good = json.dumps({"program": "O = hmirror(I)", "inputs": [[[1]]]}).encode()
+    before, broken, after = execute(tmp_path, [good, line, good])
+    assert before["outputs"] == after["outputs"] == [[[1]]]
+    assert list(broken) == ["error"]
+    assert broken["error"].startswith(error)
+
+
+def test_exec_is_silent_where_the_reader_has_enough(tmp_path):
+    source = tmp_path / "in.jsonl"
+    source.write_text((json.dumps({"program": "O = hmirror(I)", "inputs": [[[1, 2]]]}) + "\n") * 20_000)
+    command = [sys.executable, "-m", "engine.cli", "exec", str(source)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as running:
+        assert json.loads(running.stdout.readline())["outputs"] == [[[1, 2]]]
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 0
+
+
+def test_exec_reads_a_pipe(tmp_path, capsys):
+    source = tmp_path / "pipe"
+    os.mkfifo(source)
+    line = json.dumps({"program": "O = hmirror(I)", "inputs": [[[1]]]}) + "\n"
+    writer = threading.Thread(target=source.write_text, args=(line,))
+    writer.start()
+    assert main(["exec", str(source)]) == 0
+    writer.join()
+    assert json.loads(capsys.readouterr().out)["outputs"] == [[[1]]]

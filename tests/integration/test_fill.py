@@ -133,6 +133,20 @@ def test_a_fill_ends_where_hardly_any_new_mutants_are_found(tmp_path, monkeypatc
     assert 0 < filled.mutants <= 20
 
 
+def test_seeds_that_no_policy_writes_are_left_out_and_counted(tmp_path, tasks, seeds, monkeypatch):
+    said = []
+    monkeypatch.setattr(Display, "say", lambda self, text: said.append(text))
+    lines = ["x1 = hmirror(I)", *(f"x{k + 1} = hmirror(x{k})" for k in range(1, 70)), "O = vmirror(x70)"]
+    long = Seed("67a3c6ac", parse("\n".join(lines)), "import")
+    config = load_config("smoke", None, SMALL)
+    _, (with_it, _) = filled_stores(tmp_path / "a", [*seeds[:3], long], tasks, config)
+    _, (without, _) = filled_stores(tmp_path / "b", seeds[:3], tasks, config)
+    assert with_it == without
+    assert said == ["1 of 4 seeds left out: more than the 63 variables of the vocabulary"]
+    with pytest.raises(UsageError, match="no seed program has at most 63 variables"):
+        filled_stores(tmp_path / "c", [long], tasks, config)
+
+
 def test_seeds_without_a_grid_are_refused(tmp_path, tasks):
     seed = Seed("67a3c6ac", parse("O = size(I)"), "hand")
     config = load_config("smoke", None, ["--fill.mutants", "0", "--interpreter.workers", "1"])

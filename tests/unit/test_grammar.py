@@ -1,5 +1,6 @@
 """Tokens and the grammar: what the grammar lets through is a program, and every program gets through."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from interpreter.language.grammar import Grammar, GrammarError, Phase
 from interpreter.language.program import ProgramError, parse
-from interpreter.language.vocabulary import EOS, PROGRAM_TOKENS, TOKEN_IDS, detokenize, tokenize
+from interpreter.language.vocabulary import EOS, PROGRAM_TOKENS, TOKEN_IDS, detokenize, has_tokens, tokenize
 
 PROGRAMS = [
     "O = hmirror(I)",
@@ -22,6 +23,27 @@ PROGRAMS = [
 def test_tokens_round_trip(text):
     program = parse(text)
     assert detokenize(tokenize(program)) == program
+
+
+def test_the_vocabulary_is_that_of_every_checkpoint_so_far():
+    """Ids are rows of a policy's weights: a change of this hash makes all published policies useless."""
+    digest = hashlib.sha256(json.dumps(PROGRAM_TOKENS).encode()).hexdigest()
+    assert digest == "d7aa7c2108168867089b079dd0688052dde278262e42fdf37c1ce2e138ed08c6"
+
+
+def test_a_program_of_more_variables_has_no_tokens():
+    lines = ["x1 = hmirror(I)", *(f"x{k + 1} = hmirror(x{k})" for k in range(1, 64))]
+    longest = parse("\n".join([*lines[:63], "O = hmirror(x63)"]))
+    assert has_tokens(longest)
+    assert detokenize(tokenize(longest)) == longest
+    longer = parse("\n".join([*lines, "O = hmirror(x64)"]))
+    assert not has_tokens(longer)
+    with pytest.raises(ProgramError, match="line 64: more than the 63 variables that a policy writes"):
+        tokenize(longer)
+    line = [TOKEN_IDS["hmirror"], TOKEN_IDS["I"]]
+    assert len(detokenize([*line * 63, TOKEN_IDS["O"], *line, EOS]).lines) == 64
+    with pytest.raises(ProgramError, match="line 64: more than the 63 variables that a policy writes"):
+        detokenize([*line * 64, TOKEN_IDS["O"], *line, EOS])
 
 
 def test_a_line_costs_its_names_and_nothing_else():

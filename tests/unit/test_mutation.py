@@ -89,6 +89,22 @@ def test_a_neighbourhood_that_is_used_up_ends():
     assert mutants.attempts == 20_000
 
 
+def test_programs_that_no_policy_writes_have_no_mutants_and_lend_no_lines():
+    long = parse("\n".join(["x1 = rot90(I)", *(f"x{k + 1} = rot90(x{k})" for k in range(1, 100)), "O = rot90(x100)"]))
+    programs = Symbols.pack([long, parse(TEXTS[0]), long])
+    assert [programs.program(k) for k in (0, 2)] == [long, long]
+    kinds = observed_kinds(programs, GRIDS, np.zeros(3, np.int64))
+    assert set(kinds[:101]) == {KINDS.index("Grid")}
+    mutator = Mutator(programs, kinds, Rates(splice=1.0, again=0.5))
+    made = mutator.mutants(200, 0)
+    assert len(made.programs) > 10
+    assert set(made.parents.tolist()) == {1}
+    assert max(np.diff(made.programs.starts)) <= 64
+    alone = Mutator(programs.take(np.array([1])), kinds[101:105], Rates(splice=1.0, again=0.5)).mutants(200, 0)
+    assert np.array_equal(alone.programs.rows, made.programs.rows)
+    assert len(mutator.mutants(200, 0, parents=np.array([0, 2])).programs) == 0
+
+
 def test_rates_must_be_shares():
     with pytest.raises(ValueError, match="at least 0"):
         Mutator(PROGRAMS, rates=Rates(argument=-1.0))

@@ -1,8 +1,10 @@
 """Programs as text: errors say what is wrong and where; canonical text is one text for one program."""
 
+from itertools import pairwise
+
 import pytest
 
-from interpreter.language.program import ProgramError, canonical, parse
+from interpreter.language.program import ProgramError, _known_split, canonical, parse
 
 
 def test_canonical_text_drops_lines_that_the_output_does_not_need():
@@ -46,7 +48,36 @@ def test_a_malformed_program_is_refused_with_its_line(text, message):
     assert message in str(error.value)
 
 
+def chain(lines):
+    """A program of that many lines, each of which needs the one before."""
+    names = ["I", *(f"x{k}" for k in range(1, lines)), "O"]
+    return "\n".join(f"{name} = hmirror({before})" for before, name in pairwise(names))
+
+
 def test_more_variables_than_registers_are_refused():
-    lines = "\n".join(f"x{k} = identity(I)" for k in range(1, 66))
-    with pytest.raises(ProgramError, match="line 64: more than 63 variables"):
-        parse(lines + "\nO = identity(I)")
+    assert len(parse(chain(256)).lines) == 256
+    with pytest.raises(ProgramError, match="line 257: more than 255 variables"):
+        parse("\n" + chain(257))
+
+
+def test_variables_are_counted_after_pruning():
+    unneeded = "\n".join(f"x{k} = identity(I)" for k in range(1000, 1400))
+    assert parse(f"{unneeded}\n{chain(256)}").text == chain(256)
+    assert len(parse("x1 = hmirror(I)\nO = vmirror(I)").lines) == 2
+
+
+def test_a_message_does_not_repeat_a_text_of_thousands_of_letters():
+    for text in ("O = " + "f" * 30_000, "O = " + "f" * 30_000 + "(I)", "O = hmirror(" + "x" * 30_000 + ")"):
+        with pytest.raises(ProgramError) as error:
+            parse(text)
+        assert len(str(error.value)) < 200
+
+
+def test_long_rows_are_not_remembered():
+    before = _known_split.cache_info().currsize
+    for k in range(100):
+        with pytest.raises(ProgramError):
+            parse(f"O = hmirror({k}, {'I, ' * 20}I)")
+        with pytest.raises(ProgramError):
+            parse(f"O = f{k}{' ' * 200}(I)")
+    assert _known_split.cache_info().currsize == before

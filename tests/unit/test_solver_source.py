@@ -2,7 +2,8 @@
 
 import pytest
 
-from engine.seeds.solver_source import SourceError, read_signatures, read_solvers
+from engine.seeds.solver_source import SourceError, read_program, read_signatures, read_solvers
+from interpreter.language.program import ProgramError
 
 
 def read(*body, signatures=None):
@@ -41,35 +42,126 @@ def test_calls_inside_calls_become_lines_of_their_own():
     )
 
 
+def chained(lines):
+    """Statements, as many as said, each of which needs the one before."""
+    return ["x1 = hmirror(I)", *(f"x{k + 1} = hmirror(x{k})" for k in range(1, lines))]
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (["O = upscale(I, 3)", "return O"], "O = upscale(I, THREE)"),
+        (["return objects(I, True, diagonal=False, without_background=1)"], "O = objects(I, T, F, ONE)"),
+        (["return shift(I, (-1, 1))"], "O = shift(I, UP_RIGHT)"),
+        (["return canvas(-1, (3, 3))"], "O = canvas(NEG_ONE, THREE_BY_THREE)"),
+        (["x = (3, size(I))", "return canvas(0, x)"], "x1 = size(I)\nx2 = astuple(THREE, x1)\nO = canvas(ZERO, x2)"),
+        (["return upscale(I, 22)"], "x1 = increment(TEN)\nx2 = double(x1)\nO = upscale(I, x2)"),
+        (["return canvas(-7, (7, 1))"], "x1 = invert(SEVEN)\nx2 = astuple(SEVEN, ONE)\nO = canvas(x1, x2)"),
+        (['"""Left and right."""', "x0 = hmirror(I)", "...", "return x0"], "O = hmirror(I)"),
+        (["x1: Grid = hmirror(I)", "O: Grid", "O = vmirror(x1)", "return O"], "x1 = hmirror(I)\nO = vmirror(x1)"),
+        (["m = branch(T, hmirror, identity)", "O = m(I)", "return O"], "x1 = branch(T, hmirror, identity)\nO = x1(I)"),
+        (["g = hmirror(I)", "g = vmirror(g)", "return g"], "x1 = hmirror(I)\nO = vmirror(x1)"),
+        (["I = hmirror(I)", "return vmirror(I)"], "x1 = hmirror(I)\nO = vmirror(x1)"),
+        (["f = hmirror", "a = b = f(I)", "return vconcat(a, b)"], "x1 = hmirror(I)\nO = vconcat(x1, x1)"),
+        (["T = hmirror(I)", "return vconcat(T, I)"], "x1 = hmirror(I)\nO = vconcat(x1, I)"),
+        (["return dsl.hmirror(I)"], "O = hmirror(I)"),
+        (["O = hmirror(I)", "x1 = vmirror(O)", "return O", "return x1"], "O = hmirror(I)"),
+        (["O = I", "return O"], "O = identity(I)"),
+        (["O = hmirror(I)", "return I"], "x1 = hmirror(I)\nO = identity(I)"),
+        ([*[f"y{k} = size(I)" for k in range(300)], "return hmirror(I)"], "O = hmirror(I)"),
+    ],
+)  # fmt: skip
+def test_what_python_allows_is_read_with_its_meaning(body, text):
+    assert read(*body) == text
+
+
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
         (["O = hmiror(I)", "return O"], "line 2: unknown function 'hmiror' (did you mean 'hmirror'?)"),
         (["x1 = rot180(rot180(I))", "O = hmirror(x1, I)", "return O"], "line 3: hmirror takes 1 argument, not 2"),
         (["x1 = vconcat(rot180(I), I)", "O = hmirror(x2)", "return O"], "line 3: unknown name 'x2'"),
-        (["O = identity" + "(I)" * 900, "return O"], "line 1: calls nested too deeply"),
-        (["O = " + "hmirror(" * 90 + "I" + ")" * 90, "return O"], "line 2: more than 63 variables"),
-        (["O = fill(I, 3, I)", "return O"], "line 2: an argument is a name or a call, such as `ONE` or `size(x1)`"),
+        (["O = " + "hmirror(" * 90 + "J" + ")" * 90, "return O"], "line 2: unknown name 'J'"),
+        ([*chained(256), "x257 = hmirror(x256)", "return x257"], "line 257: more than 255 variables"),
+        (["O = fill(I, 'a', I)", "return O"], "line 2: an argument is a name or a call, such as `ONE` or `size(x1)`"),
+        (["O = fill(I, 20_000, I)", "return O"], "line 2: an argument is a name or a call"),
+        (["O = fill(I, 0x" + "f" * 5_000 + ", I)", "return O"], "line 2: an argument is a name or a call"),
+        (["O = fill(I, size(I) + 1, I)", "return O"], "line 2: an argument is a name or a call, such as `ONE` or "
+         "`size(x1)`; for this operator there is `add`"),
         (["O = hmirror(*I)", "return O"], "line 2: an argument is a name or a call, such as `ONE` or `size(x1)`"),
-        (["O = I", "return O"], "line 2: expected `name = function(argument, ...)`"),
+        (["O = apply(lambda x: x, I)", "return O"], "line 2: an argument is a name or a call"),
         (["x1, x2 = hmirror(I)", "return O"], "line 2: expected `name = function(argument, ...)`"),
         (["import os", "O = hmirror(I)", "return O"], "line 2: expected `name = function(argument, ...)`"),
-        (["y = hmirror(I)", "O = hmirror(y)", "return O"], "line 2: a line defines x1, x2, ..."),
-        (["O = hmirror(I)", "x1 = hmirror(O)", "return O"], "line 2: a line defines x1, x2, ..."),
-        (["x1 = hmirror(I)", "x1 = vmirror(x1)", "O = hmirror(x1)", "return O"], "line 3: x1 is defined twice"),
-        (["x1 = hmirror(I)", "return O"], "line 2: the last line must define `O`, not 'x1'"),
-        (["O = hmirror(I)", "return I"], "line 3: the last statement must be `return O`"),
+        (["if I:", "    O = hmirror(I)", "return O"], "line 2: expected `name = function(argument, ...)`"),
+        (["O = vmirror(I)", "print(O)", "return O"], "line 3: nothing takes the result of this call of 'print'"),
+        (["x1 = hmirror(I)", "return O"], "line 3: unknown name 'O'"),
+        (["shape = shape(I)", "return shape"], "line 2: 'shape' is used before it is assigned"),
+        (["y = hmirror(x)", "x = hmirror(I)", "return y"], "line 2: 'x' is used before it is assigned"),
         (["O = hmirror(I)"], "line 2: the last statement must be `return O`"),
+        (["O = hmirror(I)", "return"], "line 3: the last statement must be `return O`"),
         (["return O"], "line 2: an empty program"),
         (["x1 = rbind(add, I)", "O = x1(a=I)", "return O"], "line 3: only a primitive's arguments have names"),
         (["O = fill(I, ONE, grid=I)", "return O"], "line 2: fill got its argument 'grid' twice"),
         (["O = fill(I, patch=I)", "return O"], "line 2: fill lacks its argument 'color'"),
         (["O = fill(**I)", "return O"], "line 2: fill has no argument '**', it has grid, color, patch"),
-        ([*[f"x{k} = size(I)" for k in range(1, 66)], "O = size(I)", "return O"], "line 65: more than 63 variables"),
     ],
 )  # fmt: skip
 def test_what_is_no_program_is_named_with_its_line(body, problem):
     assert read(*body).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        ("def verify_abc(I: Grid) -> Grid", "return hmirror(I)"),
+        ("def verify_abc(grid)", "return hmirror(grid)"),
+        ("@cached\ndef solve_abc(I, /)", "return hmirror(I)"),
+    ],
+)
+def test_a_function_is_known_by_its_name_and_takes_one_argument(head, body):
+    [(task, _line, program)] = read_solvers(f"X = 3\n{head}:\n    {body}\n\ndef other(a):\n    return a\n")
+    assert (task, program.text) == ("abc", "O = hmirror(I)")
+
+
+@pytest.mark.parametrize(
+    ("text", "program"),
+    [
+        ("x1 = hmirror(I)\nO = vmirror(x1)", "x1 = hmirror(I)\nO = vmirror(x1)"),
+        ("# a comment\nx1 = hmirror(I)  # another\n\nO = vmirror(x1)", "x1 = hmirror(I)\nO = vmirror(x1)"),
+        ("from dsl import *\nO = vmirror(hmirror(I))", "x1 = hmirror(I)\nO = vmirror(x1)"),
+        ("  O = upscale(I,\n    3)", "O = upscale(I, THREE)"),
+        ("def solve(I):\n    return hmirror(I)", "O = hmirror(I)"),
+        ("  # turn\n  def any_name(grid: Grid) -> Grid:\n    return hmirror(grid)", "O = hmirror(I)"),
+    ],
+)
+def test_a_text_is_a_program_in_every_form(text, program):
+    assert read_program(text).text == program
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "line 1: an empty program"),
+        ("# only a comment", "line 1: expected `name = function(argument, ...)`"),
+        ("O = fil(I, ONE, I)", "line 1: unknown function 'fil' (did you mean 'fill'?)"),
+        ("x1 = upscale(I, 3)\nO = fil(x1)", "line 2: unknown function 'fil' (did you mean 'fill'?)"),
+        ("x1 = fil(I)\nO = upscale(x1, 3)", "line 1: unknown function 'fil' (did you mean 'fill'?)"),
+        ("x1 = hmirror(I)  # no output", "line 1: expected"),
+        ("x1 = ((", "line 1: expected `name = function(argument, ...)`"),
+        ("O = " + "-" * 100_000 + "1", "line 1: expected"),
+        ("O = " + "f" * 30_000 + "\ud800", "line 1: expected"),
+        ("def solve(I):\n    O = hmiror(I)\n    return O", "line 2: unknown function 'hmiror'"),
+        ("def solve(I:\n    return I", "line 1: not Python"),
+        ("def f(I):\n    return I\n\ndef g(I):\n    return I", "which of 2 functions (f, g) is it"),
+        ("def f(I, J):\n    return I", "line 1: a solver takes one argument, `I`"),
+        ("def f(*I):\n    return I", "line 1: a solver takes one argument, `I`"),
+    ],
+)
+def test_a_text_that_is_no_program_is_named_with_its_line(text, problem):
+    with pytest.raises((ProgramError, SourceError)) as error:
+        read_program(text)
+    assert str(error.value).startswith(problem)
+    assert len(str(error.value)) < 300
 
 
 def test_a_broken_solver_leaves_the_others():

