@@ -52,14 +52,14 @@ def open_sampler(
     Raises ValueError for a folder that is no checkpoint or a damaged one (every file is read for its hash), and for
     options that do not fit, and ImportError where the backend is not installed.
     """
-    from trainer.checkpoint import load_manifest
-
-    load_manifest(checkpoint, verify_hash=True)
     if config.max_tokens >= max_model_len:
         raise ValueError(f"max_tokens ({config.max_tokens}) must be below max_model_len ({max_model_len})")
     if (config.transfer == "in_process") != (trainers is None):
         missing = "no " * (trainers is None)
         raise ValueError(f"transfer is {config.transfer}, but there are {missing}training processes to send")
+    from trainer.checkpoint import load_manifest
+
+    load_manifest(checkpoint, verify_hash=True)
     if config.backend == "vllm":
         from engine.sampler.vllm_sampler import VllmSampler
 
