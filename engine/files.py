@@ -160,24 +160,30 @@ def append_line(file: Path, row: Mapping[str, Any]) -> None:
 
 
 def read_lines(file: Path, *keys: str) -> list[dict[str, Any]]:
-    """The rows of a JSONL file, each an object with `keys`; none if there is no file.
+    """All `rows_of` a file; none if there is no file."""
+    return list(rows_of(file, *keys)) if file.is_file() else []
+
+
+def rows_of(file: Path, *keys: str) -> Iterator[dict[str, Any]]:
+    """The rows of a JSONL file in order, each an object with `keys`.
 
     A last line cut short by a kill is left out. Raises `UsageError` for any other line that is damaged.
     """
-    if not file.is_file():
-        return []
-    complete = file.read_bytes().rpartition(b"\n")[0]
-    rows = []
-    for number, line in enumerate(complete.split(b"\n") if complete else [], 1):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"{file}, line {number}: not JSON ({error}); the file was damaged") from None
-        if not isinstance(row, dict) or not row.keys() >= set(keys):
-            what = " with ".join(["a JSON object", ", ".join(keys)] if keys else ["a JSON object"])
-            raise UsageError(f"{file}, line {number}: not {what}; the file was damaged")
-        rows.append(row)
-    return rows
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.endswith(b"\n"):
+                yield _row(line, f"{file}, line {number}", keys)
+
+
+def _row(line: bytes, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{where}: not JSON ({error}); the file was damaged") from None
+    if not isinstance(row, dict) or not row.keys() >= set(keys):
+        what = " with ".join(["a JSON object", ", ".join(keys)] if keys else ["a JSON object"])
+        raise UsageError(f"{where}: not {what}; the file was damaged")
+    return row
 
 
 @contextmanager

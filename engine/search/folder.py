@@ -26,9 +26,13 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import UsageError
-from engine.files import append_line, lock_folder, new_folder, write_json, write_lines
+from engine.files import append_line, lock_folder, new_folder, read_json, rows_of, write_json, write_lines
 from engine.run_folder import provenance
+from interpreter.language.vocabulary import PROGRAM_TOKENS
+from trainer.codec import vocabulary_hash
 
+_VOCABULARY = vocabulary_hash(PROGRAM_TOKENS)  # candidates are told apart by hashes of the ids of their tokens
+_COLUMNS = ("task", "program", "demonstration_performance", "prediction", "number")  # of a row, at least
 _GROWING = ("search.jsonl", "curve.jsonl", "keys.i64")
 
 
@@ -61,24 +65,40 @@ class SearchFolder:
         folder = cls(path)
         with folder.writing():
             append_line(path / "provenance.jsonl", provenance())
-            lengths = folder.progress().get("lengths", {})
-            for name in _GROWING:
-                os.truncate(path / name, lengths.get(name, 0))
+            progress = folder.progress()
+            if progress.get("vocabulary", _VOCABULARY) != _VOCABULARY:
+                raise UsageError(
+                    f"{path} was made with another set of primitives, so that the candidates it tried cannot be told: "
+                    "start another search (what was found is in search.jsonl)"
+                )
+            folder._cut(progress.get("lengths", {}))
         return folder
+
+    def _cut(self, lengths: Mapping[str, int]) -> None:
+        """Cut the files to the lengths that they had at the point to go on from, if all of them have as much."""
+        for name in _GROWING:
+            file, wanted = self.path / name, lengths.get(name, 0)
+            found = file.stat().st_size if file.is_file() else 0
+            if found < wanted:
+                raise UsageError(
+                    f"{file} has {found:,} bytes of {wanted:,}: a part of it was lost; put it back from a copy, or "
+                    "start another search"
+                )
+        for name in _GROWING:
+            os.truncate(self.path / name, lengths.get(name, 0))
 
     def settings(self) -> dict[str, Any]:
         """The settings that the search was started with."""
-        return json.loads((self.path / "search.json").read_text(encoding="utf-8"))
+        return read_json(self.path / "search.json")
 
     def progress(self) -> dict[str, Any]:
         """What was committed last; empty for a search that was stopped in its first batch."""
         file = self.path / "progress.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        return read_json(file) if file.is_file() else {}
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """What was found, in order."""
-        with (self.path / "search.jsonl").open(encoding="utf-8") as lines:
-            yield from map(json.loads, lines)
+        return rows_of(self.path / "search.jsonl", *_COLUMNS)
 
     def keys(self) -> npt.NDArray[np.int64]:
         """Hashes of all candidates so far: int64 of (n, 2), program and behaviour."""
@@ -102,7 +122,7 @@ class SearchFolder:
         lengths = {name: (self.path / name).stat().st_size for name in _GROWING}
         with self.writing():
             write_json(self.path / "summary.json", summary)
-            write_json(self.path / "progress.json", {**progress, "lengths": lengths})
+            write_json(self.path / "progress.json", {**progress, "lengths": lengths, "vocabulary": _VOCABULARY})
 
     @contextmanager
     def writing(self) -> Iterator[None]:
