@@ -20,6 +20,7 @@ from engine.config import Config, given_options, load_config, overridden
 from engine.errors import UsageError
 from engine.evaluation import Scoreboard, summary_record, verdict, write_evaluation
 from engine.execution import Execution, Executor
+from engine.files import make_folder
 from engine.loop.metrics import replay_counts
 from engine.progress import Display, compile_interpreter
 from engine.run_folder import RunFolder
@@ -102,6 +103,7 @@ def evaluate(options: EvaluateOptions) -> None:
     task_set, tasks, out = _evaluated_tasks(options, config)
     if (out / "summary.json").exists():
         raise UsageError(f"{out} holds an evaluation already: choose another --out")
+    make_folder(out)  # what cannot be written is said before the work is done
     compile_interpreter()
     start = time.perf_counter()
     with Display() as display, Executor(tasks, config.interpreter) as executor:

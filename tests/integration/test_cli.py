@@ -141,6 +141,12 @@ def test_exec_stops_a_run_that_is_out_of_fuel(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["status"] == ["out_of_fuel"]
 
 
+WITH_CTRL_C = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background may have it ignored
+from engine.cli import main
+sys.exit(main())
+"""
 ENDLESS = (
     "x1 = multiply(TEN, TEN)\nx2 = multiply(x1, x1)\nx3 = multiply(x2, x2)\n"
     "x4 = power(identity, x3)\nx5 = power(x4, x3)\nO = x5(I)"
@@ -153,7 +159,7 @@ def test_a_signal_ends_exec_in_the_middle_of_a_run(tmp_path, number):
     source = tmp_path / "in.jsonl"
     quick = json.dumps({"program": "O = hmirror(I)", "inputs": [[[1]]]}) + "\n"
     source.write_text(quick * BLOCK + json.dumps({"program": ENDLESS, "inputs": [[[1]]]}) + "\n")
-    command = [sys.executable, "-m", "engine.cli", "exec", str(source), "--fuel", str(10**12)]
+    command = [sys.executable, "-c", WITH_CTRL_C, "exec", str(source), "--fuel", str(10**12)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert json.loads(process.stdout.readline())["status"] == ["ok"]
         time.sleep(1)  # until it is there
