@@ -3,6 +3,7 @@
 `experience`  the record, hindsight relabelling, and how records are written as bytes
 `draw`        priorities in memory: draws without replacement, eviction
 `store`       the LMDB store of one run, with one writer and any number of readers
+`environment` opening it, `lmdb_file` whether its file is whole, `disk` whether there is room
 """
 
 from replay.experience import Experience, Origin, ReplayError, experience_key, relabel

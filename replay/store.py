@@ -26,11 +26,10 @@ from typing import Any, Self, TypeVar
 
 import lmdb
 import numpy as np
-from filelock import FileLock, Timeout
 
 from interpreter.grids import Grid, is_valid
-from replay.disk import is_full
 from replay.draw import Priorities
+from replay.environment import DATA_FILE, claim, open_databases, open_environment, refusals
 from replay.experience import (
     Experience,
     Origin,
@@ -50,15 +49,11 @@ from replay.experience import (
     unpack_inputs,
     unpack_rank,
 )
-from replay.lmdb_file import TornFile, check_whole
 
 MAP_SIZE = 1 << 36  # bytes of address space, not of disk
-MAX_READERS = 256
 MAX_TASK_BYTES = 255
 BATCH = 1024  # records a read transaction when all are read
 
-_FORMAT = "codeit replay store"
-_DATA_FILE, _LOCK_FILE, _WRITER_FILE = "data.mdb", "lock.mdb", "writer.lock"
 
 T = TypeVar("T")
 
@@ -98,9 +93,9 @@ class ReplayStore:
         self._pid = os.getpid()
         with ExitStack() as resources:
             if not readonly:
-                resources.callback(_claim(self.path).release)
-            self._env = resources.enter_context(closing(_open_environment(self.path, readonly, map_size)))
-            self._tasks, self._experiences, self._meta = _open_databases(self._env, self.path, readonly)
+                resources.callback(claim(self.path).release)
+            self._env = resources.enter_context(closing(open_environment(self.path, readonly, map_size)))
+            self._tasks, self._experiences, self._meta = open_databases(self._env, self.path, readonly)
             self._closed = False
             self._scanned = -1  # the transaction that the priorities were read at
             if not readonly:
@@ -250,7 +245,7 @@ class ReplayStore:
 
     def stats(self) -> dict[str, Any]:
         """Figures for people, fit for JSON: those of `summarize`, the number of tasks and the bytes on disk."""
-        disk_bytes = (self.path / _DATA_FILE).stat().st_blocks * 512
+        disk_bytes = (self.path / DATA_FILE).stat().st_blocks * 512
         return {**summarize(self), "tasks": len(self.tasks()), "disk_bytes": disk_bytes}
 
     def verify(self) -> VerifyReport:
@@ -301,7 +296,7 @@ class ReplayStore:
     def _read(self) -> Iterator[lmdb.Transaction]:
         """A short read transaction: no caller's code runs inside it."""
         self._check_usable()
-        with _refusals(self.path):
+        with refusals(self.path):
             try:
                 txn = self._env.begin()
             except lmdb.MapResizedError:  # the writer has grown the map
@@ -315,7 +310,7 @@ class ReplayStore:
         self._check_usable()
         if self.readonly:
             raise ReplayError(f"{self.path} is open read-only; open it with readonly=False to write")
-        with _refusals(self.path):
+        with refusals(self.path):
             while True:
                 try:
                     with self._env.begin(write=True) as txn:
@@ -362,85 +357,6 @@ class ReplayStore:
         self._check_process()
         if self._closed:
             raise ReplayError(f"{self.path} is closed; open the store again")
-
-
-@contextmanager
-def _refusals(path: Path) -> Iterator[None]:
-    """Turn what LMDB and the system refuse into a `ReplayError` that says what can be done."""
-    try:
-        yield
-    except (lmdb.MapFullError, lmdb.MapResizedError):
-        raise
-    except lmdb.Error as error:
-        if is_full(path):
-            raise ReplayError(
-                f"{path}: the disk is full; nothing of this commit is stored: make room, then --resume"
-            ) from error
-        raise ReplayError(f"{path}: LMDB cannot go on ({error}); the store may be damaged") from error
-
-
-# Opening
-
-
-def _claim(folder: Path) -> FileLock:
-    """Make the store's folder and be its one writer until the release, or until the process ends in any way."""
-    if folder.exists() and not folder.is_dir():
-        raise ReplayError(f"{folder} is a file; name a folder for the replay store")
-    if folder.is_dir() and not (folder / _DATA_FILE).exists():
-        foreign = sorted({entry.name for entry in folder.iterdir()} - {_LOCK_FILE, _WRITER_FILE})
-        if foreign:
-            raise ReplayError(f"{folder} is no replay store (it has {foreign[0]}); name a new or an empty folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    writer = folder / _WRITER_FILE
-    lock = FileLock(writer, thread_local=False)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        pid = writer.read_text().strip()
-        raise ReplayError(f"{folder} is written by process {pid}; wait for it, or open read-only") from None
-    writer.write_text(str(os.getpid()))
-    return lock
-
-
-def _open_environment(folder: Path, readonly: bool, map_size: int) -> lmdb.Environment:
-    if readonly and not (folder / _DATA_FILE).is_file():
-        raise ReplayError(f"{folder} is no replay store (no {_DATA_FILE}); name the replay folder of a run")
-    lock = not readonly or os.access(folder / _LOCK_FILE, os.W_OK)  # a store of somebody else can be read without
-    try:
-        if (folder / _DATA_FILE).exists():
-            check_whole(folder / _DATA_FILE)
-        environment = lmdb.open(
-            str(folder), map_size=map_size, readonly=readonly, lock=lock, max_dbs=3, max_readers=MAX_READERS
-        )
-    except TornFile as error:
-        raise ReplayError(f"{folder / _DATA_FILE} is damaged: {error}; copy it again from where it came") from None
-    except lmdb.InvalidError:
-        raise ReplayError(
-            f"{folder} is no replay store ({_DATA_FILE} is not an LMDB file); name the replay folder of a run"
-        ) from None
-    except lmdb.Error as error:
-        raise ReplayError(f"cannot open the replay store {folder}: {error}") from error
-    if lock:
-        environment.reader_check()  # free the slots of readers that were killed
-    return environment
-
-
-def _open_databases(environment: lmdb.Environment, folder: Path, readonly: bool) -> tuple[lmdb._Database, ...]:
-    """Handles of tasks, experiences and meta; a new store gets all of them and its format in one transaction."""
-    names = (b"tasks", b"experiences", b"meta")
-    if not readonly and environment.stat()["entries"] == 0:
-        with environment.begin(write=True) as txn:
-            meta = [environment.open_db(name, txn=txn) for name in names][-1]
-            txn.put(b"format", pack(_FORMAT), db=meta)
-    try:
-        databases = tuple(environment.open_db(name, create=False) for name in names)
-    except lmdb.NotFoundError:
-        raise ReplayError(f"{folder} holds something else in LMDB; name the replay folder of a run") from None
-    with environment.begin() as txn:
-        record = txn.get(b"format", db=databases[-1], default=b"")
-    if unpack(record, f"replay store {folder}", str) != _FORMAT:
-        raise ReplayError(f"{folder} holds something else in LMDB; name the replay folder of a run")
-    return databases
 
 
 # Records

@@ -110,7 +110,7 @@ def test_what_the_system_refuses_is_one_line(filled: Path, monkeypatch: pytest.M
         monkeypatch.setattr(ReplayStore, "_write_experiences", refuse)
         with pytest.raises(ReplayError, match="LMDB cannot go on"):
             store.commit([experience("O = new(I)")], None)
-        monkeypatch.setattr("replay.store.is_full", lambda _: True)
+        monkeypatch.setattr("replay.environment.is_full", lambda _: True)
         with pytest.raises(ReplayError, match="the disk is full; nothing of this commit is stored"):
             store.commit([experience("O = new(I)")], None)
         assert len(store) == 800
