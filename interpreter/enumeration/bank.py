@@ -48,7 +48,7 @@ from interpreter.runtime import values
 from interpreter.runtime.calls import CHAIN, COMPOSE, FORK, LEFT_BIND, MATCHER, POWER, RIGHT_BIND
 from interpreter.runtime.hash_table import find_slot
 from interpreter.runtime.layout import MAX_ARITY
-from interpreter.runtime.native import inline
+from interpreter.runtime.native import inline, specialized
 from interpreter.runtime.ordering import mix
 from interpreter.runtime.values import int_of, offset, tag
 
@@ -159,50 +159,54 @@ def is_wanted(A, x):
 # -------------------------------------------------------------------------------------------- traits
 
 
-@inline
-def fits(rule, a, b, c):
-    """Whether the arguments of a call, of which these are the traits of the first three, fit together."""
+@specialized
+def fits(rule, traits, a, b, c):
+    """Whether the arguments of a call, of which a, b and c are the first three, fit together."""
     if rule == EACH:
-        return a.takes[0] & b.items != 0
+        return traits[a].takes[0] & traits[b].items != 0
     if rule == CONDITION:
-        return b.takes[0] & a.items != 0 and b.gives & (1 << BOOLEAN) != 0
+        return traits[b].takes[0] & traits[a].items != 0 and traits[b].gives & (1 << BOOLEAN) != 0
     if rule == KEY:
-        return b.takes[0] & a.items != 0 and b.gives & (NUMBERS | (1 << PAIR)) != 0
+        return traits[b].takes[0] & traits[a].items != 0 and traits[b].gives & (NUMBERS | (1 << PAIR)) != 0
     if rule == ALIKE:
-        return a.kind == b.kind
+        return traits[a].kind == traits[b].kind
     if rule == CHOICE:
-        return b.kind == c.kind
+        return traits[b].kind == traits[c].kind
     if rule == OF_ITEMS:
-        return a.items & (1 << b.kind) != 0
+        return traits[a].items & (1 << traits[b].kind) != 0
     if rule == INTO_ITEMS:
-        return b.items & (1 << a.kind) != 0
+        return traits[b].items & (1 << traits[a].kind) != 0
     if rule == PAIRED:
-        return a.takes[0] & b.items != 0 and a.takes[1] & c.items != 0
-    return functions_fit(rule, a, b, c)
+        return traits[a].takes[0] & traits[b].items != 0 and traits[a].takes[1] & traits[c].items != 0
+    return functions_fit(rule, traits, a, b, c)
 
 
-@inline
-def functions_fit(rule, a, b, c):
+@specialized
+def functions_fit(rule, traits, a, b, c):
     """`fits`, where a function is made or a variable is called.
 
     Of all closures, what a power gives alone is not a cheaper term already.
     """
     if rule == COMPOSE:
-        return a.takes[0] & b.gives != 0
+        return traits[a].takes[0] & traits[b].gives != 0
     if rule == CHAIN:
-        return a.takes[0] & b.gives != 0 and b.takes[0] & c.gives != 0
+        return traits[a].takes[0] & traits[b].gives != 0 and traits[b].takes[0] & traits[c].gives != 0
     if rule == FORK:
-        return a.takes[0] & b.gives != 0 and a.takes[1] & c.gives != 0 and b.takes[0] & c.takes[0] != 0
+        return (
+            traits[a].takes[0] & traits[b].gives != 0
+            and traits[a].takes[1] & traits[c].gives != 0
+            and traits[b].takes[0] & traits[c].takes[0] != 0
+        )
     if rule == MATCHER:
-        return a.gives & (1 << b.kind) != 0
+        return traits[a].gives & (1 << traits[b].kind) != 0
     if rule == LEFT_BIND:
-        return a.takes[0] & (1 << b.kind) != 0
+        return traits[a].takes[0] & (1 << traits[b].kind) != 0
     if rule == RIGHT_BIND:
-        return a.takes[2 if a.kind == TERNARY else 1] & (1 << b.kind) != 0
+        return traits[a].takes[2 if traits[a].kind == TERNARY else 1] & (1 << traits[b].kind) != 0
     if rule == POWER:
-        return a.takes[0] & a.gives != 0 and a.is_power == 0
+        return traits[a].takes[0] & traits[a].gives != 0 and traits[a].is_power == 0
     if rule == CALL:
-        return a.is_power != 0 and a.takes[0] & (1 << b.kind) != 0
+        return traits[a].is_power != 0 and traits[a].takes[0] & (1 << traits[b].kind) != 0
     return True
 
 
@@ -228,7 +232,7 @@ def describe_function(rule, made, a, b, c):
         made.takes[1] = a.takes[2] if rule == LEFT_BIND else a.takes[1]
 
 
-@inline
+@specialized
 def describe(A, bank, n):
     """Fill the traits of term `n`, data, from its values; False if they are of no kind, or of several."""
     kind = ANY
@@ -253,7 +257,7 @@ def describe(A, bank, n):
 # ---------------------------------------------------------------------------------------------- bank
 
 
-@inline
+@specialized
 def values_hash(values, n):
     h = 0
     for d in range(values.shape[1]):
@@ -275,7 +279,7 @@ def holds_equal(index, at, entry):
     return equal
 
 
-@inline
+@specialized
 def find_term(bank, n):
     """The slot of the index for term `n`: that of an equal term, or a free one; and whether there is an equal term."""
     return find_slot(bank.index, values_hash(bank.values, n), is_free, holds_equal, (bank.values, n))

@@ -5,6 +5,9 @@ for each place. It can stop anywhere and go on. A level reads only lists that ar
 
 While the bank grows, new terms are kept. When the bank or the arena is full, only calls that may return a grid are
 tried, and compared with the outputs at once.
+
+What runs for each call is `specialized`: to hand the bank to a function of its own costs more than a small primitive,
+because every one of its arrays is counted as used, and then as used no more.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from interpreter.runtime.arena import PLENTY, go_back, load_grid, reset
 from interpreter.runtime.calls import POWER, call_line, call_primitive
 from interpreter.runtime.interning import unique
 from interpreter.runtime.layout import MAX_ARITY
-from interpreter.runtime.native import arena_pointer, cells_pointer, inline
+from interpreter.runtime.native import arena_pointer, cells_pointer, inline, specialized
 from interpreter.runtime.ordering import same
 from interpreter.runtime.values import tag
 
@@ -42,7 +45,7 @@ TOP, FUEL, ERROR, SIZE = layout.TOP, layout.FUEL, layout.ERROR, layout.SIZE
 # --------------------------------------------------------------------------------------------- trying
 
 
-@inline
+@specialized
 def call_production(A, bank, production, a, b, c, d, pair):
     """The value of a call on one demonstration's input."""
     values = bank.values
@@ -56,7 +59,7 @@ def call_production(A, bank, production, a, b, c, d, pair):
     return call_line(call_primitive, A, f, n, values[a, pair], values[b, pair], values[c, pair], values[d, pair])
 
 
-@inline
+@specialized
 def try_last(A, bank, production, a, b, c, d):
     """Compare what a call gives with the outputs, up to the first that is wrong; nothing is kept."""
     right = 0
@@ -74,7 +77,7 @@ def try_last(A, bank, production, a, b, c, d):
         note(bank, production, a, b, c, d, right)
 
 
-@inline
+@specialized
 def try_term(A, bank, production, a, b, c, d):
     """Enter a call as a term if it gives something new on all demonstrations."""
     state = bank.state
@@ -107,7 +110,7 @@ def try_term(A, bank, production, a, b, c, d):
         note(bank, production, a, b, c, d, right)
 
 
-@inline
+@specialized
 def look_at_limits(A, bank):
     """Enter the stage in which nothing is kept where the bank or the arena is full."""
     state = bank.state
@@ -166,7 +169,7 @@ def next_level(bank):
     enter_leaves(bank)
 
 
-@inline
+@specialized
 def may_end(bank, production):
     """Whether a production may return a grid."""
     return bank.productions[production].returned & (1 << GRID) != 0
@@ -203,7 +206,7 @@ def open_split(bank, first, last):
             return
 
 
-@inline
+@specialized
 def step(state, first, last):
     """Move to the next arguments, the last place first; closes the split after the last ones."""
     for k in range(MAX_ARITY - 1, -1, -1):
@@ -214,7 +217,7 @@ def step(state, first, last):
     state.is_open = 0
 
 
-@inline
+@specialized
 def argument(bank, production, k):
     return bank.lists[bank.productions[production].places[k], bank.state.choice[k]]
 
@@ -241,7 +244,7 @@ def advance(arena, bank, limit):
         c = argument(bank, production, 2)
         d = argument(bank, production, 3)
         step(state, first, last)
-        if not fits(bank.productions[production].rule, bank.traits[a], bank.traits[b], bank.traits[c]):
+        if not fits(bank.productions[production].rule, bank.traits, a, b, c):
             skipped += 1
             state.tried += skipped & ((1 << SKIPS) - 1) == 0
             continue
