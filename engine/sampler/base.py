@@ -66,10 +66,10 @@ class CheckpointSampler(ABC):
         """
 
     @contextmanager
-    def _threads(self, number: int | None = None) -> Iterator[None]:
-        """A number of threads for one step, by default that of sampling."""
+    def _threads(self) -> Iterator[None]:
+        """The thread count of sampling, for one step of it."""
         threads = torch.get_num_threads()
-        torch.set_num_threads(number or self._config.threads)
+        torch.set_num_threads(self._config.threads)
         try:
             yield
         finally:

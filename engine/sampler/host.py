@@ -17,6 +17,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 import torch
@@ -35,13 +36,34 @@ _ENVIRONMENT = {
 @contextmanager
 def hosting() -> Iterator[None]:
     """Import vLLM and open an engine in this block. A version that was not tested is warned of once."""
-    with _undisturbed(), _quiet():
+    with _undisturbed(), packing(), _quiet():
         os.environ.update(_ENVIRONMENT)
         from vllm.triton_utils import dispatcher
 
         dispatcher.vars = _attributes  # in front of the builtin; a version that does not call it is not harmed
         yield
     warn_if_untested()
+
+
+@contextmanager
+def packing() -> Iterator[None]:
+    """Load weights into an engine on a CPU in this block: with as many threads as every engine of this process.
+
+    oneDNN packs a matrix for a number of threads, and the kernels that it keeps are for the first packing of a shape:
+    on a processor with AVX2 a matrix that is packed for another number is multiplied wrongly, without an error.
+    """
+    set_threads, threads = torch.set_num_threads, torch.get_num_threads()
+    set_threads(_packing_threads())
+    try:
+        yield
+    finally:
+        set_threads(threads)
+
+
+@cache
+def _packing_threads() -> int:
+    """Torch's number of threads when this process first opens an engine."""
+    return torch.get_num_threads()
 
 
 def _attributes(value: object) -> Mapping[str, object]:

@@ -29,7 +29,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from engine.sampler.config import Transfer
-from engine.sampler.host import hosting
+from engine.sampler.host import hosting, packing
 from engine.sampler.published import Published
 from engine.sampler.t5.private import private
 from trainer.checkpoint import MODEL
@@ -204,7 +204,8 @@ class EngineReceiver:
         self._engine = engine
 
     def step(self, name: str, arguments: dict[str, Any]) -> None:
-        self._engine.collective_rpc(name, kwargs=arguments)
+        with packing():
+            self._engine.collective_rpc(name, kwargs=arguments)
 
     def abort(self) -> None:
         """Close the worker's connection, which ends a broadcast that it waits for."""

@@ -57,7 +57,6 @@ class VllmSampler(CheckpointSampler):
         self._transport = new_transport(config.transfer, trainers)
         self._keys: dict[str, Key] = {}  # samples that the engine is working on, by vLLM's request id
         self._engine: LLMEngine | None = None
-        self._packing_threads = 1
         self._running()
         atexit.register(self.close)  # while vLLM's modules are there: a stream that is left over is silent after it
 
@@ -69,7 +68,7 @@ class VllmSampler(CheckpointSampler):
     def _running(self) -> LLMEngine:
         """The engine with the current weights, started if there is none."""
         if self._engine is None:
-            self._engine, self._packing_threads = _open_engine(
+            self._engine = _open_engine(
                 self._published, self._config, self._max_model_len, self._grammar, self._transport
             )
             try:
@@ -91,10 +90,7 @@ class VllmSampler(CheckpointSampler):
         self._published = published
         engine = self._running()
         try:
-            # oneDNN packs matrices for a number of threads, and the kernels that it keeps are for how they were first
-            # packed: packed for another number, they would be multiplied wrongly, silently (seen with AVX2).
-            with self._threads(self._packing_threads):
-                self._transport.update(engine, weights)
+            self._transport.update(engine, weights)
         except LinkError:
             self._discard()
             raise
@@ -180,8 +176,8 @@ class VllmSampler(CheckpointSampler):
 
 def _open_engine(
     published: Published, config: SamplerConfig, max_model_len: int, grammar: PolicyGrammar, transport: Transport
-) -> tuple[LLMEngine, int]:
-    """A vLLM engine in this process with the weights of a checkpoint, and the number of threads that packed them."""
+) -> LLMEngine:
+    """A vLLM engine in this process with the weights of a checkpoint."""
     with hosting():
         from vllm.engine.arg_utils import EngineArgs
         from vllm.v1.engine.llm_engine import LLMEngine
@@ -207,7 +203,7 @@ def _open_engine(
             use_tqdm_on_load=False,
             disable_log_stats=True,
         )
-        return LLMEngine.from_engine_args(arguments), torch.get_num_threads()
+        return LLMEngine.from_engine_args(arguments)
 
 
 def _memory(cache_bytes: int) -> dict[str, Any]:
