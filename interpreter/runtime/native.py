@@ -266,7 +266,7 @@ def header() -> npt.NDArray[np.int64]:
         check_convention()
         words = np.zeros(layout.HEAP, np.int64)
         for word, one in _HEADER.items():
-            words[word] = one.address * 8 + one.arity if one.is_primitive else one.address
+            words[word] = (one.address << layout.ARITY_BITS) | one.arity if one.is_primitive else one.address
         return words
 
 
