@@ -25,9 +25,9 @@ import numpy as np
 
 from engine.config import Config, given_options, load_config
 from engine.errors import UsageError
+from engine.loop.components import new_codec, new_trainer
 from engine.loop.examples import to_examples
 from engine.loop.fill import fill
-from engine.loop.parts import new_codec, new_trainer
 from engine.progress import Display
 from engine.seeds.seed import Seed, load_seeds
 from engine.tasks import Task, load_tasks

@@ -14,7 +14,7 @@ short_names(
         "fill": "loop.fill",
         "launch": "commands.launch",
         "metrics": "loop.metrics",
-        "parts": "loop.parts",
+        "parts": "loop.components",
         "rollout": "loop.rollout",
     },
 )

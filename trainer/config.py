@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from trainer.shapes import POLICIES, PRETRAINED
+from trainer.catalogue import POLICIES, PRETRAINED
 
 
 class Section(BaseModel):

@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from interpreter.language.vocabulary import BOS, EOS, PAD
+from trainer.catalogue import POLICIES
 from trainer.checkpoint import MODEL, load_manifest, load_vocabulary
 from trainer.errors import CheckpointError
 from trainer.pretrained import load_pretrained
-from trainer.shapes import POLICIES
 
 HEAD_DIM = 64
 EMBEDDING = "model.embed_tokens.weight"

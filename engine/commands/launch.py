@@ -69,11 +69,11 @@ def run(options: RunOptions) -> None:
     _check_ids(training_tasks, search_tasks, config)
     set_threads(config.loop.threads)
     if config.trainer.processes > 1 or config.trainer.device == "cuda" or config.sampler.transfer != "in_process":
-        from engine.loop.parts import check_gpus
+        from engine.loop.components import check_gpus
 
         check_gpus(config)
     if config.trainer.pretrained is not None:
-        from engine.loop.parts import new_codec
+        from engine.loop.components import new_codec
 
         new_codec(config)  # what is wrong with a checkpoint is said before there is a folder
     if not options.resume:
@@ -182,7 +182,7 @@ def _sampled(
     tasks: Sequence[Task], checkpoint: Path, samples: int, config: Config, executor: Executor, display: Display
 ) -> list[Execution]:
     set_threads(config.loop.threads)
-    from engine.loop.parts import new_sampler
+    from engine.loop.components import new_sampler
     from engine.loop.rollout import Running, encode_prompts, request_seed, sample_programs
 
     codec = load_codec(checkpoint)

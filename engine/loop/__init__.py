@@ -3,7 +3,7 @@
 Invariants: a meta-iteration's experiences and its progress record are one transaction; everything random derives from
 the seed. Imports torch where it needs it, `fill`, `rollout` and `metrics` do not.
 
-    loop        the meta-iterations                   parts       what a run is made of, from its configuration
+    loop        the meta-iterations                   components  what a run is made of, from its configuration
     fill        seeds and mutants into replay         rollout     samples, run on the pool
     examples    experiences as tokens                 metrics     the columns of metrics.jsonl
 """

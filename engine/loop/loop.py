@@ -20,10 +20,10 @@ import numpy as np
 from engine.config import Config
 from engine.evaluation import Scoreboard, summary_record
 from engine.execution import Execution, Executor
+from engine.loop.components import new_codec, new_sampler, new_trainer
 from engine.loop.examples import to_examples
 from engine.loop.fill import fill
 from engine.loop.metrics import EventWriter, replay_counts
-from engine.loop.parts import new_codec, new_sampler, new_trainer
 from engine.loop.rollout import (
     Rollout,
     Running,

@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from engine.config import load_config
 from engine.errors import UsageError
-from engine.loop.parts import new_codec, new_sampler, new_trainer
+from engine.loop.components import new_codec, new_sampler, new_trainer
 from engine.loop.rollout import sample_programs
 from engine.sampler import Sample, Sampler, SamplerConfig, SampleRequest, open_sampler
 from engine.sampler.constraint import policy_grammar

@@ -7,7 +7,7 @@ import pytest
 from engine.config import PRESETS, Config, fields, load_config, overridden, read_config
 from engine.errors import UsageError
 from engine.run_folder import RunFolder
-from trainer.shapes import PRETRAINED
+from trainer.catalogue import PRETRAINED
 
 
 @pytest.mark.parametrize("preset", PRESETS)

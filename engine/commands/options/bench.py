@@ -16,7 +16,7 @@ from engine.commands.options.declaration import (
     Seeds,
     Solvers,
 )
-from trainer.shapes import POLICIES
+from trainer.catalogue import POLICIES
 
 
 class _Bench(Options):
