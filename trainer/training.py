@@ -276,7 +276,6 @@ class Trainer:
         Raises `CheckpointError` where the checkpoint is damaged, has no training state, or is one of another policy
         or vocabulary.
         """
-        load_manifest(folder, verify_hash=True)
         if load_vocabulary(folder).sha256 != self.codec.vocabulary_hash:
             raise CheckpointError(f"cannot resume from {folder}: its vocabulary differs (start a new run from it)")
         if not (folder / TRAINING / STATE_FILE).is_file():
@@ -284,6 +283,7 @@ class Trainer:
         factors, lora = folder / TRAINING / FACTORS_FILE, lora_factors(self.policy)
         if factors.is_file() != bool(lora):
             raise CheckpointError(f"cannot resume from {folder}: it was {'not ' * bool(lora)}trained with LoRA")
+        load_manifest(folder, verify_hash=True)
         weights = load_file(factors) if lora else load_policy(folder, self.codec.tokens).state_dict()
         shapes = {name: tensor.shape for name, tensor in (lora or self.policy.state_dict()).items()}
         if shapes != {name: tensor.shape for name, tensor in weights.items()}:
