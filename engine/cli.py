@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from engine.commands.options import VERBS
 from engine.commands.options.parser import parse
-from engine.errors import UsageError, refused
+from engine.errors import UsageError, printable, refused
 
 DESCRIPTION = (
     "Self-improving program synthesis on ARC: a language model writes programs in a grid language, a compiled virtual "
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _mistake(error: UsageError) -> int:
-    sys.stderr.write(f"codeit: {str(error).encode(errors='backslashreplace').decode()}\n")
+    sys.stderr.write(f"codeit: {printable(str(error))}\n")
     return 2
 
 

@@ -30,6 +30,11 @@ _REMEDIES = {
 }
 
 
+def printable(text: str) -> str:
+    """A text that can be written as UTF-8: a name of a file that is none, or half a pair of surrogates, is spelled."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def refused(error: OSError) -> UsageError | None:
     """What the system refused, as a line for the user with the path and a remedy; None for what is a bug of ours."""
     remedy = _REMEDIES.get(error.errno or 0)

@@ -70,11 +70,6 @@ def write_new(file: Path, texts: Iterable[str]) -> None:
             lock.unlink(missing_ok=True)
 
 
-def printable(text: str) -> str:
-    """A text that can be written as UTF-8: a name of a file that is none, or half a pair of surrogates, is spelled."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 def _walk(folder: Path, deep: bool) -> Iterator[Path]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)

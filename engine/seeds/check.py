@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import mean, median
 
-from engine.files import printable
+from engine.errors import printable
 from engine.seeds.seed import Seed
 from engine.tables import two_columns
 from engine.tasks import Task

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from engine.errors import UsageError
-from engine.files import printable, write_lines
+from engine.errors import UsageError, printable
+from engine.files import write_lines
 from engine.seeds.files import Entry, read_entries
 from engine.seeds.seed import Seed
 from engine.tasks import Task

@@ -1,6 +1,6 @@
 """A drop-in for arc-dsl: every primitive, constant and type as a Python name, run by the virtual machine.
 
-    from interpreter.dropin.dsl import *
+    from interpreter.dsl import *
 
     grid = ((1, 2), (3, 4))
     assert hmirror(grid) == ((3, 4), (1, 2))
