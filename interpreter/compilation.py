@@ -3,7 +3,7 @@
 There are two groups, because a user who only runs programs need not wait for what makes them:
 
     MACHINE  primitives, batches, profile, screening, kinds, digests, the drop-in
-    SEARCH   mutation and enumeration
+    SEARCH   mutation, enumeration, fits
 
 Warm them in a parent before it starts threads or workers; what is not warmed is compiled when it is first used.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from interpreter.dropin import messages
 from interpreter.enumeration import enumerator
+from interpreter.fitting import layers, tables
 from interpreter.machine import call_tree, kinds, machine, screening
 from interpreter.mutation import generation
 from interpreter.runtime import digests, native
@@ -19,7 +20,7 @@ from interpreter.runtime.native import MACHINE, SEARCH, CompilationError
 
 __all__ = ["MACHINE", "SEARCH", "CompilationError", "is_compiled", "warm_up"]
 
-ENTRY_MODULES = (call_tree, digests, enumerator, generation, kinds, machine, messages, screening)
+ENTRY_MODULES = (call_tree, digests, enumerator, generation, kinds, layers, machine, messages, screening, tables)
 
 
 def is_compiled(*groups: str) -> bool:

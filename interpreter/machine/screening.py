@@ -143,7 +143,7 @@ def digest_of(A, x):
         color = blocks.get(A, grid, k)
         wrong |= (color < 0) | (color > MAX_COLOR)
         total += mix_at(color, k)
-    return 0 if wrong else last_term(total)
+    return 0 if wrong else last_term(total, A[grid], A[grid + 1])
 
 
 @inline
@@ -266,13 +266,18 @@ class Screen:
         self._arena = new_arena(words)
         self._made, self._known, self._counts = _tables(slots)
 
-    def run(self, code: Code, grids: GridTable, grid: int, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The digest of what each program of `order` gives on one grid, in that order; see `order_by_lines`."""
+    def run(
+        self, code: Code, grids: GridTable, grid: int, order: npt.NDArray[np.int64], fuel: int | None = None
+    ) -> npt.NDArray[np.int64]:
+        """The digest of what each program of `order` gives on one grid, in that order; see `order_by_lines`.
+
+        `fuel` is that of these runs, where it is less than the screen's.
+        """
         digests = np.zeros(len(order), np.int64)
         height, width = grids.shapes[grid].tolist()
         self._screen(
             self._arena, code.rows, code.starts, order, grids.cells, grids.starts[grid], height, width,
-            self.fuel, self._made, self._known, self._counts, digests,
+            min(fuel or self.fuel, self.fuel), self._made, self._known, self._counts, digests,
         )  # fmt: skip
         return digests
 
