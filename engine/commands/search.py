@@ -49,7 +49,7 @@ def search(options: SearchOptions) -> dict[str, Any]:
                 f"{longer} of the seeds have more than {len(VARIABLES)} variables: they are tried, without mutants"
             )
         with RankedSearch(settings, folder, tasks, training_tasks, seeds, display, options.workers) as searching:
-            seconds = None if options.budget is None else 60 * options.budget
+            seconds = None if options.minutes is None else 60 * options.minutes
             summary = searching.run(method, programs, seconds)
             counts = searching.counts
         display.say(", ".join(f"{name} {count:,}" for name, count in counts.items()))
@@ -67,7 +67,7 @@ def _check(options: SearchOptions) -> None:
     given = [name for name in options.fixed if name in options.model_fields_set]
     if options.resume and given:
         raise UsageError(f"--{given[0].replace('_', '-')} cannot change in a continued search: leave it out")
-    if not options.resume and options.method != "mutate":
+    if not options.resume and options.method not in ("mutate", "compose", "all"):
         raise UsageError(f"{options.method} starts from what a search has found: continue one with --out DIR --resume")
     if options.fuel > MAX_FUEL:
         raise UsageError(f"--fuel must be at most {MAX_FUEL:,}, not {options.fuel:,}")
@@ -76,7 +76,7 @@ def _check(options: SearchOptions) -> None:
 def _settings(options: SearchOptions) -> SearchSettings:
     return SearchSettings(
         options.tasks, options.task_ids or (), options.limit, options.seed, options.exhaustive, options.fuel,
-        options.keep_repeats, asdict(_rates(options.rates)),
+        options.keep_repeats, asdict(_rates(options.rates)), options.leave_own_out,
     )  # fmt: skip
 
 

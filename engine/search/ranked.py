@@ -22,6 +22,8 @@ from engine.search.demonstrations import Demonstrations
 from engine.search.folder import SearchFolder
 from engine.search.population import Population
 from engine.search.search import Batch, Search
+from engine.search.sources.combined import Combined
+from engine.search.sources.composition import Compose
 from engine.search.sources.enumeration import Enumerate
 from engine.search.sources.mutation import Mutate, Remutate
 from engine.search.sources.recombination import Recombine
@@ -38,8 +40,11 @@ METHODS: dict[str, Callable[[State, Sequence[Seed], Mapping[str, Task]], Source]
     "remutate": lambda state, _seeds, _tasks: Remutate(state),
     "recombine": lambda state, _seeds, _tasks: Recombine(state),
     "enumerate": lambda state, _seeds, _tasks: Enumerate(state),
+    "compose": Compose,
+    "all": Combined,
 }
 # Numbers of programs at which the curve has a point: the paper's, and some between.
+MINUTES = (1, 2, 4, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240)  # and the minutes at which it has one
 MILESTONES = (9_600, 19_200, 51_200, 150_000, 400_000, 700_000, 1_000_000, 1_430_000)
 
 
@@ -55,6 +60,7 @@ class SearchSettings:
     fuel: int
     keep_repeats: bool
     rates: Mapping[str, float]
+    leave_own_out: bool = False
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "task_ids": list(self.task_ids)}
@@ -87,11 +93,13 @@ class RankedSearch:
             how_much,
             settings.seed,
             Population(how_much.kept),
+            settings.leave_own_out,
         )
         progress = folder.progress()
-        self.search = Search(state, self, progress.get("programs", 0))
+        self.search = Search(state, self, progress.get("programs", 0), progress.get("runs", 0))
         self._seconds = progress.get("seconds", 0.0)
         self._batches: Counter[str] = Counter(progress.get("batches", {}))
+        self._minutes = max((minute for minute in MINUTES if 60 * minute <= self._seconds), default=0)
         self._offset = progress.get("offset", 0)  # programs that have run of a batch of mutants that was begun
         self._counts: Counter[str] = Counter(progress.get("counts", {}))  # of batches that are done
         self._begun: Counter[str] = Counter()  # of the one that is not
@@ -137,6 +145,7 @@ class RankedSearch:
                 break
             self._seconds = begun + time.perf_counter() - start
             self._points(before, final=self.search.programs == programs)
+            self._minute()
             self._commit(source, batch)
             self.display.overall(method, self.search.programs, programs, self._note())
         return self.summary()
@@ -165,7 +174,7 @@ class RankedSearch:
     def summary(self) -> dict[str, Any]:
         """The content of `summary.json` for what was found so far."""
         record = summary_record(self.settings.tasks, None, self.board, len(self.tasks), self._seconds)
-        return {**record, "programs": self.search.programs, "matching": self.board.programs}
+        return {**record, "programs": self.search.programs, "runs": self.search.runs, "matching": self.board.programs}
 
     @property
     def counts(self) -> dict[str, int]:
@@ -201,9 +210,19 @@ class RankedSearch:
             if number is not math.inf:
                 self._point(int(number))
 
+    def _minute(self) -> None:
+        """A point of the curve where a round number of minutes has gone by; rows are in the scores by now."""
+        gone = [minute for minute in MINUTES if 60 * minute <= self._seconds]
+        if gone and gone[-1] > self._minutes:
+            self._minutes = gone[-1]
+            self._point(self.search.programs)
+
     def _point(self, programs: int) -> None:
         solved = self.board.summary()
-        point = {"programs": programs, "seconds": round(self._seconds, 1), "solved": solved, **self.counts}
+        point = {
+            "programs": programs, "runs": self.search.runs, "seconds": round(self._seconds, 1), "solved": solved,
+            **self.counts,
+        }  # fmt: skip
         self.folder.append_point(point)
         figures = ", ".join(f"{method} {solved[method]['pass@3']}" for method in map(str, Method))
         self.display.say(f"{programs:,} programs: solved of {len(self.tasks)} (pass@3) {figures}")
@@ -211,6 +230,7 @@ class RankedSearch:
     def _progress(self) -> dict[str, Any]:
         return {
             "programs": self.search.programs,
+            "runs": self.search.runs,
             "seconds": self._seconds,
             "batches": dict(self._batches),
             "offset": self._offset,
@@ -218,7 +238,7 @@ class RankedSearch:
         }
 
     def _note(self) -> str:
-        rate = self.search.programs * len(self.tasks) / max(self._seconds, 1e-9)
+        rate = self.search.runs / max(self._seconds, 1e-9)
         solved = self.board.summary()[str(Method.PAPER)]["pass@3"]
         return f"{rate:,.0f} runs/s, {solved}/{len(self.tasks)} solved"
 

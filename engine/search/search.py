@@ -33,11 +33,15 @@ class Journal(Protocol):
 
 
 class Search:
-    """Tasks and what is known of them, and where findings go. `programs` have run so far."""
+    """Tasks and what is known of them, and where findings go.
 
-    def __init__(self, state: State, journal: Journal, programs: int = 0) -> None:
+    `programs` have run so far, in `runs` on a grid each; those in which sources try things count, too.
+    """
+
+    def __init__(self, state: State, journal: Journal, programs: int = 0, runs: int = 0) -> None:
         self.state = state
         self.programs = programs
+        self.runs = runs
         self._journal = journal
 
     def batch(
@@ -79,6 +83,7 @@ class Search:
             if done.ended:
                 population.ended.add(done.task)
         self.programs += len(proposal.programs)
+        self.runs += proposal.runs
         self._journal.record(proposal, findings)
 
     def _run(self, proposal: Proposal, clock: Clock, watch: Callable[[int, int], None]) -> list[Finding]:
@@ -89,8 +94,9 @@ class Search:
         code = proposal.programs.code()
         work = partial(self._on_task, proposal, code, order_by_lines(code))
         findings = []
-        for done, (_, found) in enumerate(self.state.workers.run(work, tasks), 1):
+        for done, (_, (found, runs)) in enumerate(self.state.workers.run(work, tasks), 1):
             findings += found
+            self.runs += runs
             watch(done, len(tasks))
             if clock.is_over():
                 break
@@ -104,12 +110,15 @@ class Search:
 
     def _on_task(
         self, proposal: Proposal, code: Code, order: npt.NDArray[np.int64], worker: Worker, task: int
-    ) -> list[Finding]:
-        """What the programs that are meant for a task, and match a demonstration, come to there."""
+    ) -> tuple[list[Finding], int]:
+        """What the programs that are meant for a task, and match a demonstration, come to there; and how many ran."""
         state = self.state
         if proposal.owners is not None:
             order = order[proposal.owners[order] == task]
+        if proposal.homes is not None and state.without_own:
+            order = order[proposal.homes[order] != task]
         screened = proposal.screened.get(task) or state.acceptance.screened(task)
         matches = [state.demonstrations.matches(worker.screen, code, order, task, k) for k in screened]
         hits = np.unique(np.concatenate(matches))
-        return state.acceptance.judge(worker, task, proposal.programs, hits, self.programs) if len(hits) else []
+        found = state.acceptance.judge(worker, task, proposal.programs, hits, self.programs) if len(hits) else []
+        return found, len(order) * len(screened)

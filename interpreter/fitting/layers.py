@@ -74,7 +74,7 @@ def write_layers(rows, wanted, layers, masks, wrong, first):
                 present |= 1 << rows[i, k]
         for form in range(3):
             for color in range(COLORS):
-                if form == ALL and color > 0 or form != ALL and not present & (1 << color):
+                if (form == ALL and color > 0) or (form != ALL and not present & (1 << color)):
                     continue
                 if form != ALL and present == 1 << color:  # all of it, or nothing
                     continue
@@ -84,7 +84,7 @@ def write_layers(rows, wanted, layers, masks, wrong, first):
                 wrong[count] = 0
                 for k in range(rows.shape[1]):
                     value = rows[i, k]
-                    if value == NONE or form == EXCEPT and value == color or form == ONLY and value != color:
+                    if value == NONE or (form == EXCEPT and value == color) or (form == ONLY and value != color):
                         continue
                     masks[count, k // WORD] |= 1 << (k % WORD)
                     if wanted[k] != NONE and wanted[k] != value:
@@ -113,10 +113,10 @@ def covers(mask, left, weights):
 @inline
 def is_right(wrong, left, words):
     """Whether a layer in its own colours is right where nothing covers it."""
+    seen = 0
     for word in range(words):
-        if wrong[word] & left[word]:
-            return False
-    return True
+        seen |= wrong[word] & left[word]
+    return seen == 0
 
 
 @inline

@@ -12,7 +12,6 @@ from interpreter.grids import GridTable
 from interpreter.runtime.native import CELLS, ROW, SHAPES, entry, inline
 from interpreter.runtime.ordering import mix, mix_at
 
-
 SIDE_BITS = 5  # a side of a grid is at most 30
 
 

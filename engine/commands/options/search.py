@@ -20,6 +20,8 @@ from engine.commands.options.declaration import (
     Workers,
 )
 
+ALL_MINUTES = 15.0  # of a search by all methods, which would not end
+
 
 class SearchOptions(Options):
     """Program search without a model.
@@ -32,7 +34,7 @@ class SearchOptions(Options):
     does: ClassVar[str] = "engine.commands.search:search"
     # What decides the outcome is kept in the folder; a continued search cannot change it.
     fixed: ClassVar[tuple[str, ...]] = (
-        "seeds", "tasks", "task_ids", "limit", "seed", "exhaustive", "fuel", "keep_repeats", "rates",
+        "seeds", "tasks", "task_ids", "limit", "seed", "exhaustive", "fuel", "keep_repeats", "rates", "leave_own_out",
     )  # fmt: skip
 
     seeds: Seeds = None
@@ -40,17 +42,20 @@ class SearchOptions(Options):
     task_ids: TaskIds = None
     limit: Limit = None
     programs: Positive = 150_000
-    """distinct executed programs, in all"""
+    """distinct executed programs, in all; of compose and all as many as there are"""
     budget: Minutes | None = None
-    """minutes; it ends with whatever comes first"""
+    """minutes; it ends with whatever comes first (of --method all 15, where neither is given)"""
     seed: Natural = 0
     """everything random follows from it"""
     method: Annotated[str, Argument("NAME")] = "mutate"
-    """mutate; with --resume also remutate, recombine, enumerate"""
+    """mutate, compose (macros mined from the seeds), all (these and recombine, remutate by turns); with --resume also
+    remutate, recombine, enumerate"""
     exhaustive: bool = False
     """run all demonstrations of every task, not only those after a first one that matches"""
     keep_repeats: bool = False
     """run also programs that do nothing new on their own task, as the paper does"""
+    leave_own_out: bool = False
+    """where seeds belong to tasks of the search, keep what is made of a task's own seeds from it"""
     rates: Annotated[str | None, Argument("R")] = None
     """how often to mutate what, e.g. argument=0.3,function=0.3,cut=0.1"""
     fuel: Annotated[Positive, Field(description="work a run may do")] = 200_000
@@ -61,6 +66,13 @@ class SearchOptions(Options):
     """continue the search in --out"""
 
     @property
+    def minutes(self) -> float | None:
+        """Minutes after which it ends; None where a number of programs alone says when, or nothing being left."""
+        is_endless = self.method == "all" and self.budget is None and "programs" not in self.model_fields_set
+        return ALL_MINUTES if is_endless else self.budget
+
+    @property
     def most_programs(self) -> int | None:
-        """Programs at which it ends; None where a budget alone says when."""
-        return None if self.budget is not None and "programs" not in self.model_fields_set else self.programs
+        """Programs at which it ends; None where a budget alone says when, or nothing being left."""
+        is_open = self.budget is not None or self.method in ("compose", "all")
+        return None if is_open and "programs" not in self.model_fields_set else self.programs

@@ -2,8 +2,8 @@
 
 Depth 1 applies every usable macro to the input. Depth 2 applies them to the distinct values of depth 1, the cheap ones
 first, on the smallest demonstration alone, where nothing but the digest of an output is known: what gives the wanted
-output, or its image under a symmetry of the square, is written as a program; of what gives another grid of its shape the
-cheapest are run on all inputs, as pieces. Depth 3 does so with the pieces that are most like the outputs.
+output, or its image under a symmetry of the square, is written as a program; of what gives another grid of its shape
+the cheapest are run on all inputs, as pieces. Depth 3 does so with the pieces that are most like the outputs.
 
 Test inputs are run, test outputs are not known here. Budgets are numbers of runs, so that what comes out does not
 depend on the machine.
@@ -14,17 +14,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.search.composition import writing
-from engine.search.composition.library import LINE, Library
+from engine.search.composition.library import FUEL, LINE, QUICK_FUEL, Library
 from engine.search.composition.values import INVERSES, SYMMETRIES, Steps, Values, turned
 from engine.search.workers import Worker
 from engine.tasks import Task
 from interpreter.fitting.layers import Stacker
-from interpreter.fitting.sheet import NONE, Sheet
+from interpreter.fitting.sheet import NONE, WORD, Sheet
 from interpreter.fitting.tables import COLORS, color_maps, pair_table, pair_tables
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import order_by_lines
@@ -49,6 +50,8 @@ class Budget:
     """values of a depth that are run on all inputs"""
     hits: int
     """programs that give a wanted output and are written"""
+    near: int
+    """programs that came near which are tried as macros"""
     paired: int
     """pieces that are tried in pairs"""
     stacks: int
@@ -72,7 +75,12 @@ class Composer:
     """A task and what may be of use for it: macros of a library, and programs that come near."""
 
     def __init__(
-        self, task: Task, library: Library, usable: npt.NDArray[np.int64], near: Sequence[Program], seed: int = 0
+        self,
+        task: Task,
+        library: Library,
+        usable: npt.NDArray[np.int64],
+        near: Sequence[Program],
+        seed: tuple[int, ...] = (0,),
     ) -> None:
         self._task = task
         self._inputs = GridTable.pack([*task.inputs, *task.test_inputs])
@@ -83,9 +91,7 @@ class Composer:
         self._symbols = Symbols.concatenate([turns, Symbols.pack(near), library.symbols.take(usable)])
         self._code = self._symbols.code()
         lengths = np.array([len(program.lines) for program in near])
-        self._cost = np.concatenate(
-            [np.full(len(turns), TURN), UNKNOWN + LINE * lengths, library.cost[usable]]
-        )
+        self._cost = np.concatenate([np.full(len(turns), TURN), UNKNOWN + LINE * lengths, library.cost[usable]])
         quick = np.concatenate([np.zeros(len(turns), bool), np.ones(len(near), bool), library.is_quick[usable]])
         order = order_by_lines(self._code)
         self._rank = np.argsort(order)
@@ -113,7 +119,8 @@ class Composer:
             frontier = reached.take(self._promising(reached))
         hits.sort(key=lambda hit: hit[0])
         found = [
-            Composed(writing.composition(self._programs(steps)), cost, kind) for cost, steps, kind in hits[: budget.hits]
+            Composed(writing.composition(self._programs(steps)), cost, kind)
+            for cost, steps, kind in hits[: budget.hits]
         ]
         together = Values.concatenate(pieces).distinct()
         return sorted([*found, *self._fitted(together, budget)], key=lambda one: one.cost)
@@ -126,15 +133,15 @@ class Composer:
         return [self._symbols.program(k) for k in steps]
 
     def _screen(
-        self, worker: Worker, table: GridTable, grid: int, order: npt.NDArray[np.int64]
+        self, worker: Worker, table: GridTable, grid: int, order: npt.NDArray[np.int64], fuel: int
     ) -> npt.NDArray[np.int64]:
         self.runs += len(order)
-        return worker.screen.run(self._code, table, grid, order)
+        return worker.screen.run(self._code, table, grid, order, fuel)
 
     def _first(self, worker: Worker) -> tuple[Values, list[tuple[float, Steps, str]]]:
         """The distinct values of depth 1, with the input, and what is right on a demonstration."""
         digests = np.stack(
-            [self._screen(worker, self._inputs, k, self._order) for k in range(len(self._inputs))], axis=1
+            [self._screen(worker, self._inputs, k, self._order, FUEL) for k in range(len(self._inputs))], axis=1
         )
         demonstrations = len(self._wanted)
         right = (digests[:, :demonstrations] == self._wanted).any(axis=1)
@@ -199,7 +206,7 @@ class Composer:
                 continue
             tried.add(place)
             runs -= len(self._quick)
-            found = self._screen(worker, frontier.grids, number * inputs + self._smallest, self._quick)
+            found = self._screen(worker, frontier.grids, number * inputs + self._smallest, self._quick, QUICK_FUEL)
             cost, steps = float(frontier.cost[number]), frontier.steps[number]
             hits += self._turned_hits(found, self._quick, cost, steps)
             some = np.flatnonzero(shapes_of(found) == shape)
@@ -218,9 +225,7 @@ class Composer:
         candidates = candidates[:most]
         values, programs = candidates[:, 0].astype(np.int64), candidates[:, 1].astype(np.int64)
         inputs = len(self._inputs)
-        jobs = np.stack(
-            [np.repeat(programs, inputs), (values[:, None] * inputs + np.arange(inputs)).ravel()], axis=1
-        )
+        jobs = np.stack([np.repeat(programs, inputs), (values[:, None] * inputs + np.arange(inputs)).ravel()], axis=1)
         self.runs += len(jobs)
         outputs = worker.machine.run(self._code, frontier.grids, jobs.astype(np.int32)).outputs
         steps = [(*frontier.steps[v], p) for v, p in zip(values.tolist(), programs.tolist(), strict=True)]
@@ -245,7 +250,7 @@ class Composer:
         for turn, symmetry in enumerate(SYMMETRIES):
             table = GridTable.pack([turned(grid, symmetry) for grid in self._inputs])
             image = turned(self._task.outputs[self._smallest], symmetry)
-            found = self._screen(worker, table, self._smallest, cheap)
+            found = self._screen(worker, table, self._smallest, cheap, QUICK_FUEL)
             some = cheap[shapes_of(found) == image.shape[0] << 5 | image.shape[1]]
             if not len(some):
                 continue
@@ -295,9 +300,7 @@ class Composer:
         for one, other in pair_tables(rows[: budget.paired], wanted, entries, 400).tolist():
             table = pair_table(rows[one], rows[other], wanted)
             cost = float(pieces.cost[one] + pieces.cost[other]) + 2 + writing.deviations(table)[0]
-            program = writing.pair_table(
-                self._programs(pieces.steps[one]), self._programs(pieces.steps[other]), table
-            )
+            program = writing.pair_table(self._programs(pieces.steps[one]), self._programs(pieces.steps[other]), table)
             yield Composed(program, cost, "pair table")
 
     def _stacks(
@@ -334,5 +337,5 @@ class Composer:
 
     def _right(self, sheet: Sheet, row: npt.NDArray[np.int8], wanted: npt.NDArray[np.int8]) -> bool:
         """Whether a row is right on a demonstration."""
-        words = 64 * sheet.words
-        return any((row[a:b] == wanted[a:b]).all() for a, b in zip(words, words[1 : len(self._wanted) + 1], strict=False))
+        starts = (WORD * sheet.words[: len(self._wanted) + 1]).tolist()
+        return any((row[a:b] == wanted[a:b]).all() for a, b in pairwise(starts))

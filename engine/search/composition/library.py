@@ -25,6 +25,7 @@ SAMPLE = 60  # grids on which behaviours are told apart
 CELLS = range(9, 201)  # of a grid of the sample
 # The work that a macro may do for a grid; those that always do with less are quick enough to be tried very often.
 FUEL, QUICK_FUEL = 60_000, 8_000
+MOSTLY = 0.9  # the share of the sample on which quick macros are quick
 MIN_VALID = 2  # grids of the sample on which a macro must give something
 # The price of a macro, in bits: of itself, a line, a slot, standing in one program alone, and what each doubling of the
 # number of tasks takes off.
@@ -75,16 +76,22 @@ class Librarian:
         grids = [grid for grid in grids if grid.size in CELLS] or grids
         self._sample = GridTable.pack(grids[:: -(-len(grids) // SAMPLE)])
         self._known: set[str] = set()
+        self._rows: list[tuple[Macro, Colors]] = []
+        self._places: dict[tuple[str, Colors], int] = {}
+        self._made: list[tuple[Symbols, npt.NDArray[np.int64], npt.NDArray[np.bool_]]] = []  # of the rows, in order
+        self._library: Library | None = None
         self.miner = Miner()
         for pattern in patterns():
             self.miner.add(pattern)
 
     def learn(self, programs: Sequence[tuple[Task, Program]]) -> None:
-        """Mine programs, each of a task."""
-        new = [(task, program) for task, program in programs if (key := f"{task.id} {program.text}") not in self._known
-               and not self._known.add(key)]  # fmt: skip
+        """Mine programs, each of a task; those that were mined before are left out."""
+        new = list({f"{task.id} {program.text}": (task, program) for task, program in programs}.items())
+        new = [pair for key, pair in new if key not in self._known]
         if not new:
             return
+        self._known.update(f"{task.id} {program.text}" for task, program in new)
+        self._library = None
         symbols = Symbols.pack([program for _, program in new])
         inputs = TaskGrids.pack([task for task, _ in new])
         kinds = observed_kinds(symbols, inputs.grids, inputs.first)
@@ -92,27 +99,44 @@ class Librarian:
             self.miner.mine(program, own, task.id)
 
     def library(self) -> Library:
-        """A library of all macros so far."""
-        rows = [(macro, colors) for macro in self.miner.macros.values() for colors in fillings(macro)]
-        symbols = Symbols.pack([macro.filled(colors) for macro, colors in rows])
-        digests, is_quick = self._behaviours(symbols)
+        """A library of all macros so far; what was made for the one before is kept."""
+        new = [
+            (macro, colors)
+            for macro in self.miner.macros.values()
+            for colors in fillings(macro)
+            if (macro.pattern.text, colors) not in self._places
+        ]
+        if new:
+            symbols = Symbols.pack([macro.filled(colors) for macro, colors in new])
+            self._places |= {(macro.pattern.text, colors): len(self._rows) + k for k, (macro, colors) in enumerate(new)}
+            self._rows += new
+            self._made.append((symbols, *self._behaviours(symbols)))
+        if self._library is not None and not new:
+            return self._library
+        symbols = Symbols.concatenate([made[0] for made in self._made])
+        digests, is_quick = (np.concatenate([made[k] for made in self._made]) for k in (1, 2))
+        self._library = self._distinct(symbols, digests, is_quick)
+        return self._library
+
+    def _distinct(self, symbols: Symbols, digests: npt.NDArray[np.int64], is_quick: npt.NDArray[np.bool_]) -> Library:
+        """Of the programs that do the same on the sample the cheapest; none that does nothing there."""
+        rows = self._rows
         costs = np.array([cost(macro, colors) for macro, colors in rows])
-        lines = np.diff(symbols.starts)
+        texts = [macro.pattern.text for macro, _ in rows]
+        valid = np.flatnonzero((digests != 0).sum(axis=1) >= MIN_VALID).tolist()
         kept: dict[bytes, int] = {}
         tasks: dict[int, list[frozenset[str]]] = {}
-        for k in np.lexsort((lines, costs)).tolist():
-            if (digests[k] != 0).sum() < MIN_VALID:
-                continue
+        for k in sorted(valid, key=lambda k: (costs[k], len(texts[k]), texts[k], rows[k][1])):
             same = kept.setdefault(digests[k].tobytes(), k)
             tasks.setdefault(same, []).append(frozenset(rows[k][0].tasks))
-        chosen = np.array(sorted(tasks, key=lambda k: costs[k]), np.int64)
+        chosen = np.array(list(tasks), np.int64)
         return Library(
             symbols.take(chosen),
             costs[chosen],
-            np.array([sum(1 << color for color in rows[k][1]) for k in chosen.tolist()], np.int64),
-            np.array([rows[k][1] in rows[k][0].colors for k in chosen.tolist()]),
+            np.array([sum(1 << color for color in rows[k][1]) for k in tasks], np.int64),
+            np.array([rows[k][1] in rows[k][0].colors for k in tasks]),
             is_quick[chosen],
-            np.array([_owner(tasks[k]) for k in chosen.tolist()]),
+            np.array([_owner(sources) for sources in tasks.values()]),
         )
 
     def _behaviours(self, symbols: Symbols) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
@@ -130,7 +154,7 @@ class Librarian:
         digests = np.stack(self._workers.map(on, work), axis=1)
         slow, quick = digests[:, : len(grids)], digests[:, len(grids) :]
         is_identity = ((slow == grid_digests(self._sample)) | (slow == 0)).all(axis=1)
-        return np.where(is_identity[:, None], 0, slow), (slow == quick).mean(axis=1) >= 0.9
+        return np.where(is_identity[:, None], 0, slow), (slow == quick).mean(axis=1) >= MOSTLY
 
 
 def _owner(sources: Sequence[frozenset[str]]) -> str:

@@ -76,6 +76,5 @@ class Values:
     def concatenate(cls, parts: Sequence[Values]) -> Values:
         """The values of several parts, in order."""
         steps = [one for part in parts for one in part.steps]
-        return cls(
-            parts[0].inputs, np.concatenate([part.cost for part in parts]), steps, GridTable.concatenate([part.grids for part in parts])
-        )
+        cost = np.concatenate([part.cost for part in parts])
+        return cls(parts[0].inputs, cost, steps, GridTable.concatenate([part.grids for part in parts]))

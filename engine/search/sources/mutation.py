@@ -26,10 +26,17 @@ from interpreter.mutation.mutator import Mutator, program_keys
 class Parents:
     """Programs that each belong to a task, by number, and their mutants."""
 
-    def __init__(self, programs: Sequence[Program], owners: Sequence[int], home: OwnTasks, state: State) -> None:
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        owners: Sequence[int],
+        home: OwnTasks,
+        state: State,
+        homes: npt.NDArray[np.int64] | None = None,
+    ) -> None:
         self.programs = Symbols.pack(programs)
         self.owners = np.asarray(owners, np.int64)
-        self._home, self._state = home, state
+        self._home, self._state, self._homes = home, state, homes
         kinds = observed_kinds(self.programs, home.inputs.grids, home.inputs.first[self.owners])
         effort = state.effort
         self._mutator = Mutator(self.programs, kinds, effort.rates, effort.max_lines, state.programs)
@@ -49,7 +56,7 @@ class Parents:
 
     def _proposal(self, programs: Symbols, owners: npt.NDArray[np.int64], keys: npt.NDArray[np.int64]) -> Proposal:
         if self._state.effort.on_own_task:
-            return self._home.proposal(programs, owners, keys, self._state)
+            return self._home.proposal(programs, owners, keys, self._state, homes=self._homes)
         return Proposal(programs, counts={"candidates": len(programs)})
 
 
@@ -62,7 +69,9 @@ class Mutate:
         names = sorted({seed.task for seed in seeds})
         home = OwnTasks([training_tasks[name] for name in names], state.workers)
         owners = [names.index(seed.task) for seed in seeds]
-        self._parents = Parents([seed.program for seed in seeds], owners, home, state)
+        numbers = {task.id: number for number, task in enumerate(state.tasks)}
+        homes = np.array([numbers.get(name, -1) for name in names], np.int64)
+        self._parents = Parents([seed.program for seed in seeds], owners, home, state, homes)
 
     def proposals(self, batch: int, clock: Clock) -> Iterator[Proposal]:
         """The seeds in batch 0, mutants in later ones."""

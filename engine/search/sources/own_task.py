@@ -50,9 +50,11 @@ class OwnTasks:
         keys: npt.NDArray[np.int64],
         state: State,
         stay: bool = False,
+        homes: npt.NDArray[np.int64] | None = None,
     ) -> Proposal:
         """Those of the programs, which come from the tasks `owners`, that do something new there: for all tasks, or,
-        if they `stay`, for these alone. `keys` are the programs' hashes."""
+        if they `stay`, for these alone. `keys` are the programs' hashes, `homes` the numbers that these tasks have in
+        the search, -1 for those that are not there."""
         behaviour = self.run(programs, owners)
         repeated = ~state.behaviours.add(behaviour.keys)
         kept = behaviour.valid
@@ -70,6 +72,8 @@ class OwnTasks:
             owners[kept] if stay else None,
             keys=np.stack([keys, behaviour.keys], axis=1),
             counts=counts,
+            homes=None if homes is None else homes[owners[kept]],
+            runs=len(programs),
         )
 
     def run(self, programs: Symbols, tasks: npt.NDArray[np.int64]) -> Behaviour:

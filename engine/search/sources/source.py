@@ -49,13 +49,18 @@ class Proposal:
     counts: Mapping[str, int] = field(default_factory=dict)
     """what became of candidates"""
     enumerated: Sequence[Enumerated] = ()
+    homes: npt.NDArray[np.int64] | None = None
+    """the task of the search that each comes from, -1 for none"""
+    runs: int = 0
+    """of programs on a grid that it took to make them"""
 
     def part(self, low: int, high: int) -> Proposal:
         """The same with the programs from `low` to `high` alone."""
         if (low, high) == (0, len(self.programs)):
             return self
         owners = None if self.owners is None else self.owners[low:high]
-        return replace(self, programs=self.programs.take(np.arange(low, high)), owners=owners)
+        homes = None if self.homes is None else self.homes[low:high]
+        return replace(self, programs=self.programs.take(np.arange(low, high)), owners=owners, homes=homes)
 
 
 class Source(Protocol):
@@ -79,6 +84,8 @@ class State:
     effort: Effort
     seed: int
     population: Population
+    without_own: bool = False
+    """whether what is made of the seeds of a task alone is kept from that task"""
     programs: Seen = field(default_factory=Seen)
     """hashes of all programs that were made for all tasks"""
     behaviours: Seen = field(default_factory=Seen)
