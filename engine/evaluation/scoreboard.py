@@ -23,7 +23,7 @@ class Scoreboard:
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self._tasks = {task.id: task for task in tasks}
-        self._right = {task.id: digest(task.test_outputs) for task in tasks}
+        self._right = {task.id: digest(task.test_outputs) for task in tasks if task.is_scored}
         self._known: dict[str, set[str]] = {task.id: set() for task in tasks}
         self._leaders = {task.id: Leaders(max(ATTEMPTS)) for task in tasks}
 
@@ -58,15 +58,20 @@ class Scoreboard:
         """The ranked attempts at a task: the first ones are those of all its programs."""
         return rank(self._leaders[task].entries(), method)
 
-    def is_right(self, task: str, entry: Entry) -> bool:
-        """Whether a program's predictions are the task's test outputs, all of them."""
-        return entry.prediction == self._right[task]
+    @property
+    def unscored(self) -> int:
+        """Tasks with a test output that is not known: whether they are solved is not known either."""
+        return len(self._tasks) - len(self._right)
+
+    def is_right(self, task: str, entry: Entry) -> bool | None:
+        """Whether a program's predictions are the task's test outputs, all of them; None where these are not known."""
+        return entry.prediction == self._right[task] if task in self._right else None
 
     def summary(self) -> dict[str, dict[str, int]]:
         """Number of tasks solved: `{"paper": {"pass@1": n, ...}, "distinct": {...}}`."""
         counts = {}
         for method in Method:
-            needed = [self._attempts_needed(task, method) for task in self._tasks]
+            needed = [self._attempts_needed(task, method) for task in self._right]
             counts[str(method)] = {f"pass@{k}": sum(n is not None and n <= k for n in needed) for k in ATTEMPTS}
         return counts
 
@@ -117,6 +122,7 @@ def summary_record(
     return {
         "task_set": task_set,
         "tasks": tasks,
+        **({"unscored": cumulative.unscored} if cumulative.unscored else {}),
         "programs": cumulative.programs,
         "seconds": round(seconds, 1),
         "solved": {**solved, "cumulative": cumulative.summary()},
@@ -126,6 +132,8 @@ def summary_record(
 def verdict(summary: dict[str, Any]) -> str:
     """The figures of a summary in a few lines, for people."""
     lines = [f"{summary['tasks']} tasks of {summary['task_set']}, {summary['programs']} programs found"]
+    if "unscored" in summary:
+        lines.append(f"  {summary['unscored']} of the tasks are not scored: a test output is not known")
     for who, rankings in summary["solved"].items():
         for method, counts in rankings.items():
             figures = ", ".join(f"{name} {count}" for name, count in counts.items())

@@ -116,7 +116,7 @@ Seeds = Annotated[
     str | None, Field(description="what `seeds import` reads (default: the embedded seeds)"), Argument("PATH")
 ]
 Solvers = Annotated[Path | None, Field(description="JSONL to make mutants of (default: the seeds)"), Argument("FILE")]
-TaskSet = Annotated[str, Field(description="task set"), Argument("SET")]
+TaskSet = Annotated[str, Field(description="task set: a name, or a file or folder of tasks"), Argument("SET")]
 TaskIds = Annotated[
     tuple[str, ...] | None, BeforeValidator(_split), Field(description="only these tasks"), Argument("ID,ID")
 ]
