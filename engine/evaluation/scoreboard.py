@@ -5,12 +5,10 @@ This is the one place that looks at test outputs, after `engine.ranking.rank` ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from engine.execution import Execution, digest
-from engine.files import write_json
 from engine.ranking import Candidate, Entry, Leaders, Method, rank
 from engine.tasks import Task
 from replay.experience import demonstration_performance
@@ -59,9 +57,11 @@ class Scoreboard:
         return rank(self._leaders[task].entries(), method)
 
     @property
-    def unscored(self) -> int:
-        """Tasks with a test output that is not known: whether they are solved is not known either."""
-        return len(self._tasks) - len(self._right)
+    def unscored(self) -> dict[str, int]:
+        """Tasks with a test output that is not known, so that it is not known either whether they are solved; and how
+        many outputs these are."""
+        unknown = [sum(output is None for output in task.test_outputs) for task in self._tasks.values()]
+        return {"tasks": sum(count > 0 for count in unknown), "outputs": sum(unknown)}
 
     def is_right(self, task: str, entry: Entry) -> bool | None:
         """Whether a program's predictions are the task's test outputs, all of them; None where these are not known."""
@@ -80,35 +80,6 @@ class Scoreboard:
         attempts = enumerate(self.attempts(task, method)[: max(ATTEMPTS)], 1)
         return next((k for k, candidate in attempts if self.is_right(task, candidate.entry)), None)
 
-    def task_report(self, task: str) -> dict[str, Any]:
-        """What is known of one task: its first attempts by each ranking, and whether they are right."""
-        return {
-            "programs": self._leaders[task].programs,
-            "attempts": {
-                str(method): [
-                    {
-                        "program": candidate.entry.program,
-                        "demonstration_performance": candidate.entry.performance,
-                        "votes": candidate.votes,
-                        "right": self.is_right(task, candidate.entry),
-                    }
-                    for candidate in self.attempts(task, method)[: max(ATTEMPTS)]
-                ]
-                for method in Method
-            },
-        }
-
-
-def write_evaluation(
-    folder: Path, boards: Mapping[str, Scoreboard], tasks: Sequence[Task], summary: Mapping[str, Any]
-) -> None:
-    """Write one JSON file a task (`tasks/<id>.json`) and, last, `summary.json`."""
-    (folder / "tasks").mkdir(parents=True, exist_ok=True)
-    for task in tasks:
-        report = {name: board.task_report(task.id) for name, board in boards.items()}
-        write_json(folder / "tasks" / f"{task.id}.json", {"task": task.id, **report})
-    write_json(folder / "summary.json", summary)
-
 
 def summary_record(
     task_set: str,
@@ -122,7 +93,7 @@ def summary_record(
     return {
         "task_set": task_set,
         "tasks": tasks,
-        **({"unscored": cumulative.unscored} if cumulative.unscored else {}),
+        **({"unscored": cumulative.unscored} if cumulative.unscored["tasks"] else {}),
         "programs": cumulative.programs,
         "seconds": round(seconds, 1),
         "solved": {**solved, "cumulative": cumulative.summary()},
@@ -132,10 +103,15 @@ def summary_record(
 def verdict(summary: dict[str, Any]) -> str:
     """The figures of a summary in a few lines, for people."""
     lines = [f"{summary['tasks']} tasks of {summary['task_set']}, {summary['programs']} programs found"]
-    if "unscored" in summary:
-        lines.append(f"  {summary['unscored']} of the tasks are not scored: a test output is not known")
+    unscored = summary.get("unscored", {}).get("tasks", 0)
+    if unscored:
+        lines.append(f"  {unscored} of the tasks are not scored: a test output is not known")
     for who, rankings in summary["solved"].items():
         for method, counts in rankings.items():
             figures = ", ".join(f"{name} {count}" for name, count in counts.items())
             lines.append(f"  {who:<10} {method:<8} {figures}")
+    for who, rankings in summary.get("solved_outputs", {}).items():
+        for method, counts in rankings.items():
+            figures = ", ".join(f"{name} {count}" for name, count in counts.items())
+            lines.append(f"  {who:<10} {method:<8} {figures} of {summary['outputs']} test outputs")
     return "\n".join(lines)
