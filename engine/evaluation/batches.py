@@ -53,6 +53,9 @@ def _batch(stored: list[Stored], tasks: Mapping[str, int]) -> Batch:
     for start in range(0, len(stored), PARSED):
         programs = []
         for one in stored[start : start + PARSED]:
+            if one.left_out is not None:
+                left_out[one.left_out] += 1
+                continue
             program = _program(one)
             if isinstance(program, str):
                 left_out[NO_PROGRAM] += 1

@@ -16,7 +16,7 @@ from engine.errors import UsageError
 from engine.evaluation.batches import BATCH, NO_PROGRAM, Batch, batches
 from engine.evaluation.folder import EvaluationFolder, Row
 from engine.evaluation.runs import Finding, Questions
-from engine.evaluation.sources import Source
+from engine.evaluation.sources import PROGRAMS, Source
 from engine.progress import Display
 from engine.search.workers import Workers
 from engine.tasks import Task
@@ -79,10 +79,12 @@ class Evaluator:
         return self._fuel or self._sources[source].fuel or DEFAULT_FUEL
 
     def run(self) -> None:
-        """Run what is left of all sources. Raises `UsageError` where there is nothing to evaluate in any of them."""
+        """Run what is left of all sources. Raises `UsageError` where files of programs have none to evaluate."""
         for number, source in enumerate(self._sources):
             self._run(number, source)
-        if not any(tally.programs - sum(tally.left_out.values()) for tally in self.tallies):
+        if all(source.kind == PROGRAMS for source in self._sources) and not any(
+            tally.programs - sum(tally.left_out.values()) for tally in self.tallies
+        ):
             problem = next((tally.problem for tally in self.tallies if tally.problem), None)
             reasons = Counter[str]()
             for tally in self.tallies:

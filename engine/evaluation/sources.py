@@ -34,13 +34,14 @@ _RIGHT = "right is a run, a checkpoint, the folder of a search, a replay store, 
 
 @dataclass(frozen=True)
 class Stored:
-    """A program of a source: its text, or the program itself; or what is wrong with it."""
+    """A program of a source: its text, or the program itself; or what is wrong with it, or why it does not count."""
 
     program: str | Program
     task: str | None = None
     origin: str = FILE
     meta_iteration: int | None = None
     problem: str | None = None
+    left_out: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _experiences(path: Path, skip: int, all_origins: bool) -> Iterator[Stored]:
             elif all_origins:
                 yield Stored(experience.program, experience.task, MUTATED, experience.meta_iteration)
             else:
-                yield Stored("", problem="not the policy's")
+                yield Stored("", left_out="of seeds and mutants")
 
 
 def _search(path: Path) -> Iterator[Stored]:

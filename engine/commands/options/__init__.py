@@ -6,6 +6,7 @@ at once.
 
 from engine.commands.options.bench import (
     DifferentialBench,
+    EvalBench,
     FuzzBench,
     InterpreterBench,
     LearningBench,
@@ -39,7 +40,16 @@ VERBS = (
         "bench",
         "measure speed",
         "WHAT",
-        (InterpreterBench, SearchBench, SamplesBench, LearningBench, SwapBench, DifferentialBench, FuzzBench),
+        (
+            InterpreterBench,
+            SearchBench,
+            EvalBench,
+            SamplesBench,
+            LearningBench,
+            SwapBench,
+            DifferentialBench,
+            FuzzBench,
+        ),
         "Measure speed; the last line is one JSON object.",
     ),
 )
