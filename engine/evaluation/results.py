@@ -16,8 +16,9 @@ from engine.evaluation.ranked import CUMULATIVE, POLICY, rows_by_task
 from engine.evaluation.scoring import Attempts, as_rows
 from engine.evaluation.sources import Source
 from engine.evaluation.submission import benchmark_record, submission
-from engine.evaluation.table import PROGRAMS, Table, program_rows
+from engine.evaluation.table import PROGRAMS, program_rows
 from engine.files import write_json, write_text
+from engine.parquet import ParquetTable
 from engine.progress import Display
 from engine.ranking import Method
 from engine.tasks import Task
@@ -45,7 +46,7 @@ def write_results(
         shutil.rmtree(folder.path / kind, ignore_errors=True)  # of an evaluation that was stopped here
     with (
         folder.writing(),
-        Table(folder.path / "programs.parquet", PROGRAMS) as table,
+        ParquetTable(folder.path / "programs.parquet", PROGRAMS) as table,
         display.phase("rank", len(tasks)) as watch,
     ):
         for id_, rows in rows_by_task(folder, list(by_id), sampled):

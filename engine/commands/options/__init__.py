@@ -18,7 +18,7 @@ from engine.commands.options.declaration import Group
 from engine.commands.options.evaluate import EvaluateOptions
 from engine.commands.options.execute import ExecuteOptions
 from engine.commands.options.profile import ProfileOptions
-from engine.commands.options.replay import StatsOptions
+from engine.commands.options.replay import ExportOptions, ShowOptions, StatsOptions, TopOptions, VerifyOptions
 from engine.commands.options.run import RunOptions
 from engine.commands.options.search import SearchOptions
 from engine.commands.options.seeds import CheckOptions, DiscoverOptions, ImportOptions
@@ -35,7 +35,12 @@ VERBS = (
         "ACTION",
         (ImportOptions, DiscoverOptions, CheckOptions),
     ),
-    Group("replay", "look into a replay store", "ACTION", (StatsOptions,)),
+    Group(
+        "replay",
+        "look into a replay store",
+        "ACTION",
+        (StatsOptions, TopOptions, ShowOptions, VerifyOptions, ExportOptions),
+    ),
     Group(
         "bench",
         "measure speed",

@@ -57,9 +57,9 @@ class EvalBench(_Bench):
     verb: ClassVar[str] = "eval"
 
     solvers: Solvers = None
-    programs: Positive = 20_000
+    programs: Positive = 10_000
     """mutants that are evaluated"""
-    tasks: Positive = 40
+    tasks: Positive = 400
     """training tasks"""
     workers: Workers = None
     repeats: Positive = 3
