@@ -67,12 +67,21 @@ class Scoreboard:
         """Whether a program's predictions are the task's test outputs, all of them; None where these are not known."""
         return entry.prediction == self._right[task] if task in self._right else None
 
+    def solved(self) -> dict[str, dict[str, int]]:
+        """The tasks solved within three attempts, and the attempts needed: `{"paper": {task: 1, ...}, ...}`."""
+        return {
+            str(method): {
+                task: needed for task in self._right if (needed := self._attempts_needed(task, method)) is not None
+            }
+            for method in Method
+        }
+
     def summary(self) -> dict[str, dict[str, int]]:
         """Number of tasks solved: `{"paper": {"pass@1": n, ...}, "distinct": {...}}`."""
-        counts = {}
+        counts, solved = {}, self.solved()
         for method in Method:
-            needed = [self._attempts_needed(task, method) for task in self._right]
-            counts[str(method)] = {f"pass@{k}": sum(n is not None and n <= k for n in needed) for k in ATTEMPTS}
+            needed = solved[str(method)].values()
+            counts[str(method)] = {f"pass@{k}": sum(n <= k for n in needed) for k in ATTEMPTS}
         return counts
 
     def _attempts_needed(self, task: str, method: Method) -> int | None:

@@ -4,6 +4,7 @@
 at once.
 """
 
+from engine.commands.options.analyse import AnalyseOptions
 from engine.commands.options.bench import (
     DifferentialBench,
     EvalBench,
@@ -29,6 +30,7 @@ VERBS = (
     SearchOptions,
     ExecuteOptions,
     ProfileOptions,
+    AnalyseOptions,
     Group(
         "seeds",
         "seed programs: import, discover, check",

@@ -115,7 +115,8 @@ def _settings(name: str, field: FieldInfo) -> dict[str, Any]:
     if argument is not None:
         settings["metavar"] = argument.metavar
         if argument.is_positional:
-            return settings | ({"nargs": "*"} if argument.is_many else {})
+            many = "+" if field.is_required() else "*"
+            return settings | ({"nargs": many} if argument.is_many else {})
     return settings | {"dest": name, "required": field.is_required()}
 
 
