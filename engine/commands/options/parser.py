@@ -123,7 +123,7 @@ def _settings(name: str, field: FieldInfo) -> dict[str, Any]:
 def _help(field: FieldInfo) -> str:
     """The text of an option, with its default, unless that is None, which the text explains."""
     text = field.description or ""
-    if field.default is None or field.annotation is bool or field.is_required():
+    if field.default in (None, ()) or field.annotation is bool or field.is_required():
         return text
     default = f"{field.default:,}" if isinstance(field.default, int | float) else str(field.default)
     return f"{text} (default: {default})"
