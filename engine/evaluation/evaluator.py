@@ -127,10 +127,9 @@ class Evaluator:
         """The bar, and now and then a line where there is none."""
         done = sum(tally.programs for tally in self.tallies)
         total = max(self._total, done)
-        took = max(time.perf_counter() - self._start, 1e-9)
         rate = f"{sum(tally.runs for tally in self.tallies) / max(self.seconds, 1e-9):,.0f} runs/s"
         self._display.overall("programs", done, total, rate)
         if time.perf_counter() - self._said >= SAID and done < total:
             self._said = time.perf_counter()
-            left = (total - done) * took / done / 60
+            left = (total - done) * self.seconds / done / 60
             self._display.say(f"{done:,} of {total:,} programs, {rate}, {left:.0f} min left")

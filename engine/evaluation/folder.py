@@ -106,6 +106,9 @@ class EvaluationFolder:
             raise UsageError(
                 f"{path} holds an evaluation that is not done: go on with --resume, or choose another --out"
             )
+        other = next((name for name in ("config.toml", "search.json") if (path / name).exists()), None)
+        if other is not None:
+            raise UsageError(f"{path} is the folder of a run or a search (it has {other}): choose another --out")
         if path.exists() and not path.is_dir():
             raise UsageError(f"{path} is no folder: choose another --out")
         make_folder(path)

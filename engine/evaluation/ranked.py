@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +13,10 @@ from engine.evaluation.folder import FOUND, EvaluationFolder, Row
 from engine.ranking import Candidate, Entry, Method, rank
 
 CUMULATIVE, POLICY = "cumulative", "policy"
-BUCKET_BYTES, MAX_BUCKETS = 64 << 20, 256  # of rows that are in memory at a time
+BUCKET_BYTES, MAX_BUCKETS = 16 << 20, 256  # of rows that are in memory at a time
+
+
+_BUCKETS = ".rank-"
 
 
 class TaskRows:
@@ -52,7 +56,9 @@ def rows_by_task(
     """The rows of each task, tasks without one included, in no order that means anything."""
     buckets = min(MAX_BUCKETS, 1 + (folder.path / FOUND).stat().st_size // BUCKET_BYTES)
     bucket_of = {task: number % buckets for number, task in enumerate(tasks)}
-    with TemporaryDirectory(dir=folder.path, prefix=".rank-") as name:
+    for left in folder.path.glob(f"{_BUCKETS}*"):  # by a kill
+        shutil.rmtree(left)
+    with TemporaryDirectory(dir=folder.path, prefix=_BUCKETS) as name:
         files = [Path(name) / f"{number}.jsonl" for number in range(buckets)]
         _distribute(folder, files, bucket_of)
         for bucket, file in enumerate(files):

@@ -340,3 +340,27 @@ def test_digests_of_predictions_are_those_of_the_ranking(done, tasks):
         if json.loads(line)["task"] == "flip"
     )
     assert row["prediction"] == digest(replace(by_id["flip"]).test_outputs).hex()
+
+
+def test_a_search_of_tasks_that_nobody_has_the_outputs_of_ends_in_a_submission(tmp_path):
+    """They are searched and handed in, and counted as neither solved nor failed."""
+    content = {HOSTILE: {"train": [pair(flip, 0), pair(flip, 1)], "test": [pair(flip, 2, known=False)]}}
+    (tmp_path / "x_challenges.json").write_text(json.dumps(content))
+    folder, out = tmp_path / "search", tmp_path / "out"
+    arguments = ["--tasks", str(tmp_path / "x_challenges.json"), "--programs", "2000", "--out", str(folder)]
+    assert main(["search", *arguments]) == 0
+    assert json.loads((folder / "summary.json").read_text())["unscored"] == {"tasks": 1, "outputs": 1}
+    assert {row["right"] for row in SearchFolder(folder).rows()} == {None}
+    evaluate(folder, "--out", out)
+    assert json.loads((out / "submission.json").read_text())[HOSTILE][0]["attempt_1"] == rows(flip(GRIDS[2]))
+    figures = summary(out)
+    assert (figures["unscored"], figures["outputs"]) == ({"tasks": 1, "outputs": 1}, 0)
+    assert figures["demonstrations"]["cumulative"]["right"] == 1
+    assert figures["solved_interval"]["cumulative"]["paper"]["pass@1"] == [0, 0]
+
+
+def test_the_folder_of_a_run_or_a_search_is_not_written_over(tmp_path, tasks, done, capsys):
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "search.json").write_text("{}")
+    evaluate(tmp_path / "programs.jsonl", "--tasks", tasks, "--out", tmp_path / "search", status=2)
+    assert "is the folder of a run or a search (it has search.json): choose another --out" in capsys.readouterr().err
