@@ -15,7 +15,7 @@ from engine.commands.launch import check_installed, mistakes, set_threads
 from engine.commands.options.evaluate import EvaluateOptions
 from engine.config import Config, given_options, load_config, overridden
 from engine.errors import UsageError
-from engine.evaluation.evaluator import Evaluator
+from engine.evaluation.evaluator import Evaluator, NothingToEvaluate
 from engine.evaluation.folder import EvaluationFolder
 from engine.evaluation.results import write_results
 from engine.evaluation.scoreboard import verdict
@@ -74,7 +74,11 @@ def evaluate(options: EvaluateOptions) -> None:
         fuel = configs[0].interpreter.fuel if _is_given("interpreter.fuel", plan.overrides) else None
         workers = configs[0].interpreter.workers or default_workers()
         evaluator = Evaluator(tasks, [*stored, *drawn], folder, display, workers, fuel, plan.exhaustive)
-        evaluator.run()
+        try:
+            evaluator.run()
+        except NothingToEvaluate:
+            folder.discard()
+            raise
         summary = write_results(folder, plan.task_set, tasks, [*stored, *drawn], evaluator, display)
         display.say(verdict(summary))
         display.say(f"written to {folder.path}")

@@ -45,6 +45,10 @@ class Tally:
         self.problem = self.problem or batch.problem
 
 
+class NothingToEvaluate(UsageError):
+    """No source has a program for the tasks."""
+
+
 class Evaluator:
     """Runs everything that is not run yet."""
 
@@ -79,7 +83,7 @@ class Evaluator:
         return self._fuel or self._sources[source].fuel or DEFAULT_FUEL
 
     def run(self) -> None:
-        """Run what is left of all sources. Raises `UsageError` where files of programs have none to evaluate."""
+        """Run what is left of all sources. Raises `NothingToEvaluate` where files of programs have none."""
         for number, source in enumerate(self._sources):
             self._run(number, source)
         if all(source.kind == PROGRAMS for source in self._sources) and not any(
@@ -90,7 +94,7 @@ class Evaluator:
             for tally in self.tallies:
                 reasons.update(tally.left_out)
             counted = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items()) or "the sources are empty"
-            raise UsageError(f"nothing to evaluate: {counted}{f' (the first: {problem})' if problem else ''}")
+            raise NothingToEvaluate(f"nothing to evaluate: {counted}{f' (the first: {problem})' if problem else ''}")
 
     def _run(self, number: int, source: Source) -> None:
         tally, fuel = self.tallies[number], self.fuel(number)

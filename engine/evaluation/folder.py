@@ -176,6 +176,11 @@ class EvaluationFolder:
                 f"continue with --out {self.path} --resume"
             ) from error
 
+    def discard(self) -> None:
+        """Take away what was begun, so that the folder can be used."""
+        for name in (SETTINGS, PROGRESS, FOUND):
+            (self.path / name).unlink(missing_ok=True)
+
     def close(self) -> None:
         """Give the folder free."""
         if self._lock is not None:

@@ -364,3 +364,12 @@ def test_the_folder_of_a_run_or_a_search_is_not_written_over(tmp_path, tasks, do
     (tmp_path / "search" / "search.json").write_text("{}")
     evaluate(tmp_path / "programs.jsonl", "--tasks", tasks, "--out", tmp_path / "search", status=2)
     assert "is the folder of a run or a search (it has search.json): choose another --out" in capsys.readouterr().err
+
+
+def test_a_source_that_was_put_right_can_be_evaluated_to_the_same_folder(tmp_path, tasks):
+    file, out = tmp_path / "p.jsonl", tmp_path / "out"
+    file.write_text("{")
+    evaluate(file, "--tasks", tasks, "--out", out, status=2)
+    programs(file, {"program": FLIP})
+    evaluate(file, "--tasks", tasks, "--out", out)
+    assert summary(out)["programs"] == 2
