@@ -115,12 +115,21 @@ def verdict(summary: dict[str, Any]) -> str:
     unscored = summary.get("unscored", {}).get("tasks", 0)
     if unscored:
         lines.append(f"  {unscored} of the tasks are not scored: a test output is not known")
-    for who, rankings in summary["solved"].items():
-        for method, counts in rankings.items():
-            figures = ", ".join(f"{name} {count}" for name, count in counts.items())
-            lines.append(f"  {who:<10} {method:<8} {figures}")
-    for who, rankings in summary.get("solved_outputs", {}).items():
-        for method, counts in rankings.items():
-            figures = ", ".join(f"{name} {count}" for name, count in counts.items())
-            lines.append(f"  {who:<10} {method:<8} {figures} of {summary['outputs']} test outputs")
+    lines += _counted(summary, "solved", "")
+    if "solved_outputs" in summary:
+        lines += _counted(summary, "solved_outputs", f" of {summary['outputs']} test outputs")
+    lines += [f"  {who:<10} ARC Prize's score {score:.1%}" for who, score in summary.get("arc_prize", {}).items()]
     return "\n".join(lines)
+
+
+def _counted(summary: dict[str, Any], name: str, of: str) -> list[str]:
+    """The counts of a summary, with their intervals where it has them."""
+    intervals = summary.get(f"{name}_interval", {})
+    lines = []
+    for who, rankings in summary[name].items():
+        for method, counts in rankings.items():
+            bounds = intervals.get(who, {}).get(method, {})
+            spans = {key: f" ({low:.0f} to {high:.0f})" for key, (low, high) in bounds.items()}
+            figures = ", ".join(f"{key} {count}{spans.get(key, '')}" for key, count in counts.items())
+            lines.append(f"  {who:<10} {method:<8} {figures}{of}")
+    return lines
