@@ -15,11 +15,13 @@ import json
 import os
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.wild import real_programs
 from engine.evaluation.batches import BATCH
@@ -33,7 +35,7 @@ from engine.search.workers import Worker, Workers
 from engine.seeds.seed import load_seeds
 from engine.tasks import Task, load_tasks
 from interpreter.grids import GridTable
-from interpreter.language.bytecode import order_by_lines
+from interpreter.language.bytecode import Code, order_by_lines
 from interpreter.language.symbols import Symbols
 from interpreter.machine.kinds import observed_kinds
 from interpreter.machine.machine import DEFAULT_FUEL
@@ -101,12 +103,15 @@ def _screen(programs: Symbols, tasks: list[Task], threads: int) -> float:
         for low in range(0, len(programs), BATCH):
             code = programs.take(np.arange(low, min(low + BATCH, len(programs)))).code()
             order = order_by_lines(code)
-
-            def work(worker: Worker, task: int, code=code, order=order) -> int:  # noqa: ANN001
-                return len(demonstrations.matches(worker.screen, code, order, task, 0))
-
-            workers.map(work, range(len(tasks)))
+            workers.map(partial(_matching, demonstrations, code, order), range(len(tasks)))
     return time.perf_counter() - start
+
+
+def _matching(
+    demonstrations: Demonstrations, code: Code, order: npt.NDArray[np.int64], worker: Worker, task: int
+) -> int:
+    """How many programs are right on the first demonstration of a task."""
+    return len(demonstrations.matches(worker.screen, code, order, task, 0))
 
 
 def _evaluate(file: Path, tasks: list[Task], out: Path, threads: int) -> tuple[float, dict[str, Any]]:

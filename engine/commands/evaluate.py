@@ -63,23 +63,22 @@ def evaluate(options: EvaluateOptions) -> None:
         folder = EvaluationFolder.create(_out(options, plan, sources, len(tasks)), asdict(plan))
     compile_interpreter()
     with closing(folder), Display() as display:
-        stored = [source for source in sources if source.kind != CHECKPOINT]
-        drawn = []
-        for k in sampled:
-            samples = plan.samples or configs[k].sampler.n_samples
-            file = folder.samples(k)
-            if not file.is_file():
-                write_lines(file, _sampled(tasks, checkpoints[k], samples, configs[k], display))
-            drawn.append(replace(sources[k], samples=file, fuel=configs[k].interpreter.fuel))
-        fuel = configs[0].interpreter.fuel if _is_given("interpreter.fuel", plan.overrides) else None
-        workers = configs[0].interpreter.workers or default_workers()
-        evaluator = Evaluator(tasks, [*stored, *drawn], folder, display, workers, fuel, plan.exhaustive)
+        read = [source for source in sources if source.kind != CHECKPOINT]
+        for k in sampled:  # what was found comes before what is sampled now
+            if not folder.samples(k).is_file():
+                samples = plan.samples or configs[k].sampler.n_samples
+                write_lines(folder.samples(k), _sampled(tasks, checkpoints[k], samples, configs[k], display))
+            read.append(replace(sources[k], samples=folder.samples(k), fuel=configs[k].interpreter.fuel))
+        limits = configs[0].interpreter
+        fuel = limits.fuel if "interpreter.fuel" in given_options(plan.overrides) else None
+        workers = limits.workers or default_workers()
+        evaluator = Evaluator(tasks, read, folder, display, workers, fuel, plan.exhaustive)
         try:
             evaluator.run()
         except NothingToEvaluate:
             folder.discard()
             raise
-        summary = write_results(folder, plan.task_set, tasks, [*stored, *drawn], evaluator, display)
+        summary = write_results(folder, plan.task_set, tasks, read, evaluator, display)
         display.say(verdict(summary))
         display.say(f"written to {folder.path}")
 
@@ -160,10 +159,6 @@ def _config(source: Source, overrides: Sequence[str]) -> Config:
     if config.sampler.max_tokens > base.sampler.max_tokens and source.kind in (RUN, CHECKPOINT):
         raise UsageError(f"the policy was made for programs of at most {base.sampler.max_tokens} tokens")
     return config
-
-
-def _is_given(option: str, overrides: Sequence[str]) -> bool:
-    return option in given_options(overrides)
 
 
 def _config_for(model: Path) -> Config:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import heapq
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from engine.commands.launch import mistakes
@@ -25,7 +27,7 @@ from replay.experience import Experience
 from replay.store import ReplayStore
 
 SHOWN = 12  # digits of a key in a table
-MANY = 20  # experiences that `show` writes
+MANY = 20  # experiences that `show` writes for people
 
 
 @mistakes()
@@ -58,7 +60,7 @@ def show(options: ShowOptions) -> None:
             raise UsageError(
                 f"{options.path}: no experience whose key begins with {options.what!r}, nor a task of that id"
             )
-        for experience in found[:MANY]:
+        for experience in found if options.as_json else found[:MANY]:
             row = row_of(experience)
             sys.stdout.write(json.dumps(row) + "\n" if options.as_json else _text(row, store.inputs(experience.task)))
     if len(found) > MANY and not options.as_json:
@@ -86,22 +88,24 @@ def export(options: ExportOptions) -> None:
     suffix = options.out.suffix
     if suffix not in (".jsonl", ".parquet"):
         raise UsageError(f"--out {options.out}: right is a name that ends in .jsonl or .parquet")
-    counted = 0
-
-    def rows() -> Iterator[dict[str, Any]]:
-        nonlocal counted
-        with open_replay(options.path) as store:
-            for counted, experience in enumerate(_chosen(store, options.task, options.origin), 1):  # noqa: B007
-                yield row_of(experience)
-
-    if suffix == ".jsonl":
-        write_new(options.out, (json.dumps(row) + "\n" for row in rows()))
-    else:
-        _write_parquet(options, rows())
-    sys.stdout.write(f"written: {options.out}, {counted:,} experiences\n")
+    counts: Counter[str] = Counter()
+    with open_replay(options.path) as store:
+        rows = _rows(_chosen(store, options.task, options.origin), counts)
+        if suffix == ".jsonl":
+            write_new(options.out, (json.dumps(row) + "\n" for row in rows))
+        else:
+            _write_parquet(options.out, rows)
+    sys.stdout.write(f"written: {options.out}, {counts.total():,} experiences\n")
 
 
-def _write_parquet(options: ExportOptions, rows: Iterable[dict[str, Any]]) -> None:
+def _rows(experiences: Iterable[Experience], counts: Counter[str]) -> Iterator[dict[str, Any]]:
+    """The rows of experiences, counted by origin as they go."""
+    for experience in experiences:
+        counts[experience.origin.value] += 1
+        yield row_of(experience)
+
+
+def _write_parquet(file: Path, rows: Iterable[dict[str, Any]]) -> None:
     import pyarrow as pa  # deferred: slow to import
 
     from engine.parquet import ParquetTable
@@ -112,7 +116,7 @@ def _write_parquet(options: ExportOptions, rows: Iterable[dict[str, Any]]) -> No
         "outputs": pa.list_(grid), "origin": pa.string(), "priority": pa.float64(), "meta_iteration": pa.int64(),
         "policy_version": pa.int64(), "finders": pa.map_(pa.string(), pa.int64()),
     }  # fmt: skip
-    with ParquetTable(options.out, pa.schema(list(columns.items()))) as table:
+    with ParquetTable(file, pa.schema(list(columns.items()))) as table:
         table.add({**row, "finders": list(row["finders"].items())} for row in rows)
 
 

@@ -1,6 +1,7 @@
 """Scoring: which tasks are solved within k attempts, by which ranking.
 
-This is the one place that looks at test outputs, after `engine.ranking.rank` has chosen the attempts.
+Of a loop and a search this is the one place that looks at test outputs, after `engine.ranking.rank` has chosen the
+attempts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Scoring: which attempts are right. The one place of an evaluation that looks at test outputs, after the ranking."""
+"""Scoring: which attempts are right. Test outputs are looked at from here on, after the ranking."""
 
 from __future__ import annotations
 
