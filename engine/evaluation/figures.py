@@ -157,9 +157,9 @@ def _counts(needed: Mapping[Method, Sequence[int]]) -> Counts:
     }
 
 
-def _mean(values: Iterable[float]) -> float:
+def _mean(values: Iterable[float]) -> float | None:
     numbers = list(values)
-    return round(mean(numbers), 4) if numbers else 0.0
+    return round(mean(numbers), 4) if numbers else None
 
 
 # ------------------------------------------------------------------------------------------ intervals

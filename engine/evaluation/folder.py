@@ -39,7 +39,8 @@ ATTEMPT:
      "outputs": number of known test outputs,
      "solved_outputs": {BOARD: COUNTS of test outputs}, "solved_outputs_interval": the same with intervals,
      "unscored": {"tasks": those with an unknown test output, "outputs": unknown test outputs},
-     "arc_prize": {BOARD: share of a task's test outputs right within two attempts (distinct), mean over scored tasks},
+     "arc_prize": {BOARD: share of a task's test outputs right within two attempts (distinct), mean over scored tasks;
+                          null where there are none},
      "demonstrations": {BOARD: {"right": tasks with a program that is right on all demonstrations,
                                 "performance": mean over tasks of the best demonstration performance, 0..1}},
      "concepts": {concept: {"tasks": number, "scored": number, "outputs": number,

@@ -116,6 +116,8 @@ def verdict(summary: dict[str, Any]) -> str:
     unscored = summary.get("unscored", {}).get("tasks", 0)
     if unscored:
         lines.append(f"  {unscored} of the tasks are not scored: a test output is not known")
+    if unscored == summary["tasks"]:
+        return "\n".join(lines)
     lines += _counted(summary, "solved", "")
     if "solved_outputs" in summary:
         lines += _counted(summary, "solved_outputs", f" of {summary['outputs']} test outputs")

@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from engine.cli import main
-from engine.evaluation import batches, evaluator, ranked
+from engine.evaluation import batches, evaluator, ranked, verdict
 from engine.evaluation.figures import bootstrap
 from engine.evaluation.sources import Source
 from engine.execution import digest
@@ -357,6 +357,8 @@ def test_a_search_of_tasks_that_nobody_has_the_outputs_of_ends_in_a_submission(t
     assert (figures["unscored"], figures["outputs"]) == ({"tasks": 1, "outputs": 1}, 0)
     assert figures["demonstrations"]["cumulative"]["right"] == 1
     assert figures["solved_interval"]["cumulative"]["paper"]["pass@1"] == [0, 0]
+    assert figures["arc_prize"] == {"cumulative": None}
+    assert "pass@" not in verdict(figures)
 
 
 def test_the_folder_of_a_run_or_a_search_is_not_written_over(tmp_path, tasks, done, capsys):
