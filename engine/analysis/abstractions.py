@@ -19,9 +19,10 @@ MIN_CALLS, MAX_CALLS = 2, 8
 SHOWN = 100
 
 
-def abstractions(subject: Subject) -> dict[str, Any]:
-    """Of a run, a search or an evaluation."""
-    return recurring(((one.task, one.program) for one in subject.programs() if one.is_fitting), subject.seeds)
+def abstractions(subject: Subject, known: Iterable[str]) -> dict[str, Any]:
+    """Of a run, a search or an evaluation; `known` are the seeds of one that keeps none, an evaluation."""
+    solutions = ((one.task, one.program) for one in subject.programs() if one.is_fitting)
+    return recurring(solutions, subject.seeds or known)
 
 
 def recurring(solutions: Iterable[tuple[str, str]], seeds: Iterable[str]) -> dict[str, Any]:

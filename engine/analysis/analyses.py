@@ -21,13 +21,17 @@ ANALYSES: dict[str, Callable[[Subject, Solvers], dict[str, Any]]] = {
     "refinement": lambda subject, _solvers: refinement(subject),
     "length": lambda subject, _solvers: length(subject),
     "relabelling": lambda subject, _solvers: relabelling(subject),
-    "abstractions": lambda subject, _solvers: abstractions(subject),
+    "abstractions": lambda subject, solvers: abstractions(subject, _texts(solvers)),
     "failures": failures,
 }
 
 
+def _texts(solvers: Solvers) -> list[str]:
+    return [program.text for programs in solvers.values() for program in programs]
+
+
 def analyse(name: str, subject: Subject, solvers: Solvers | None = None) -> dict[str, Any]:
     """The data of an analysis: {"analysis": name, "path": folder, "kind": "run", "search" or "evaluation", ...}, the
-    rest by its module. `solvers` are known programs by task, for `failures`."""
+    rest by its module. `solvers` are known programs by task, for `failures` and `abstractions`."""
     data = ANALYSES[name](subject, {} if solvers is None else solvers)
     return {"analysis": name, "path": str(subject.path), "kind": subject.kind, **data}

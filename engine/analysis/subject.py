@@ -25,8 +25,8 @@ META_ITERATION, PROGRAMS = "meta_iteration", "programs"
 
 @dataclass(frozen=True)
 class Judged:
-    """A program on a task. `step` is the meta-iteration that found it, or its number among a search's programs; `right`
-    is whether its predictions are right, None where a test output is not known."""
+    """A program on a task. `step` is the meta-iteration that found it, of a search or an evaluation its number among
+    the programs; `right` is whether its predictions are right, None where a test output is not known."""
 
     task: str
     program: str
@@ -60,7 +60,7 @@ class Subject:
     @property
     def unit(self) -> str:
         """What a step is."""
-        return PROGRAMS if self.kind == SEARCH else META_ITERATION
+        return META_ITERATION if self.kind == RUN else PROGRAMS
 
     def run(self, question: str) -> RunFolder:
         """The run's folder. Raises `UsageError` where it is no run, naming the question that only runs answer."""
@@ -86,11 +86,11 @@ class Subject:
         return [row["program"] for row in read_lines(self.path / "seeds.jsonl", "program")]
 
     def programs(self) -> Iterator[Judged]:
-        """What it found on its tasks and gave a grid, in order. The programs of a run or a search run once more."""
+        """What it found on its tasks and gave a grid, in order. The programs of a run run once more."""
         right = {id_: digest(task.test_outputs) for id_, task in self.tasks.items() if task.is_scored}
         for row in self._rows():
             prediction = bytes.fromhex(row.prediction)
-            step = row.found if self.unit == PROGRAMS or row.meta_iteration is None else row.meta_iteration
+            step = row.meta_iteration if self.unit == META_ITERATION else row.found
             is_right = prediction == right[row.task] if row.task in right else None
             yield Judged(
                 row.task, row.program, row.performance, prediction, step, row.found, row.origin, is_right

@@ -20,6 +20,7 @@ from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
 
 TRAINING_TASKS = "arc1-train"
+WITH_SOLVERS = ("failures", "abstractions")
 SHOWN = 60  # characters of a list that is shown
 
 
@@ -30,7 +31,7 @@ def analyse(options: AnalyseOptions) -> None:
     compile_interpreter()
     results = []
     for subject in subjects:
-        solvers = _solvers(options.solvers, subject) if options.name == "failures" else {}
+        solvers = _solvers(options.solvers, subject) if options.name in WITH_SOLVERS else {}
         results.append(analysed(options.name, subject, solvers))
     if options.as_json:
         sys.stdout.writelines(json.dumps(result) + "\n" for result in results)

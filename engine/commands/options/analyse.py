@@ -29,7 +29,8 @@ class AnalyseOptions(Options):
     paths: Annotated[tuple[Path, ...], Argument("DIR", is_positional=True, is_many=True)]
     """folders of runs, searches or evaluations"""
     solvers: Annotated[str | None, Argument("PATH")] = None
-    """known programs for `failures`, in any form that `seeds import` reads (default: the embedded seeds)"""
+    """known programs for `failures`, and for `abstractions` of an evaluation, in any form that `seeds import` reads
+    (default: the embedded seeds)"""
     out: Folder | None = None
     """write to this folder instead: NAME.json with all of them"""
     as_json: Annotated[bool, Field(alias="json")] = False
