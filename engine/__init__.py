@@ -2,7 +2,9 @@
 
 commands/   what the command line calls           seeds/      seed programs, ours and from other files
 search/     programs without a model              sampler/    programs from a policy
-loop/       the self-improving loop
+loop/       the self-improving loop               tasks/      ARC tasks in the forms that people have
+evaluation/  what is solved and handed in       analysis/   questions about runs and searches
+profiling/  where the interpreter's time goes
 """
 
 from interpreter.aliases import short_names

@@ -57,7 +57,8 @@ class Transform:
     def task(self, task: Task) -> Task:
         """The variant of a task, under the id `<task>~<name>`."""
         grids = (task.inputs, task.outputs, task.test_inputs, task.test_outputs)
-        return Task(f"{task.id}~{self.name}", *(tuple(map(self, part)) for part in grids))
+        changed = (tuple(None if grid is None else self(grid) for grid in part) for part in grids)
+        return Task(f"{task.id}~{self.name}", *changed)
 
     def commutes(self, outputs: Sequence[Grid | None], variant_outputs: Sequence[Grid | None]) -> bool:
         """Whether a program's outputs on a task's variant are those on the task, transformed.

@@ -34,7 +34,7 @@ PRESETS = ("smoke", "cpu", "paper", "paper-codet5", "sizes")
 
 class TasksConfig(Section):
     train: str = "arc1-train"
-    """Task set of the seeds: a name or a folder of ARC JSON files."""
+    """Task set of the seeds: a name, or a file or folder of tasks."""
     search: str = "arc1-eval"
     """Task set that the policy is sampled on and evaluated with."""
     task_ids: list[str] = Field([])

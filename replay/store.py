@@ -210,6 +210,19 @@ class ReplayStore:
             for key, record in batch:
                 yield unpack_experience(key, record)
 
+    def in_order(self, skip: int = 0) -> Iterator[Experience]:
+        """All experiences that there are now, in order of insertion, without the first `skip`.
+
+        They are read in short transactions; what another process evicts meanwhile is passed over.
+        """
+        with self._read() as txn:
+            keys = self._priorities_at(txn).entries["key"][skip:]
+        for start in range(0, len(keys), BATCH):
+            batch = keys[start : start + BATCH].tolist()
+            with self._read() as txn:
+                records = [(key, txn.get(key, db=self._experiences)) for key in batch]
+            yield from (unpack_experience(key, record) for key, record in records if record is not None)
+
     def __contains__(self, item: tuple[str, str]) -> bool:
         """Whether there is an experience for a task id and a canonical program."""
         with self._read() as txn:

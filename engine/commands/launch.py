@@ -1,26 +1,21 @@
-"""What the verbs `run` and `eval` do: check everything that can be wrong first, then open the parts and go."""
+"""What the verb `run` does: check everything that can be wrong first, then open the parts and go."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engine.commands.options.evaluate import EvaluateOptions
 from engine.commands.options.run import RunOptions
 from engine.config import Config, given_options, load_config, overridden
 from engine.errors import UsageError
-from engine.evaluation import Scoreboard, summary_record, verdict, write_evaluation
-from engine.execution import Execution, Executor
-from engine.files import make_folder
+from engine.evaluation import verdict
 from engine.loop.metrics import replay_counts
 from engine.progress import Display, compile_interpreter
 from engine.run_folder import RunFolder
@@ -30,7 +25,6 @@ from interpreter.grids import Grid
 from interpreter.machine.pool import default_workers
 from replay.experience import ReplayError
 from replay.store import ReplayStore
-from trainer.checkpoint import load_codec, load_manifest, load_vocabulary
 from trainer.errors import CheckpointError
 
 # What a resumed run may change: how long it goes on, and how many processors it uses.
@@ -62,7 +56,7 @@ def run(options: RunOptions) -> None:
         seeds = str(folder.seeds)
     else:
         config, seeds = load_config(options.preset, options.config, options.overrides), options.seeds
-    _check_installed(config)
+    check_installed(config)
     training_tasks = {task.id: task for task in load_tasks(config.tasks.train)}
     seed_programs = load_seeds(seeds, training_tasks, config.seeds.limit)
     search_tasks = load_tasks(config.tasks.search, config.tasks.task_ids, config.tasks.limit)
@@ -88,119 +82,6 @@ def run(options: RunOptions) -> None:
             summary = loop.run()
         display.say(verdict(summary))
     folder.close()
-
-
-@mistakes()
-def evaluate(options: EvaluateOptions) -> None:
-    """Evaluate the last policy of a run, or a checkpoint, on a task set."""
-    run_dir, stored = options.run_dir, options.stored
-    if stored and run_dir is None:
-        raise UsageError("--stored scores what a run found: it needs --run-dir")
-    config = _evaluation_config(options)
-    if not stored:
-        _check_installed(config)
-        checkpoint = RunFolder(run_dir).last_checkpoint() if options.model is None else options.model
-    task_set, tasks, out = _evaluated_tasks(options, config)
-    if (out / "summary.json").exists():
-        raise UsageError(f"{out} holds an evaluation already: choose another --out")
-    make_folder(out)  # what cannot be written is said before the work is done
-    compile_interpreter()
-    start = time.perf_counter()
-    with Display() as display, Executor(tasks, config.interpreter) as executor:
-        boards = {"cumulative": Scoreboard(tasks)}
-        executions = _stored(run_dir, executor, tasks) if run_dir is not None else []
-        if not stored:
-            samples = config.sampler.n_samples if options.samples is None else options.samples
-            sampled = _sampled(tasks, checkpoint, samples, config, executor, display)
-            boards["policy"] = Scoreboard(tasks)
-            for execution in sampled:
-                boards["policy"].add(execution)
-            executions += sampled
-        for execution in executions:
-            boards["cumulative"].add(execution)
-        seconds = time.perf_counter() - start
-        summary = summary_record(task_set, boards.get("policy"), boards["cumulative"], len(tasks), seconds)
-        write_evaluation(out, boards, tasks, summary)
-        display.say(verdict(summary))
-        display.say(f"written to {out}")
-
-
-def _evaluation_config(options: EvaluateOptions) -> Config:
-    """The configuration that programs are sampled and run with: the run's, or one that fits the checkpoint."""
-    base = _config_for(options.model) if options.run_dir is None else RunFolder(options.run_dir).config()
-    given = given_options(options.overrides)
-    refused = [option for option in given if not option.startswith(("sampler.", "interpreter."))]
-    if refused:
-        raise UsageError(f"--{refused[0]} has no effect on an evaluation (only sampler and interpreter options have)")
-    config = overridden(base, [*options.overrides, "--sampler.transfer", "in_process"])  # nothing trains here
-    if config.sampler.max_tokens > base.sampler.max_tokens:
-        raise UsageError(f"the policy was made for programs of at most {base.sampler.max_tokens} tokens")
-    return config
-
-
-def _evaluated_tasks(options: EvaluateOptions, config: Config) -> tuple[str, list[Task], Path]:
-    """The task set by name, its tasks, and the folder that the evaluation goes to.
-
-    Where the options name no tasks, they are those that the run was to search.
-    """
-    task_set, task_ids, limit = options.tasks, options.task_ids, options.limit
-    if task_set is None and task_ids is None and limit is None:
-        task_ids, limit = config.tasks.task_ids, config.tasks.limit
-    task_set = config.tasks.search if task_set is None else task_set
-    tasks = load_tasks(task_set, task_ids, limit)
-    if options.out is not None:
-        return task_set, tasks, options.out
-    part = f"-{len(tasks)}" if task_ids or limit else ""  # no ids are all
-    source = options.model if options.run_dir is None else options.run_dir
-    return task_set, tasks, source / "eval" / (Path(task_set).name + part)
-
-
-def _config_for(model: Path) -> Config:
-    """The default configuration, with the lengths that a checkpoint's policy was made for.
-
-    A compact policy has positions for a prompt and a program; a pretrained one gets the paper's lengths.
-    """
-    kind, prompt = load_manifest(model).policy, load_vocabulary(model).max_prompt_tokens
-    if kind == "compact":
-        positions = json.loads((model / "config.json").read_text(encoding="utf-8"))["max_position_embeddings"]
-        return load_config("cpu", None, _lengths(prompt, positions - prompt))
-    return load_config("cpu", None, _lengths(prompt, load_config("paper-codet5").sampler.max_tokens))
-
-
-def _lengths(prompt: int, program: int) -> list[str]:
-    return ["--trainer.max-prompt-tokens", str(prompt), "--sampler.max-tokens", str(program)]
-
-
-def _stored(run_dir: Path, executor: Executor, tasks: Sequence[Task]) -> list[Execution]:
-    from engine.loop.rollout import stored_executions
-
-    with open_replay(run_dir) as store:
-        return list(stored_executions(store, executor, {task.id for task in tasks}))
-
-
-def _sampled(
-    tasks: Sequence[Task], checkpoint: Path, samples: int, config: Config, executor: Executor, display: Display
-) -> list[Execution]:
-    set_threads(config.loop.threads)
-    from engine.loop.components import new_sampler
-    from engine.loop.rollout import Running, encode_prompts, request_seed, sample_programs
-
-    codec = load_codec(checkpoint)
-    prompts = encode_prompts(tasks, codec)
-    with display.phase("start the sampler"):
-        sampler = new_sampler(config, checkpoint)
-    with sampler, Running(executor) as running:
-        # Meta-iteration 0: samples of an evaluation are none that a run has seen.
-        seed = partial(request_seed, config.loop.seed, 0)
-        with display.phase("sample", len(prompts) * samples) as update:
-            found = sample_programs(prompts, codec, sampler, samples, seed, update, running.add)
-        with display.phase("execute"):
-            return running.rollout(found).executions
-
-
-def open_replay(path: Path) -> ReplayStore:
-    """The replay store of a run's folder, or a replay folder itself, for reading."""
-    return ReplayStore(path / "replay" if (path / "replay").is_dir() else path, readonly=True)
 
 
 def default_run_dir(preset: str) -> Path:
@@ -274,7 +155,7 @@ def set_threads(threads: int | None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
-def _check_installed(config: Config) -> None:
+def check_installed(config: Config) -> None:
     """Raise `UsageError` where the extra that training and sampling need is not installed."""
     vllm = ("vllm",) if config.sampler.backend == "vllm" else ()
     peft = ("peft",) if config.trainer.lora_rank else ()

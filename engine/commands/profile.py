@@ -1,7 +1,6 @@
-"""`codeit profile`: where the interpreter's time, fuel and memory go, for the programs of a JSONL file.
+"""`codeit profile`: where the interpreter's time, fuel and memory go, for the programs of a file, a run, a task set.
 
-In, a line: `{"program": "...", "inputs": [grid, ...]}`, or `{"task": "...", "program": "..."}`, which runs on all
-inputs of that ARC-AGI-1 task. Out, a folder:
+In, what `engine.profiling.work` finds. Out, a folder:
 
     profile.json              totals; `primitives` by own time; `programs` by time; `tree`, the calls of all programs
     profile.speedscope.json   the tree as flame graphs of time, fuel and memory
@@ -11,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -19,15 +18,18 @@ from typing import Any
 
 import numpy as np
 
-from engine.commands.execute import read_line
+from engine.commands.launch import mistakes
 from engine.commands.options.profile import ProfileOptions
 from engine.commands.speedscope import flame_graphs
 from engine.errors import UsageError
+from engine.files import make_folder, write_json
+from engine.profiling import comparison
+from engine.profiling.comparison import compare, read_profile
+from engine.profiling.work import Work, find_work
 from engine.progress import compile_interpreter, console
-from engine.tasks import Task, load_tasks
-from interpreter.grids import Grid, GridTable
+from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
-from interpreter.language.program import Program, ProgramError, parse
+from interpreter.language.program import Program
 from interpreter.machine.profile import Node, ProfiledMachine
 from interpreter.primitives import PRIMITIVES
 from interpreter.runtime.outcome import Outcome
@@ -62,14 +64,22 @@ class Profiled:
         }
 
 
+@mistakes()
 def profile(options: ProfileOptions) -> None:
-    """Profile a file: tables on the terminal, the rest into the folder."""
+    """Profile, or compare two profiles: tables on the terminal, the rest into the folder."""
+    if options.compare:
+        _compare(options)
+        return
+    if len(options.what) > 1:
+        raise UsageError("one WHAT at a time; to see two profiles side by side: codeit profile --compare A B")
     if (options.folder / "profile.json").exists():
         raise UsageError(f"{options.folder} holds a profile already: choose another --out")
     if options.folder.exists() and not options.folder.is_dir():
         raise UsageError(f"{options.folder} is no folder: choose another --out")
+    (what,) = options.what
+    work = find_work(what, options.programs, options.seeds)
     compile_interpreter()
-    result, tree = profile_file(options.file, ProfiledMachine(options.fuel), options.repeats)
+    result, tree = profile_work(what, work, ProfiledMachine(options.fuel), options.repeats)
     written = write(result, tree, options.folder)
     for table in tables(result, options.top):
         console.print(table)
@@ -79,30 +89,40 @@ def profile(options: ProfileOptions) -> None:
     console.print(f"written: {where} (for https://www.speedscope.app)", markup=False, soft_wrap=True)
 
 
-def profile_file(path: Path, machine: ProfiledMachine, repeats: int) -> tuple[dict[str, Any], Node]:
-    """Profile the programs of a file, each `repeats` times; what `profile.json` holds, and the merged tree.
+def _compare(options: ProfileOptions) -> None:
+    if len(options.what) != 2:
+        raise UsageError(f"--compare takes two profiles, not {len(options.what)}: codeit profile --compare A B")
+    first, second = (read_profile(Path(name)) for name in options.what)
+    result = compare(first, second, options.what)
+    for table in comparison.tables(result, options.top):
+        console.print(table)
+    if options.out is not None:
+        make_folder(options.out)
+        write_json(options.out / "comparison.json", result)
+        console.print(f"written: {options.out / 'comparison.json'}", markup=False, soft_wrap=True)
 
-    A line that cannot be run is left out and reported under `errors`. Raises `UsageError` where none can.
+
+def profile_work(
+    name: str, work: Iterable[Work | str], machine: ProfiledMachine, repeats: int
+) -> tuple[dict[str, Any], Node]:
+    """Profile programs, each `repeats` times; what `profile.json` holds, and the merged tree.
+
+    What cannot be run is left out and reported under `errors`. Raises `UsageError` where nothing can.
     """
-    tasks = {task.id: task for name in ("arc1-train", "arc1-eval") for task in load_tasks(name)}
     errors: list[str] = []
     profiled: list[Profiled] = []
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            work = _read(line, tasks)
-            if isinstance(work, str):
-                errors.append(f"line {number}: {work}")
-            elif work[2]:
-                profiled.append(_profile(number, *work, machine, repeats))
+    for one in work:
+        if isinstance(one, str):
+            errors.append(one)
+        elif one.inputs:
+            profiled.append(_profile(one, machine, repeats))
     if not profiled:
-        raise UsageError(f"{path}: no line with a program to run{'; ' + errors[0] if errors else ''}")
+        raise UsageError(f"{name}: no line with a program to run{'; ' + errors[0] if errors else ''}")
     tree = Node("all")
     for one in profiled:
         tree.add(one.tree)
     return {
-        "file": str(path),
+        "file": name,
         "programs": sorted((one.summary() for one in profiled), key=lambda row: -row["us_per_run"] * row["runs"]),
         "errors": errors,
         "runs": sum(one.runs for one in profiled),
@@ -114,29 +134,10 @@ def profile_file(path: Path, machine: ProfiledMachine, repeats: int) -> tuple[di
     }, tree
 
 
-def _read(line: bytes, tasks: Mapping[str, Task]) -> tuple[str | None, Program, list[Grid]] | str:
-    """Task, program and inputs of a line, or what is wrong with it."""
-    try:
-        record = json.loads(line.decode())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        return f"not JSON: {error}"
-    if not isinstance(record, dict) or "inputs" in record or "task" not in record:
-        work = read_line(line)
-        return work if isinstance(work, str) else (None, *work)
-    task = tasks.get(record["task"]) if isinstance(record["task"], str) else None
-    if task is None:
-        return f"task {record['task']!r} is not among the {len(tasks)} of ARC-AGI-1"
-    try:
-        return task.id, parse(str(record.get("program", ""))), [*task.inputs, *task.test_inputs]
-    except ProgramError as error:
-        return str(error)
-
-
-def _profile(
-    number: int, task: str | None, program: Program, inputs: list[Grid], machine: ProfiledMachine, repeats: int
-) -> Profiled:
-    code, grids = Code.assemble([program]), GridTable.pack(inputs)
-    jobs = np.stack([np.zeros(len(inputs), np.int32), np.arange(len(inputs), dtype=np.int32)], axis=1)
+def _profile(work: Work, machine: ProfiledMachine, repeats: int) -> Profiled:
+    code, grids = Code.assemble([work.program]), GridTable.pack(work.inputs)
+    count = len(work.inputs)
+    jobs = np.stack([np.zeros(count, np.int32), np.arange(count, dtype=np.int32)], axis=1)
     tree = Node("all")
     seconds = []
     for _ in range(repeats):
@@ -144,7 +145,7 @@ def _profile(
         tree.add(one)
         seconds.append(one.seconds)
     outcomes = dict(Counter(Outcome(outcome).label for outcome in runs.outcomes))
-    return Profiled(number, task, program, outcomes, len(inputs), seconds, tree)
+    return Profiled(work.line, work.task, work.program, outcomes, count, seconds, tree)
 
 
 def primitive_rows(tree: Node) -> list[dict[str, Any]]:

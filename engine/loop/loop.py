@@ -39,7 +39,7 @@ from engine.run_folder import RunFolder
 from engine.sampler import Sampler
 from engine.seeds.seed import Seed
 from engine.tasks import Task
-from replay.experience import Experience, Origin, relabel
+from replay.experience import Experience, Origin, demonstration_performance, relabel
 from replay.store import ReplayStore
 from trainer.codec import Example
 from trainer.training import TrainResult
@@ -158,7 +158,9 @@ class Loop:
         seconds = elapsed()
         summary = summary_record(self.config.tasks.search, policy, self.cumulative, len(self.tasks), seconds)
         row = self._metrics(number, trained, heldout_loss, rollout, summary["solved"])
-        self._store(rollout, {**progress_of(number, seconds), "metrics": row, "summary": summary})
+        solved = {"meta_iteration": number, "policy": policy.solved(), "cumulative": self.cumulative.solved()}
+        self._store(rollout, {**progress_of(number, seconds), "metrics": row, "summary": summary, "solved": solved})
+        self.folder.append_solved(solved)
         return row | replay_counts(self.store) | {"phase_s": self._phases()}, summary
 
     def _draw(self, number: int) -> list[Example]:
@@ -238,6 +240,10 @@ class Loop:
 
     # ----------------------------------------------------------------------------------------- helpers
 
+    def _is_right(self, execution: Execution) -> bool:
+        """Whether a program is right on all demonstrations of its task."""
+        return demonstration_performance(execution.outputs, self.tasks[execution.task].outputs) == 1.0
+
     def _examples(self, experiences: Sequence[Experience], store: ReplayStore) -> list[Example]:
         return to_examples(experiences, store, self.codec, self.config.sampler.max_tokens)
 
@@ -255,6 +261,7 @@ class Loop:
             "heldout_loss": None if heldout_loss is None else round(heldout_loss, 4),
             "padding_share": round(trained.padding_share, 4),
             "valid_share": round(rollout.valid_share, 4),
+            "right_share": round(rollout.share(self._is_right), 4),
             "unique_share": round(len(new) / max(samples.total, 1), 4),
             "samples": samples.total,
             "dropped": samples.dropped,

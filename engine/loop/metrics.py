@@ -17,6 +17,7 @@ COLUMNS: dict[str, str] = {
     "heldout_loss": "the same on experiences whose programs never train, after it; null where there are none",
     "padding_share": "padding among the tokens of its batches",
     "valid_share": "samples with at least one valid output grid on a demonstration, of all samples",
+    "right_share": "samples that are right on all demonstrations of their task, of all samples",
     "unique_share": "distinct canonical programs that were not in replay before, of all samples",
     "samples": "samples of all tasks",
     "dropped": "samples that are no program: their tokens ran out, or do not parse",

@@ -68,9 +68,13 @@ class Rollout:
     @property
     def valid_share(self) -> float:
         """Samples with at least one valid output grid on a demonstration, of all samples."""
-        counts = self.samples.counts.values()
-        valid = sum(n for n, execution in zip(counts, self.executions, strict=True) if execution.is_valid)
-        return valid / max(self.samples.total, 1)
+        return self.share(lambda execution: execution.is_valid)
+
+    def share(self, counts: Callable[[Execution], bool]) -> float:
+        """The samples whose execution counts, of all samples."""
+        numbers = self.samples.counts.values()
+        found = sum(n for n, execution in zip(numbers, self.executions, strict=True) if counts(execution))
+        return found / max(self.samples.total, 1)
 
 
 def request_seed(run_seed: int, meta_iteration: int, task: str) -> int:

@@ -1,5 +1,8 @@
 """The bench of search: what it says adds up."""
 
+import pytest
+
+from bench import eval as eval_bench
 from bench import search
 
 
@@ -16,3 +19,11 @@ def test_all_ways_of_screening_agree_and_are_timed(monkeypatch):
     assert sum(shares) <= 1.001
     for name in ("alone", "equal_calls", "two_threads"):
         assert result[f"runs_per_s_{name}"] > 0
+
+
+def test_the_bench_of_evaluation_times_both_ways_on_the_same_programs():
+    result = eval_bench.measure(solvers=None, programs=300, tasks=5, workers=1, repeats=1)
+    assert (result["programs"], result["tasks"]) == (300, 5)
+    assert result["speed_share"] == pytest.approx(result["screening_s"] / result["evaluation_s"], abs=0.1)
+    assert result["ranked"] >= result["solved"]
+    assert result["screened_per_s_evaluation"] > 0

@@ -128,3 +128,78 @@ def test_mistakes_are_told(arguments, message, tmp_path, monkeypatch, capsys):
 def test_every_primitive_has_a_module():
     assert module_of("objects") == "objects"
     assert module_of("fill") == "painting"
+
+
+def profiled(out):
+    return json.loads((out / "profile.json").read_text())
+
+
+def test_a_search_an_evaluation_and_a_task_set_are_profiled(tmp_path):
+    """What is profiled of a folder are its programs on its tasks; no more of them than are asked for."""
+    search, evaluation = tmp_path / "search", tmp_path / "evaluation"
+    arguments = ["--tasks", "arc1-train", "--limit", "20", "--programs", "300", "--out", str(search)]
+    assert main(["search", *arguments]) == 0
+    assert main(["eval", str(search), "--out", str(evaluation)]) == 0
+    found = {(row["task"], row["program"]) for row in map(json.loads, (search / "search.jsonl").open())}
+    for folder in (search, evaluation):
+        out = tmp_path / f"{folder.name}-profile"
+        assert main(["profile", str(folder), "--out", str(out), "--programs", "5", "--repeats", "1"]) == 0
+        rows = profiled(out)["programs"]
+        assert len(rows) == min(5, len(found))
+        assert {(row["task"], row["program"]) for row in rows} <= found
+    out = tmp_path / "tasks-profile"
+    assert main(["profile", "arc1-train", "--out", str(out), "--repeats", "1"]) == 0
+    assert len({row["task"] for row in profiled(out)["programs"]}) > 100
+
+
+def test_seeds_of_no_task_of_a_set_run_on_some_of_its_tasks(tmp_path):
+    pair = {"input": [[1, 2]], "output": [[2, 1]]}
+    (tmp_path / "mine.json").write_text(json.dumps({"train": [pair], "test": [{"input": [[3, 4]]}]}))
+    seeds = tmp_path / "seeds.jsonl"
+    seeds.write_text(json.dumps({"task": "67a3c6ac", "program": "O = vmirror(I)"}) + "\n")
+    out = tmp_path / "out"
+    options = ["--seeds", str(seeds), "--out", str(out), "--repeats", "1"]
+    assert main(["profile", str(tmp_path / "mine.json"), *options]) == 0
+    (row,) = profiled(out)["programs"]
+    assert (row["program"], row["runs"], "task" in row) == ("O = vmirror(I)", 2, False)
+
+
+def test_two_profiles_are_compared(tmp_path, capsys):
+    grid = [[1, 2], [3, 4]]
+    flip, both = "O = vmirror(I)", "x1 = vmirror(I)\nO = rot90(x1)"
+    for name, programs in (("a", [flip, both]), ("b", [flip])):
+        rows = [{"program": program, "inputs": [grid]} for program in programs]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        assert main(["profile", str(tmp_path / f"{name}.jsonl"), "--out", str(tmp_path / name)]) == 0
+    capsys.readouterr()
+    folders = [str(tmp_path / "a"), str(tmp_path / "b")]
+    assert main(["profile", "--compare", *folders, "--out", str(tmp_path / "both")]) == 0
+    result = json.loads((tmp_path / "both" / "comparison.json").read_text())
+    rows = {row["name"]: row for row in result["primitives"]}
+    assert rows["vmirror"]["calls_per_run"] == [1, 1]
+    assert rows["rot90"]["calls_per_run"] == [0.5, 0]
+    assert (rows["rot90"]["ratio"], rows["rot90"]["ns_per_call"][1]) == (None, None)
+    first, second = rows["vmirror"]["ns_per_call"]
+    assert rows["vmirror"]["ratio"] == pytest.approx(second / first)
+    assert [(row["program"], row["task"]) for row in result["programs"]] == [(flip, None)]
+    assert result["alone"] == [1, 0]
+    assert sum(row["share"][0] for row in result["primitives"]) == pytest.approx(1)
+    shown = capsys.readouterr().err
+    assert "ns/call A" in shown
+    assert "1 in A alone" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--compare", "a"], "--compare takes two profiles, not 1"),
+        (["a", "b"], "one WHAT at a time"),
+        (["--compare", "x.json", "x.json"], "x.json is no profile: right is a folder that `codeit profile` wrote"),
+        (["--compare", "a", "b"], "cannot read a: No such file"),
+    ],
+)
+def test_mistakes_of_a_comparison_are_told(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.json").write_text("{}")
+    assert main(["profile", *arguments]) == 2
+    assert message in capsys.readouterr().err

@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
+from engine.analysis.analyses import ANALYSES
 from engine.cli import main
 from engine.loop.loop import teaches
 from engine.loop.metrics import COLUMNS
@@ -97,6 +98,11 @@ def test_a_run_leaves_what_it_promises(finished):
     assert rows[-1]["heldout_loss"] < rows[0]["heldout_loss"]
     assert [row["swap_s"] is None for row in rows] == [True, False, False]
     assert set(rows[-1]["phase_s"]) == {"draw", "train", "publish", "swap", "sample", "execute", "store", "evaluate"}
+    assert all(row["right_share"] <= row["valid_share"] for row in rows)
+    solved = [json.loads(line) for line in (finished / "solved.jsonl").read_text().splitlines()]
+    assert [(row["meta_iteration"], len(row["policy"]["paper"])) for row in solved] == [
+        (row["meta_iteration"], row["solved_policy"]) for row in rows
+    ]
     summary = json.loads((finished / "summary.json").read_text())
     assert summary["task_set"] == "arc1-eval"
     assert summary["tasks"] == 4
@@ -172,6 +178,20 @@ def test_evaluation_samples_anew_or_scores_what_is_stored(finished, tmp_path):
     assert stored["solved"]["cumulative"] == json.loads((finished / "summary.json").read_text())["solved"]["cumulative"]
     assert stored["programs"] == json.loads((finished / "summary.json").read_text())["programs"]
     assert main(["eval", "--run-dir", str(finished), "--stored", "--out", str(tmp_path / "stored")]) == 2
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_a_run_answers_every_question(finished, capsys, name):
+    assert main(["analyse", name, str(finished), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["analysis"], result["kind"]) == (name, "run")
+    if "steps" in result:
+        assert result["steps"] == [1, 2, 3]
+    if name == "relabelling":
+        rows = metrics(finished)
+        assert result["samples"]["with"] == [row["valid_share"] for row in rows]
+        assert result["samples"]["without"] == [row["right_share"] for row in rows]
+        assert sum(result["distinct"]["with"]) == rows[-1]["replay_policy"]
 
 
 def test_replay_stats(finished, capsys):

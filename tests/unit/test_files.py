@@ -5,7 +5,7 @@ import os
 import pytest
 
 from engine.errors import UsageError
-from engine.files import data_files, write_new
+from engine.files import data_files, safe_name, write_new
 
 
 def test_a_new_file_is_there_when_all_is_written(tmp_path):
@@ -69,3 +69,32 @@ def test_a_full_disk_is_named(tmp_path):
 def test_a_folder_that_is_no_folder_is_named(tmp_path):
     with pytest.raises(UsageError, match="cannot read the folder"):
         data_files(tmp_path / "none", ".json")
+
+
+HOSTILE = [
+    "<script>",
+    "a/b",
+    "a%2Fb",
+    "..",
+    ".",
+    ".hidden",
+    "%2Ehidden",
+    "a\0b",
+    "a\nb",
+    "x" * 200,
+    "x" * 201,
+    "ü" * 60,
+    "~",
+]
+
+
+def test_names_of_texts_are_names_of_files_and_differ(tmp_path):
+    names = [safe_name(text) for text in HOSTILE]
+    assert len(set(names)) == len(HOSTILE)
+    for name in names:
+        (tmp_path / f"{name}.json").write_text("")
+        assert not name.startswith(".")
+    assert len(os.listdir(tmp_path)) == len(HOSTILE)
+    cut = safe_name("x" * 200)
+    assert safe_name(cut) != cut  # what is cut is spelled as no text is
+    assert safe_name("007bbfb7~rot90") == "007bbfb7~rot90"

@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from inspect import signature
+from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
@@ -68,6 +69,15 @@ def test_options_of_the_configuration_may_stand_between_the_verbs_own():
     options = read("run", "--sampler.n-samples", "3", "--preset", "smoke", "--loop.seed=0", "--resume")
     assert options == RunOptions(preset="smoke", resume=True, overrides=("--sampler.n-samples", "3", "--loop.seed=0"))
     assert read("eval", "--model", "m", "--sampler.threads", "2").overrides == ("--sampler.threads", "2")
+
+
+def test_a_value_of_the_configuration_is_no_positional_argument():
+    options = read("eval", "runs/a", "--sampler.threads", "2", "b.jsonl", "--sampler.backend=vllm", "--stored")
+    assert options.sources == (Path("runs/a"), Path("b.jsonl"))
+    assert options.overrides == ("--sampler.threads", "2", "--sampler.backend=vllm")
+    assert options.stored
+    with pytest.raises(UsageError, match=r"unrecognized argument '--sampler\.threads'"):
+        read("search", "--sampler.threads", "2")
 
 
 def test_flags_turn_on_what_is_off_and_off_what_is_on():

@@ -19,7 +19,8 @@ def folder(tmp_path):
 
 
 def progress(done):
-    return {"meta_iteration": done, "metrics": {"meta_iteration": done, "loss": 1.0}, "summary": {"tasks": 1}}
+    metrics, solved = {"meta_iteration": done, "loss": 1.0}, {"meta_iteration": done, "policy": {}}
+    return {"meta_iteration": done, "metrics": metrics, "summary": {"tasks": 1}, "solved": solved}
 
 
 def test_what_is_ahead_of_the_progress_record_is_removed(folder):
@@ -27,12 +28,14 @@ def test_what_is_ahead_of_the_progress_record_is_removed(folder):
         folder.checkpoint(number).mkdir()
         append_line(folder.path / "metrics.jsonl", {"meta_iteration": number})
         append_line(folder.path / "solutions.jsonl", {"meta_iteration": number})
+        folder.append_solved({"meta_iteration": number})
     (folder.checkpoints / ".v00003.partial").mkdir()
     (folder.checkpoints / "best").mkdir()
     folder.repair(progress(2), {"replay_policy": 7})
     assert sorted(path.name for path in folder.checkpoints.iterdir()) == ["best", "v00001", "v00002"]
     assert folder.metrics() == [{"meta_iteration": 1}, {"meta_iteration": 2, "loss": 1.0, "replay_policy": 7}]
     assert [row["meta_iteration"] for row in read_lines(folder.path / "solutions.jsonl")] == [1, 2]
+    assert folder.solved() == [{"meta_iteration": 1}, {"meta_iteration": 2, "policy": {}}]
 
 
 def test_what_is_behind_the_progress_record_is_added(folder):

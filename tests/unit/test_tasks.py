@@ -60,13 +60,18 @@ TASK = json.dumps({"train": PAIRS, "test": [PAIR]})
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (json.dumps({"train": PAIRS, "test": [{"input": [[1]]}]}), "not an ARC task: test 0 has no output"),
+        (json.dumps({"train": PAIRS, "test": [{"output": [[1]]}]}), "not an ARC task: test 0 has no input"),
+        (json.dumps({"train": PAIRS, "test": [PAIR, {"input": [[1]], "output": [[]]}]}), "test 1 output: "),
         (json.dumps({"train": [PAIR, {"output": [[1]]}], "test": [PAIR]}), "not an ARC task: train 1 has no input"),
         (json.dumps({"train": [PAIR, 3], "test": [PAIR]}), "not an ARC task: train 1 has no input"),
         (json.dumps({"train": {}, "test": [PAIR]}), "not an ARC task; right is"),
-        (json.dumps({"a": {"train": PAIRS, "test": [{"input": [[1]]}]}}), "but a file of tasks (1), as ARC Prize's"),
+        (json.dumps({"a": {"train": PAIRS, "test": [{}]}}), "task 'a': not an ARC task: test 0 has no input"),
+        (json.dumps({"a": {"train": PAIRS, "test": [PAIR]}, "b": 3}), "found an object with 'a', 'b'"),
+        (json.dumps({"": {"train": PAIRS, "test": [PAIR]}}), "a task's id must have 1 to 255 bytes of UTF-8, not 0"),
+        (json.dumps({"x" * 300: {"train": PAIRS, "test": [PAIR]}}), "1 to 255 bytes of UTF-8, not 300"),
+        ('{"\\ud800": {"train": [], "test": []}}', r"the id of task '\ud800' is no UTF-8"),
         (json.dumps({"a": [[[1]]], "b": [[[2]]]}), "but outputs of tasks (2), as ARC Prize's solutions"),
-        (json.dumps(PAIRS), "not an ARC task but a list of 2 pairs, as re-arc's"),
+        (json.dumps([PAIR]), "not an ARC task but a list of 1 pairs, as re-arc's"),
         ("3", "not an ARC task; right is"),
         ("[" * 100_000, "nested too deeply"),
         ('{"train": ' + "[" * 500 + "]" * 500 + ', "test": []}', "not an ARC task: train 0 has no input"),
@@ -182,3 +187,138 @@ def test_a_broken_seed_file_is_named(tmp_path, row, message):
     with pytest.raises(UsageError) as error:
         load_seeds(str(file), tasks)
     assert message in str(error.value)
+
+
+# --------------------------------------------------------------------------- files as they exist in the world
+
+
+def grid(k):
+    return [[k, k]]
+
+
+def pairs(*numbers):
+    return [{"input": grid(k), "output": grid(k + 1)} for k in numbers]
+
+
+def write(file, content):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content))
+    return str(file)
+
+
+def outputs(task):
+    return [None if output is None else output.tolist() for output in task.test_outputs]
+
+
+CHALLENGES = {
+    "b/../<script>": {"train": pairs(1, 2), "test": [{"input": grid(3)}, {"input": grid(4)}]},
+    "a": {"train": pairs(1), "test": [{"input": grid(5)}]},
+}
+SOLUTIONS = {"b/../<script>": [grid(4), grid(5)], "a": [grid(6)]}
+
+
+def test_arc_prizes_challenges_take_their_solutions_from_beside_them(tmp_path):
+    file = write(tmp_path / "arc-agi_evaluation_challenges.json", CHALLENGES)
+    assert [outputs(task) for task in load_tasks(file)] == [[None], [None, None]]
+    write(tmp_path / "arc-agi_evaluation_solutions.json", SOLUTIONS)
+    write(tmp_path / "sample_submission.json", {"a": [{"attempt_1": [[0]], "attempt_2": [[0]]}]})
+    for source in (file, str(tmp_path)):
+        tasks = load_tasks(source)
+        assert [task.id for task in tasks] == ["a", "b/../<script>"]
+        assert [outputs(task) for task in tasks] == [[grid(6)], [grid(4), grid(5)]]
+        assert all(task.is_scored for task in tasks)
+
+
+def test_solutions_may_be_named(tmp_path):
+    file = write(tmp_path / "tasks.json", CHALLENGES)
+    named = write(tmp_path / "else" / "outputs.json", SOLUTIONS)
+    assert outputs(load_tasks(f"{file},solutions={named}")[0]) == [grid(6)]
+    with pytest.raises(UsageError, match="no such file"):
+        load_tasks(f"{file},solutions={named}x")
+    with pytest.raises(UsageError, match="has no test outputs; right is"):
+        load_tasks(f"{file},solutions={file}")
+    write(tmp_path / "else" / "outputs.json", {**SOLUTIONS, "a": [grid(1), grid(2)]})
+    with pytest.raises(UsageError, match="task 'a': 1 tests, but 2 outputs in the solutions"):
+        load_tasks(f"{file},solutions={named}")
+
+
+def test_a_task_of_which_the_solutions_say_nothing_is_not_scored(tmp_path):
+    file = write(tmp_path / "x_challenges.json", CHALLENGES)
+    write(tmp_path / "x_solutions.json", {"a": [grid(6)]})
+    assert [task.is_scored for task in load_tasks(file)] == [True, False]
+
+
+def test_which_of_several_files_of_tasks_is_asked(tmp_path):
+    for name in ("training", "evaluation"):
+        write(tmp_path / f"arc-agi_{name}_challenges.json", CHALLENGES)
+    with pytest.raises(UsageError, match=r"2 files of tasks by id .*: name the one that is meant"):
+        load_tasks(str(tmp_path))
+
+
+def test_a_test_pair_may_lack_its_output(tmp_path):
+    test = [{"input": grid(1)}, {"input": grid(2), "output": None}, *pairs(3)]
+    (task,) = load_tasks(write(tmp_path / "a.json", {"train": pairs(1), "test": test}))
+    assert outputs(task) == [None, None, grid(4)]
+    assert not task.is_scored
+
+
+def test_of_generated_pairs_the_first_are_demonstrations(tmp_path):
+    write(tmp_path / "metadata.json", {"a": {"n_examples": 6}})
+    write(tmp_path / "tasks" / "a.json", pairs(*range(6)))
+    (task,) = load_tasks(str(tmp_path))
+    assert (task.id, task.concept, len(task.inputs), len(task.test_inputs)) == ("a", None, 3, 3)
+    (task,) = load_tasks(f"{tmp_path},demonstrations=2,tests=1")
+    assert [each.tolist() for each in (*task.inputs, *task.test_inputs)] == [grid(0), grid(1), grid(2)]
+    assert outputs(task) == [grid(3)]
+    (task,) = load_tasks(write(tmp_path / "all.json", {"by id": pairs(*range(4))}))
+    assert (task.id, len(task.test_inputs)) == ("by id", 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (",demonstrations=6", "of which the first 6 are to be demonstrations and the rest, at least one, tests"),
+        (",demonstrations=0", "demonstrations=0: must be a whole number of at least 1"),
+        (",tests=some", "tests=some: must be a whole number"),
+        (",demos=3", "unknown task set"),
+    ],
+)
+def test_options_of_a_set_are_checked(tmp_path, options, message):
+    file = write(tmp_path / "a.json", pairs(*range(6)))
+    with pytest.raises(UsageError) as error:
+        load_tasks(file + options)
+    assert message in str(error.value)
+
+
+def test_a_task_that_says_what_is_a_test_takes_no_number_of_demonstrations(tmp_path):
+    file = write(tmp_path / "a.json", {"train": pairs(1), "test": pairs(2)})
+    with pytest.raises(UsageError, match="demonstrations= and tests= are for lists of pairs"):
+        load_tasks(f"{file},demonstrations=2")
+
+
+def test_a_path_with_an_option_in_its_name_is_a_path(tmp_path):
+    file = write(tmp_path / "x,tests=1" / "a.json", {"train": pairs(1), "test": pairs(2)})
+    assert [task.id for task in load_tasks(os.path.dirname(file))] == ["a"]
+
+
+def test_folders_of_a_collection_are_concepts(tmp_path):
+    for name in ("Above/A1", "Above/A2", "Count/C1"):
+        write(tmp_path / "corpus" / f"{name}.json", {"train": pairs(1), "test": pairs(2)})
+    tasks = load_tasks(str(tmp_path / "corpus"))
+    assert [(task.id, task.concept) for task in tasks] == [("A1", "Above"), ("A2", "Above"), ("C1", "Count")]
+    assert [task.concept for task in load_tasks(str(tmp_path / "corpus" / "Above"))] == [None, None]
+
+
+def test_an_id_of_two_files_is_refused(tmp_path):
+    write(tmp_path / "a.json", {"train": pairs(1), "test": pairs(2)})
+    write(tmp_path / "b.json", {"a": {"train": pairs(1), "test": pairs(2)}})
+    with pytest.raises(UsageError, match=r"the task 'a' is in .*a\.json and in .*b\.json"):
+        load_tasks(str(tmp_path))
+
+
+@pytest.mark.skipif("CODEIT_CONCEPTARC" not in os.environ, reason="CODEIT_CONCEPTARC names no copy of ConceptARC")
+def test_conceptarc_has_sixteen_concepts_of_ten_tasks():
+    tasks = load_tasks(os.environ["CODEIT_CONCEPTARC"])
+    counts = {concept: sum(task.concept == concept for task in tasks) for concept in {task.concept for task in tasks}}
+    assert len(counts) == 16
+    assert set(counts.values()) == {10}

@@ -4,8 +4,10 @@
 at once.
 """
 
+from engine.commands.options.analyse import AnalyseOptions
 from engine.commands.options.bench import (
     DifferentialBench,
+    EvalBench,
     FuzzBench,
     InterpreterBench,
     LearningBench,
@@ -17,7 +19,7 @@ from engine.commands.options.declaration import Group
 from engine.commands.options.evaluate import EvaluateOptions
 from engine.commands.options.execute import ExecuteOptions
 from engine.commands.options.profile import ProfileOptions
-from engine.commands.options.replay import StatsOptions
+from engine.commands.options.replay import ExportOptions, ShowOptions, StatsOptions, TopOptions, VerifyOptions
 from engine.commands.options.run import RunOptions
 from engine.commands.options.search import SearchOptions
 from engine.commands.options.seeds import CheckOptions, DiscoverOptions, ImportOptions
@@ -28,18 +30,33 @@ VERBS = (
     SearchOptions,
     ExecuteOptions,
     ProfileOptions,
+    AnalyseOptions,
     Group(
         "seeds",
         "seed programs: import, discover, check",
         "ACTION",
         (ImportOptions, DiscoverOptions, CheckOptions),
     ),
-    Group("replay", "look into a replay store", "ACTION", (StatsOptions,)),
+    Group(
+        "replay",
+        "look into a replay store",
+        "ACTION",
+        (StatsOptions, TopOptions, ShowOptions, VerifyOptions, ExportOptions),
+    ),
     Group(
         "bench",
         "measure speed",
         "WHAT",
-        (InterpreterBench, SearchBench, SamplesBench, LearningBench, SwapBench, DifferentialBench, FuzzBench),
+        (
+            InterpreterBench,
+            SearchBench,
+            EvalBench,
+            SamplesBench,
+            LearningBench,
+            SwapBench,
+            DifferentialBench,
+            FuzzBench,
+        ),
         "Measure speed; the last line is one JSON object.",
     ),
 )

@@ -15,6 +15,7 @@ from engine.commands.options.declaration import (
     Positive,
     Seeds,
     Solvers,
+    Workers,
 )
 from trainer.catalogue import POLICIES
 
@@ -46,6 +47,21 @@ class SearchBench(_Bench):
     solvers: Solvers = None
     tasks: Positive = 20
     """evaluation tasks"""
+    repeats: Positive = 3
+    """medians of N"""
+
+
+class EvalBench(_Bench):
+    """A full evaluation of stored programs beside plain screening."""
+
+    verb: ClassVar[str] = "eval"
+
+    solvers: Solvers = None
+    programs: Positive = 10_000
+    """mutants that are evaluated"""
+    tasks: Positive = 400
+    """training tasks"""
+    workers: Workers = None
     repeats: Positive = 3
     """medians of N"""
 

@@ -26,11 +26,12 @@ from engine.errors import UsageError
 
 @dataclass(frozen=True)
 class Argument:
-    """How an option is shown; `unit` is of numbers, for messages."""
+    """How an option is shown; `unit` is of numbers, for messages; of a positional one there may be many."""
 
     metavar: str
     unit: str = ""
     is_positional: bool = False
+    is_many: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ Seeds = Annotated[
     str | None, Field(description="what `seeds import` reads (default: the embedded seeds)"), Argument("PATH")
 ]
 Solvers = Annotated[Path | None, Field(description="JSONL to make mutants of (default: the seeds)"), Argument("FILE")]
-TaskSet = Annotated[str, Field(description="task set"), Argument("SET")]
+TaskSet = Annotated[str, Field(description="task set: a name, or a file or folder of tasks"), Argument("SET")]
 TaskIds = Annotated[
     tuple[str, ...] | None, BeforeValidator(_split), Field(description="only these tasks"), Argument("ID,ID")
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import sys
 from collections.abc import Sequence
 from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
 
@@ -38,7 +39,9 @@ def parse(verbs: Sequence[type[Options] | Group], description: str, arguments: S
     """
     parser = _Parser(prog="codeit", description=description)
     _add_verbs(parser, verbs, "VERB")
-    namespace, unknown = parser.parse_known_args(arguments)
+    plain, dotted = _apart(sys.argv[1:] if arguments is None else arguments)
+    namespace, unknown = parser.parse_known_args(plain)
+    unknown += dotted
     given = vars(namespace)
     leaf, declaration = given.pop(_PARSER), given.pop(_DECLARATION)
     rest = next((name for name, field in declaration.model_fields.items() if _marked(field, Rest)), None)
@@ -50,6 +53,23 @@ def parse(verbs: Sequence[type[Options] | Group], description: str, arguments: S
         return declaration(**given)
     except ValidationError as error:
         raise UsageError(_message(error, declaration, leaf)) from None
+
+
+def _apart(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments without those of the form `--section.field value`, which no verb declares, and these: a value of
+    theirs is no positional argument."""
+    plain: list[str] = []
+    dotted: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, _ = argument.partition("=")
+        if not (name.startswith("--") and "." in name):
+            plain.append(argument)
+            continue
+        dotted.append(argument)
+        if not equals and (value := next(rest, None)) is not None:
+            (plain if value.startswith("--") and "." not in value else dotted).append(value)
+    return plain, dotted
 
 
 def _add_verbs(parser: argparse.ArgumentParser, verbs: Sequence[type[Options] | Group], metavar: str) -> None:
@@ -95,14 +115,15 @@ def _settings(name: str, field: FieldInfo) -> dict[str, Any]:
     if argument is not None:
         settings["metavar"] = argument.metavar
         if argument.is_positional:
-            return settings
+            many = "+" if field.is_required() else "*"
+            return settings | ({"nargs": many} if argument.is_many else {})
     return settings | {"dest": name, "required": field.is_required()}
 
 
 def _help(field: FieldInfo) -> str:
     """The text of an option, with its default, unless that is None, which the text explains."""
     text = field.description or ""
-    if field.default is None or field.annotation is bool or field.is_required():
+    if field.default in (None, ()) or field.annotation is bool or field.is_required():
         return text
     default = f"{field.default:,}" if isinstance(field.default, int | float) else str(field.default)
     return f"{text} (default: {default})"

@@ -1,16 +1,15 @@
 """Scoring: which tasks are solved within k attempts, by which ranking.
 
-This is the one place that looks at test outputs, after `engine.ranking.rank` has chosen the attempts.
+Of a loop and a search this is the one place that looks at test outputs, after `engine.ranking.rank` has chosen the
+attempts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from engine.execution import Execution, digest
-from engine.files import write_json
 from engine.ranking import Candidate, Entry, Leaders, Method, rank
 from engine.tasks import Task
 from replay.experience import demonstration_performance
@@ -23,7 +22,7 @@ class Scoreboard:
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self._tasks = {task.id: task for task in tasks}
-        self._right = {task.id: digest(task.test_outputs) for task in tasks}
+        self._right = {task.id: digest(task.test_outputs) for task in tasks if task.is_scored}
         self._known: dict[str, set[str]] = {task.id: set() for task in tasks}
         self._leaders = {task.id: Leaders(max(ATTEMPTS)) for task in tasks}
 
@@ -58,51 +57,38 @@ class Scoreboard:
         """The ranked attempts at a task: the first ones are those of all its programs."""
         return rank(self._leaders[task].entries(), method)
 
-    def is_right(self, task: str, entry: Entry) -> bool:
-        """Whether a program's predictions are the task's test outputs, all of them."""
-        return entry.prediction == self._right[task]
+    @property
+    def unscored(self) -> dict[str, int]:
+        """Tasks with a test output that is not known, so that it is not known either whether they are solved; and how
+        many outputs these are."""
+        unknown = [sum(output is None for output in task.test_outputs) for task in self._tasks.values()]
+        return {"tasks": sum(count > 0 for count in unknown), "outputs": sum(unknown)}
+
+    def is_right(self, task: str, entry: Entry) -> bool | None:
+        """Whether a program's predictions are the task's test outputs, all of them; None where these are not known."""
+        return entry.prediction == self._right[task] if task in self._right else None
+
+    def solved(self) -> dict[str, dict[str, int]]:
+        """The tasks solved within three attempts, and the attempts needed: `{"paper": {task: 1, ...}, ...}`."""
+        return {
+            str(method): {
+                task: needed for task in self._right if (needed := self._attempts_needed(task, method)) is not None
+            }
+            for method in Method
+        }
 
     def summary(self) -> dict[str, dict[str, int]]:
         """Number of tasks solved: `{"paper": {"pass@1": n, ...}, "distinct": {...}}`."""
-        counts = {}
+        counts, solved = {}, self.solved()
         for method in Method:
-            needed = [self._attempts_needed(task, method) for task in self._tasks]
-            counts[str(method)] = {f"pass@{k}": sum(n is not None and n <= k for n in needed) for k in ATTEMPTS}
+            needed = solved[str(method)].values()
+            counts[str(method)] = {f"pass@{k}": sum(n <= k for n in needed) for k in ATTEMPTS}
         return counts
 
     def _attempts_needed(self, task: str, method: Method) -> int | None:
         """The number of attempts until the first right one; None if the first ones are wrong."""
         attempts = enumerate(self.attempts(task, method)[: max(ATTEMPTS)], 1)
         return next((k for k, candidate in attempts if self.is_right(task, candidate.entry)), None)
-
-    def task_report(self, task: str) -> dict[str, Any]:
-        """What is known of one task: its first attempts by each ranking, and whether they are right."""
-        return {
-            "programs": self._leaders[task].programs,
-            "attempts": {
-                str(method): [
-                    {
-                        "program": candidate.entry.program,
-                        "demonstration_performance": candidate.entry.performance,
-                        "votes": candidate.votes,
-                        "right": self.is_right(task, candidate.entry),
-                    }
-                    for candidate in self.attempts(task, method)[: max(ATTEMPTS)]
-                ]
-                for method in Method
-            },
-        }
-
-
-def write_evaluation(
-    folder: Path, boards: Mapping[str, Scoreboard], tasks: Sequence[Task], summary: Mapping[str, Any]
-) -> None:
-    """Write one JSON file a task (`tasks/<id>.json`) and, last, `summary.json`."""
-    (folder / "tasks").mkdir(parents=True, exist_ok=True)
-    for task in tasks:
-        report = {name: board.task_report(task.id) for name, board in boards.items()}
-        write_json(folder / "tasks" / f"{task.id}.json", {"task": task.id, **report})
-    write_json(folder / "summary.json", summary)
 
 
 def summary_record(
@@ -117,6 +103,7 @@ def summary_record(
     return {
         "task_set": task_set,
         "tasks": tasks,
+        **({"unscored": cumulative.unscored} if cumulative.unscored["tasks"] else {}),
         "programs": cumulative.programs,
         "seconds": round(seconds, 1),
         "solved": {**solved, "cumulative": cumulative.summary()},
@@ -126,8 +113,26 @@ def summary_record(
 def verdict(summary: dict[str, Any]) -> str:
     """The figures of a summary in a few lines, for people."""
     lines = [f"{summary['tasks']} tasks of {summary['task_set']}, {summary['programs']} programs found"]
-    for who, rankings in summary["solved"].items():
-        for method, counts in rankings.items():
-            figures = ", ".join(f"{name} {count}" for name, count in counts.items())
-            lines.append(f"  {who:<10} {method:<8} {figures}")
+    unscored = summary.get("unscored", {}).get("tasks", 0)
+    if unscored:
+        lines.append(f"  {unscored} of the tasks are not scored: a test output is not known")
+    if unscored == summary["tasks"]:
+        return "\n".join(lines)
+    lines += _counted(summary, "solved", "")
+    if "solved_outputs" in summary:
+        lines += _counted(summary, "solved_outputs", f" of {summary['outputs']} test outputs")
+    lines += [f"  {who:<10} ARC Prize's score {score:.1%}" for who, score in summary.get("arc_prize", {}).items()]
     return "\n".join(lines)
+
+
+def _counted(summary: dict[str, Any], name: str, of: str) -> list[str]:
+    """The counts of a summary, with their intervals where it has them."""
+    intervals = summary.get(f"{name}_interval", {})
+    lines = []
+    for who, rankings in summary[name].items():
+        for method, counts in rankings.items():
+            bounds = intervals.get(who, {}).get(method, {})
+            spans = {key: f" ({low:.0f} to {high:.0f})" for key, (low, high) in bounds.items()}
+            figures = ", ".join(f"{key} {count}{spans.get(key, '')}" for key, count in counts.items())
+            lines.append(f"  {who:<10} {method:<8} {figures}{of}")
+    return lines

@@ -1,0 +1,162 @@
+"""The figures of analyses, from what was found."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from engine.analysis.abstractions import recurring, subprograms
+from engine.analysis.failures import failed
+from engine.analysis.forgetting import history
+from engine.analysis.length import by_length
+from engine.analysis.refinement import Found, refined
+from engine.analysis.subject import Judged, Subject
+from engine.cli import main
+from engine.commands.options.analyse import NAMES
+from engine.errors import UsageError
+from interpreter.language.program import parse
+
+SHORT, LONG = "O = hmirror(I)", "x1 = rot90(I)\nx2 = rot90(x1)\nO = vmirror(x2)"
+
+
+def judged(task, program, performance=1.0, right=True, prediction=b"a", found=0):
+    return Judged(task, program, performance, prediction, found, found, "search", right)
+
+
+def test_tasks_are_gained_lost_and_gained_again():
+    solved = [{"a": 1, "b": 2}, {"a": 1}, {"b": 1, "c": 3}, {}]
+    result = history([1, 2, 3, 4], solved, [2, 2, 3, 3])
+    assert result["solved"] == [2, 1, 2, 0]
+    assert result["gained"] == [2, 0, 1, 0]
+    assert result["lost"] == [0, 1, 1, 2]
+    assert result["regained"] == [0, 0, 1, 0]
+    assert result["tasks"] == {"a": [1, 2], "b": [1, 3], "c": [3]}
+    assert (result["ever"], result["at_end"], result["lost_at_end"]) == (3, 0, ["a", "b", "c"])
+
+
+def test_what_is_lost_is_gained_again_or_lost_at_the_end():
+    """However tasks come and go, the numbers add up to what is solved."""
+    solved = [{str(k): 1 for k in range(step % 5, 9, 1 + step % 3)} for step in range(12)]
+    result = history(range(12), solved, [0] * 12)
+    now = 0
+    for step in range(12):
+        now += result["gained"][step] + result["regained"][step] - result["lost"][step]
+        assert now == result["solved"][step]
+    assert sum(result["gained"]) == result["ever"]
+    assert result["ever"] - result["at_end"] == len(result["lost_at_end"])
+
+
+def test_a_shorter_program_is_a_refinement():
+    found = [
+        Found("t", LONG, 1, "policy", True),
+        Found("t", "O = rot180(I)", 2, "policy", False),
+        Found("t", SHORT, 3, "policy", True),
+        Found("t", LONG, 4, "policy", True),
+        Found("u", LONG, 4, "mutated", False),
+    ]
+    result = refined(found, "meta_iteration")
+    assert [point["step"] for point in result["tasks"]["t"]] == [1, 3]
+    assert set(result["tasks"]) == {"t"}
+    assert result["shortest"][-1]["characters"] == len(SHORT)
+    assert result["shortest"][-1]["share_of_first"] == pytest.approx(len(SHORT) / len(LONG), abs=1e-4)
+    assert result["origins"]["policy"]["primitives"] == {"rot90": 0.5, "vmirror": 0.5, "rot180": 0.25, "hmirror": 0.25}
+    assert result["origins"]["mutated"]["programs"] == 1
+
+
+def test_generalisation_is_by_length_and_by_size():
+    programs = [
+        judged("small", SHORT),
+        judged("small", LONG, right=False),
+        judged("large", LONG),
+        judged("large", SHORT, performance=0.5),
+        judged("unknown", SHORT, right=None),
+    ]
+    result = by_length(programs, lambda one: 9 if one.task == "small" else 900)
+    assert (result["programs"], result["right"], result["tasks"]) == (3, 2, 2)
+    assert [(row["from"], row["to"], row["programs"], row["share"]) for row in result["by_lines"]] == [
+        (1, 1, 1, 1.0), (3, 3, 2, 0.5),
+    ]  # fmt: skip
+    assert [(row["from"], row["to"], row["right"], row["programs"]) for row in result["by_cells"]] == [
+        (1, 25, 1, 2), (577, None, 1, 1),
+    ]  # fmt: skip
+
+
+def test_a_subprogram_is_told_by_what_it_computes():
+    program = parse("x1 = rot90(I)\nx2 = hmirror(x1)\nx3 = vmirror(x1)\nO = hconcat(x2, x3)")
+    assert dict(subprograms(program)) == {
+        "hmirror(rot90(I))": 2,
+        "vmirror(rot90(I))": 2,
+        "hconcat(hmirror(rot90(I)), vmirror(rot90(I)))": 5,
+    }
+    other = parse("x1 = hmirror(I)\nx2 = rot90(I)\nO = vmirror(x2)")  # the number of a variable says nothing
+    assert dict(subprograms(other)) == {"vmirror(rot90(I))": 2}
+
+
+def test_what_grows_out_of_hand_is_left_out():
+    lines = ["x1 = hconcat(I, I)", *(f"x{k} = hconcat(x{k - 1}, x{k - 1})" for k in range(2, 40)), "O = rot90(x39)"]
+    assert max(size for _, size in subprograms(parse("\n".join(lines)))) <= 8
+
+
+def test_an_abstraction_is_in_several_tasks_and_in_no_seed():
+    shared, seeded = "x1 = rot90(I)\nO = hmirror(x1)", "x1 = rot90(I)\nO = vmirror(x1)"
+    solutions = [("a", shared), ("b", shared), ("b", seeded), ("c", seeded), ("c", "x1 = rot180(I)\nO = hmirror(x1)")]
+    result = recurring(solutions, [seeded])
+    assert [(row["expression"], row["tasks"]) for row in result["subprograms"]] == [("hmirror(rot90(I))", ["a", "b"])]
+    assert (result["solutions"], result["seeds"], result["found"]) == (5, 1, 1)
+
+
+def test_failures_are_told_by_the_known_solver_and_by_how_far_they_came():
+    programs = [
+        judged("solved", SHORT),
+        judged("wrong", SHORT, right=False),
+        judged("near", SHORT, performance=0.5, right=False),
+        judged("far", SHORT, performance=0.0, right=False),
+    ]
+    solvers = {"solved": [parse(LONG), parse(SHORT)], "wrong": [parse(LONG)]}
+    result = failed(["solved", "wrong", "near", "far", "nothing"], programs, solvers)
+    assert (result["tasks"], result["solved"], result["known"]) == (5, 1, 2)
+    assert [(row["from"], row["tasks"], row["solved"]) for row in result["by_lines"]] == [(1, 1, 1), (3, 1, 0)]
+    assert result["by_kind"] == {"transforms": {"tasks": 2, "solved": 1}}
+    assert result["unsolved"] == {
+        "no program": ["nothing"],
+        "no demonstration": ["far"],
+        "some demonstrations": ["near"],
+        "all demonstrations": ["wrong"],
+    }
+
+
+def test_a_right_program_behind_three_attempts_solves_nothing():
+    wrong = [
+        judged("t", SHORT, right=False, prediction=bytes([k]), found=3 * k + copy)
+        for k in range(3)
+        for copy in range(2)
+    ]
+    right = judged("t", LONG, prediction=b"right", found=9)
+    assert failed(["t"], [*wrong, right], {})["solved"] == 0
+    assert failed(["t"], [*wrong[2:], right], {})["solved"] == 1
+
+
+def test_the_names_of_questions_are_those_that_are_answered():
+    from engine.analysis.analyses import ANALYSES
+
+    assert tuple(ANALYSES) == NAMES
+
+
+def test_what_cannot_be_asked_is_said(tmp_path, capsys):
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "search.json").write_text(json.dumps({"fuel": 1}))
+    with pytest.raises(UsageError, match="forgetting is a question about runs, and this is of a search"):
+        Subject(tmp_path / "search").run("forgetting")
+    (tmp_path / "programs.jsonl").touch()
+    with pytest.raises(UsageError, match="right is the folder of a run, a search or an evaluation"):
+        Subject(tmp_path / "programs.jsonl")
+    assert main(["analyse", "length"]) == 2
+    assert "required: DIR" in capsys.readouterr().err
+    assert main(["analyse", "speed", "x"]) == 2
+    assert "invalid choice: 'speed'" in capsys.readouterr().err
+
+
+def test_counters_of_shares_are_exact():
+    found = [Found("t", SHORT if k % 4 else LONG, k, "policy", False) for k in range(8)]
+    shares = refined(found, "meta_iteration")["origins"]["policy"]["primitives"]
+    assert shares == dict(Counter({"hmirror": 0.75, "rot90": 0.25, "vmirror": 0.25}))
