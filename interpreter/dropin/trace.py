@@ -1,8 +1,8 @@
 """The value of every line of a program: what a person who reads it wants to see.
 
 A program runs once, by the same compiled code and with the same fuel as `Machine.run`; then the values that its lines
-left in the arena cross the border one by one, as messages. Sets come as `Items`, in the machine's canonical order, which
-is what `first`, `last` and ties in `argmax` go by.
+left in the arena cross the border one by one, as messages. Sets come as `Items`, in the machine's canonical order, by
+which `first`, `last` and ties in `argmax` go.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def write_line(arena, line, message):  # noqa: ANN001, ANN201
 
 @dataclass(frozen=True)
 class Trace:
-    """`values` of the lines that have one, from the first on; an `Outcome` stands for a value too large to be handed out.
+    """`values` of the lines that have one, from the first on; an `Outcome` stands for a value too large to hand out.
 
     `outcome` is how the first line without a value failed, OK where there is none: whether the last value is a valid
     grid is another question.
