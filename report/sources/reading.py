@@ -1,0 +1,30 @@
+"""Which reader a folder is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.errors import UsageError
+from replay.experience import ReplayError
+from report.model import Source
+from report.sources.evaluation import is_evaluation, read_evaluation
+from report.sources.run import is_run, read_run
+from report.sources.search import is_search, read_search
+
+_READERS = ((is_run, read_run), (is_search, read_search), (is_evaluation, read_evaluation))
+
+
+def read_source(path: Path) -> Source:
+    """What a folder says. Raises `UsageError` where it is none that a report can show, or damaged."""
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such folder")
+    for is_kind, read in _READERS:
+        if is_kind(path):
+            try:
+                return read(path)
+            except ReplayError as error:
+                raise UsageError(str(error)) from None
+    raise UsageError(
+        f"{path}: nothing to report; right is the folder of a run (config.toml), of a search (search.json) or of an "
+        "evaluation (summary.json and tasks/)"
+    )
