@@ -50,9 +50,7 @@ class Runner:
         jobs = np.stack([np.zeros(len(inputs)), np.arange(len(inputs))], axis=1).astype(np.int32)
         runs = self._machine.run(Code.assemble([program]), GridTable.pack(inputs), jobs)
         outcomes = map(Outcome, runs.outcomes.tolist())
-        return [
-            outcome if grid is None else grid for grid, outcome in zip(runs.outputs, outcomes, strict=True)
-        ]
+        return [outcome if grid is None else grid for grid, outcome in zip(runs.outputs, outcomes, strict=True)]
 
     def trace(self, program: Program, grid: Grid) -> list[dict[str, Any]]:
         """The picture of what each line gives."""

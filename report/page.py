@@ -29,7 +29,7 @@ from report.model import ATTEMPTS, HEADLINE, Source
 BUDGET = 12_000_000  # bytes of all tasks' details, so that the page stays under 20 MB
 MOST = 80_000  # bytes of one task's
 _SCRIPTS = ("grids", "page", "gallery", "task", "main")
-_BOARDS = {"policy": "the policy alone", "cumulative": "all that was found"}
+_BOARDS = {"policy": "policy alone", "cumulative": "all found"}
 
 
 def render(sources: Sequence[Source], watch: str = "") -> str:
@@ -164,13 +164,12 @@ def _solves(case: Case, number: int) -> bool:
 
 def _groups(sources: Sequence[Source]) -> list[dict[str, Any]]:
     """Plots under their headings, those without plots left out."""
-    groups = [
-        ("", run_plots([source for source in sources if source.kind == "run"])),
-        ("", search_plots([source for source in sources if source.kind == "search"])),
-        *((source.name if len(sources) > 1 else "", lesson_plots(source)) for source in sources),
-    ]
-    made = [{"title": title, "figures": [_figure(plot) for plot in plots]} for title, plots in groups]
-    return [group for group in made if group["figures"]]
+    runs = [source for source in sources if source.kind == "run"]
+    searches = [source for source in sources if source.kind == "search"]
+    groups = {"": [*run_plots(runs), *search_plots(searches)]}
+    for source in sources:
+        groups.setdefault(source.name if len(sources) > 1 else "", []).extend(lesson_plots(source))
+    return [{"title": title, "figures": [_figure(plot) for plot in plots]} for title, plots in groups.items() if plots]
 
 
 def _figure(plot: Plot) -> dict[str, Any]:

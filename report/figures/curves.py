@@ -7,7 +7,7 @@ from itertools import cycle
 from typing import Any
 
 from engine.ranking import Method
-from report.figures.drawing import SERIES, Plot, canvas
+from report.figures.drawing import SERIES, Plot, canvas, short
 from report.intervals import PAPER_BASELINE, PAPER_SET
 from report.model import HEADLINE, Source
 
@@ -50,7 +50,9 @@ def _columns_plot(runs: Sequence[Source], title: str, text: str, unit: str, colu
                 points = [(row["meta_iteration"], row[column]) for row in run.metrics if row.get(column) is not None]
                 label = name if len(runs) == 1 else f"{run.name}: {name}"
                 color = next(colors) if len(runs) == 1 else first
-                drawn.axes.plot(*_columns(points), style if len(runs) > 1 else "-", color=color, label=label, marker="o")
+                drawn.axes.plot(
+                    *_columns(points), style if len(runs) > 1 else "-", color=color, label=label, marker="o"
+                )
         _finish(drawn.axes, "meta-iteration", unit)
     names = ["meta-iteration", *(_label(run, name, runs) for run in runs for name in columns.values())]
     return Plot(title, text, drawn.svg, names, _table(runs, columns))
@@ -105,10 +107,14 @@ def search_plots(searches: Sequence[Source]) -> Iterator[Plot]:
             drawn.axes.plot(*_columns(_solved(search)), color=color, marker="o", label=search.name[:40])
             distinct = _distinct(search)
             if distinct:
-                drawn.axes.plot(*_columns(distinct), "--", color=color, marker="s", label="the same, distinct ranking")
+                drawn.axes.plot(*_columns(distinct), "--", color=color, marker="s", label="distinct ranking")
         if is_like_paper:
-            drawn.axes.plot(*_columns(PAPER_BASELINE), ":", color=SERIES[5], marker="x", label="CodeIt's mutation baseline")
+            drawn.axes.plot(
+                *_columns(PAPER_BASELINE), ":", color=SERIES[5], marker="x", label="CodeIt's mutation baseline"
+            )
         drawn.axes.set_xscale("log")
+        drawn.axes.xaxis.set_major_formatter(lambda number, _: short(number))
+        drawn.axes.xaxis.set_minor_formatter(lambda number, _: "")
         drawn.axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
         _finish(drawn.axes, "programs run", "")
     rows = [[search.name, f"{x:,}", f"{y:.1%}"] for search in searches for x, y in _solved(search)]
@@ -136,10 +142,11 @@ def _finish(axes: Any, x: str, y: str) -> None:
 
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, max(axes.get_ylim()[1], 1 if y == "tasks" else 0))
     if axes.get_xscale() == "linear":
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if y == "tasks":
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    if len(axes.get_legend_handles_labels()[0]) > 1:
-        axes.figure.legend(loc="outside upper left", ncols=3)
+    _, labels = axes.get_legend_handles_labels()
+    if len(labels) > 1:
+        axes.figure.legend(loc="outside upper left", ncols=2 if any(len(label) > 16 for label in labels) else 3)

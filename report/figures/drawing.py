@@ -45,8 +45,9 @@ _STYLE = {
     "text.color": _INK,
     "text.parse_math": False,
     "legend.frameon": False,
-    "legend.fontsize": 9,
-    "font.size": 9.5,
+    "legend.fontsize": 9.5,
+    "axes.axisbelow": True,
+    "font.size": 10,
     "lines.linewidth": 2,
     "lines.markersize": 4,
     "svg.fonttype": "none",
@@ -74,6 +75,13 @@ class Canvas:
     svg: str = ""
 
 
+def short(number: float) -> str:
+    """A number as an axis shows it: 500, 20k, 1.4M."""
+    if number >= 1_000_000:
+        return f"{number / 1_000_000:g}M"
+    return f"{number / 1000:g}k" if number >= 1000 else f"{number:g}"
+
+
 @contextmanager
 def canvas(label: str) -> Iterator[Canvas]:
     """A plot to draw on; `label` is what a screen reader says."""
@@ -97,4 +105,4 @@ def _for_page(svg: str, label: str) -> str:
     svg = re.sub(r' id="(?:figure|axes|patch|line2d|text|xtick|ytick|matplotlib|legend|[A-Z]\w+)_?[\w.]*"', "", svg)
     head, _, rest = svg.partition(">")
     head = re.sub(r' (?:width|height|xmlns:xlink|version)="[^"]*"', "", head)
-    return f"{head} role=\"img\" aria-label={quoteattr(label)}>{rest}".replace("xlink:href", "href")
+    return f'{head} role="img" aria-label={quoteattr(label)}>{rest}'.replace("xlink:href", "href")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from report.figures.drawing import SERIES, Plot, canvas
+from report.figures.drawing import SERIES, Plot, canvas, short
 from report.model import Source
 
 
@@ -54,12 +54,8 @@ def _label_points(axes: Any, source: Source) -> None:
     """Points at equal distances: meta-iterations, or round numbers of programs."""
     step = max(1, len(source.points) // 8)
     places = list(range(0, len(source.points), step))
-    axes.set_xticks(places, [_short(source.points[k]) for k in places])
+    axes.set_xticks(places, [short(source.points[k]) for k in places])
     axes.set_xlabel(f"{source.clock}s")
-
-
-def _short(number: int) -> str:
-    return f"{number / 1000:g}k" if number >= 1000 else str(number)
 
 
 def _refinement(source: Source) -> Plot:

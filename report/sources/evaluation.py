@@ -1,4 +1,4 @@
-"""The folder of an evaluation: `tasks/*.json` with grids and attempts, and `summary.json`, as `engine.evaluation` says."""
+"""The folder of an evaluation: `tasks/*.json` with grids and attempts, and `summary.json`; see `engine.evaluation`."""
 
 from __future__ import annotations
 

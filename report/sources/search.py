@@ -65,9 +65,7 @@ def _follow(chronicle: Chronicle, path: Path, programs: int) -> None:
         while row["number"] >= point:
             chronicle.point(point)
             point = next(due)
-        entry = Entry(
-            row["program"], row["demonstration_performance"], bytes.fromhex(row["prediction"]), row["number"]
-        )
+        entry = Entry(row["program"], row["demonstration_performance"], bytes.fromhex(row["prediction"]), row["number"])
         origin = _ORIGINS.get(row.get("method", "mutate"), "search")
         chronicle.add(row["task"], entry, row["number"], origin)
     while point < programs:

@@ -15,7 +15,8 @@ ALLOWED = {
     "replay": {"interpreter"},
     "trainer": {"interpreter", "replay"},
     "engine": {"interpreter", "replay", "trainer"},
-    "bench": {"interpreter", "replay", "trainer", "engine"},
+    "report": {"interpreter", "replay", "trainer", "engine"},
+    "bench": {"interpreter", "replay", "trainer", "engine", "report"},
 }
 
 

@@ -18,6 +18,7 @@ from engine.commands.options.evaluate import EvaluateOptions
 from engine.commands.options.execute import ExecuteOptions
 from engine.commands.options.profile import ProfileOptions
 from engine.commands.options.replay import StatsOptions
+from engine.commands.options.report import ReportOptions, ShowOptions
 from engine.commands.options.run import RunOptions
 from engine.commands.options.search import SearchOptions
 from engine.commands.options.seeds import CheckOptions, DiscoverOptions, ImportOptions
@@ -26,6 +27,8 @@ VERBS = (
     RunOptions,
     EvaluateOptions,
     SearchOptions,
+    ReportOptions,
+    ShowOptions,
     ExecuteOptions,
     ProfileOptions,
     Group(

@@ -26,11 +26,12 @@ from engine.errors import UsageError
 
 @dataclass(frozen=True)
 class Argument:
-    """How an option is shown; `unit` is of numbers, for messages."""
+    """How an option is shown; `unit` is of numbers, for messages; of a positional one there may be many."""
 
     metavar: str
     unit: str = ""
     is_positional: bool = False
+    is_many: bool = False
 
 
 @dataclass(frozen=True)

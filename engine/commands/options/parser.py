@@ -95,14 +95,14 @@ def _settings(name: str, field: FieldInfo) -> dict[str, Any]:
     if argument is not None:
         settings["metavar"] = argument.metavar
         if argument.is_positional:
-            return settings
+            return settings | ({"nargs": "*"} if argument.is_many else {})
     return settings | {"dest": name, "required": field.is_required()}
 
 
 def _help(field: FieldInfo) -> str:
     """The text of an option, with its default, unless that is None, which the text explains."""
     text = field.description or ""
-    if field.default is None or field.annotation is bool or field.is_required():
+    if field.default in (None, ()) or field.annotation is bool or field.is_required():
         return text
     default = f"{field.default:,}" if isinstance(field.default, int | float) else str(field.default)
     return f"{text} (default: {default})"

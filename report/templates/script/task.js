@@ -42,14 +42,15 @@ function columnOf(number, source, titled) {
   const about = task.results[source], by = $("by").value;
   const column = el("div", { class: "column" });
   column.append(el("h3", {}, titled && el("span", { class: "chip", "data-source": source }, letterOf(source)), titled ? ` ${data.sources[source].name} ` : "", statusNode(about, by, null)));
-  const body = el("div");
+  const body = el("div", { class: "sides" });
   if (!result) {
     body.append(pairsOf(record, null));
     column.append(el("p", { class: "what" }, about ? "No program was found that gives a valid grid here." : "This source has no such task."), body);
     return column;
   }
   const choose = (program) => {
-    body.replaceChildren(pairsOf(record, result.programs[program]), programOf(record, result.programs[program]), historyOf(result, source));
+    const chosen = result.programs[program];
+    body.replaceChildren(pairsOf(record, chosen), el("div", {}, programOf(record, chosen), historyOf(result, source)));
     for (const button of column.querySelectorAll(".attempts button")) button.setAttribute("aria-pressed", String(Number(button.dataset.program) === program));
   };
   for (const method of data.methods) {
@@ -79,13 +80,18 @@ function absent(text) {
 function givenCell(given, wanted, name, title) {
   if (given === undefined) return null;
   if (given.startsWith("!")) return labelled(title, absent(given.slice(1).replaceAll("_", " ")), "no grid", false);
-  if (wanted === null) return labelled(title, drawGrid(given, name), null, true);
+  if (wanted === null) return labelled(title, drawGrid(given, name, { size: room() }), null, true);
   const wrong = wrongCells(given, wanted);
   if (wrong === null) {
     const [a, b] = [shapeOf(given), shapeOf(wanted)].map((shape) => shape.join("×"));
-    return labelled(title, drawGrid(given, name), `✗ ${a} instead of ${b}`, false);
+    return labelled(title, drawGrid(given, name, { size: room() }), `✗ ${a} instead of ${b}`, false);
   }
-  return labelled(title, drawGrid(given, name, { wrong }), wrong.size ? `✗ ${wrong.size} cell${wrong.size === 1 ? "" : "s"} wrong` : "✓ right", !wrong.size);
+  return labelled(title, drawGrid(given, name, { wrong, size: room() }), wrong.size ? `✗ ${wrong.size} cell${wrong.size === 1 ? "" : "s"} wrong` : "✓ right", !wrong.size);
+}
+
+// The side of a drawn grid: three stand beside each other, on a phone, too.
+function room() {
+  return innerWidth < 560 ? Math.floor((innerWidth - 72) / 3) : $("task-body").className === "two" ? 150 : 168;
 }
 
 function pairsOf(record, program) {
@@ -95,8 +101,8 @@ function pairsOf(record, program) {
     box.append(el("div", { class: "pairs" }, ...record[part].map(([input, output], k) => {
       const name = `${title.toLowerCase()} ${k + 1}`;
       return el("div", { class: "pair", role: "group", "aria-label": name },
-        labelled(`${title} ${k + 1}`, drawGrid(input, `input of ${name}`)),
-        labelled("Output", output === null ? absent("not known") : drawGrid(output, `output of ${name}`)),
+        labelled(`${title} ${k + 1}`, drawGrid(input, `input of ${name}`, { size: room() })),
+        labelled("Output", output === null ? absent("not known") : drawGrid(output, `output of ${name}`, { size: room() })),
         program && givenCell(program[side][k], output, `what the program gives for ${name}`, "Program gives"));
     })));
   }
@@ -118,7 +124,7 @@ function programOf(record, program) {
   const box = el("div", {}, el("h4", {}, "Program, line by line"));
   if (select.options.length) box.append(el("div", { class: "inputs" }, el("label", {}, "Values on ", select), missing ? el("span", { class: "what" }, `(${missing} more input${missing === 1 ? " is" : "s are"} left out for size)`) : ""));
   else box.append(el("p", { class: "what" }, "The values of its lines are left out for size."));
-  show(select.options.length ? Number(select.value) : -1 in program.traces ? -1 : 0);
+  show(select.options.length ? Number(select.value) : 0);
   box.append(list);
   const bits = [`${lines.length} line${lines.length === 1 ? "" : "s"}`, `${program.code.length} characters`, `right on ${Math.round(100 * program.performance)}% of the demonstrations`, program.origin && `found by ${program.origin}`];
   box.append(el("p", { class: "what" }, bits.filter(Boolean).join(" · ")));
