@@ -115,7 +115,7 @@ function keepState(wanted) {
     if (value !== $(name).dataset.usual) state.set(name, value);
   }
   const open = readState().get("task");
-  if (open !== null && $("task").open) state.set("task", open);
+  if (open !== null) state.set("task", open); // until it is closed
   if (state.size || location.hash.startsWith("#tasks?")) writeState(state);
 }
 

@@ -144,10 +144,10 @@ function valueOf(picture, shape, trace) {
   const box = el("div", { class: "value" });
   if (!picture) { if (trace) box.append(el("span", {}, "not reached")); return box; }
   if (picture.f) { box.append(el("span", { class: "failed" }, picture.f.replaceAll("_", " "))); return box; }
-  if (picture.g) box.append(drawGrid(picture.g, picture.t, { size: 120, cell: 14 }), el("span", {}, picture.t));
+  if (picture.g) box.append(drawGrid(picture.g, "grid", { size: 120, cell: 14 }), el("span", {}, picture.t));
   else if (picture.p || picture.x) box.append(drawPatch(picture, shape, 110), el("span", {}, picture.t));
   else if (picture.l) {
-    for (const item of picture.l) box.append(item.g ? drawGrid(item.g, item.t, { size: 76, cell: 10 }) : item.p || item.x ? drawPatch(item, shape, 76) : el("span", { class: "text" }, item.t));
+    for (const item of picture.l) box.append(item.g ? drawGrid(item.g, "grid", { size: 76, cell: 10 }) : item.p || item.x ? drawPatch(item, shape, 76) : el("span", { class: "text" }, item.t));
     box.append(el("span", {}, picture.n > picture.l.length ? `${picture.t}, the first ${picture.l.length} drawn` : picture.t));
   } else box.append(el("span", { class: "text" }, picture.t));
   return box;
