@@ -91,7 +91,7 @@ function givenCell(given, wanted, name, title) {
 
 // The side of a drawn grid: three stand beside each other, on a phone, too.
 function room() {
-  return innerWidth < 560 ? Math.floor((innerWidth - 72) / 3) : $("task-body").className === "two" ? 150 : 168;
+  return innerWidth < 560 ? Math.floor((innerWidth - 84) / 3) : $("task-body").className === "two" ? 150 : 168;
 }
 
 function pairsOf(record, program) {
