@@ -111,6 +111,8 @@ class Source:
     facts: Mapping[str, str] = field(default_factory=dict)
     """commit, machine, time, and the like"""
     fuel: int = 4_000_000
+    analyses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """what `codeit analyse` wrote of it, by name"""
     generalization: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     """by lines of a program: how many are right on all demonstrations, and of these on the tests"""
 

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from engine.errors import printable
 from report.catalogue import Case, catalogue
 from report.detail import compact, detail, runners
+from report.figures.analyses import analysis_plots
 from report.figures.curves import run_plots, search_plots
 from report.figures.drawing import Plot
 from report.figures.lessons import lesson_plots
@@ -168,7 +169,8 @@ def _groups(sources: Sequence[Source]) -> list[dict[str, Any]]:
     searches = [source for source in sources if source.kind == "search"]
     groups = {"": [*run_plots(runs), *search_plots(searches)]}
     for source in sources:
-        groups.setdefault(source.name if len(sources) > 1 else "", []).extend(lesson_plots(source))
+        plots = [*lesson_plots(source), *analysis_plots(source)]
+        groups.setdefault(source.name if len(sources) > 1 else "", []).extend(plots)
     return [{"title": title, "figures": [_figure(plot) for plot in plots]} for title, plots in groups.items() if plots]
 
 

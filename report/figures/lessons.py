@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
 
-from report.figures.drawing import SERIES, Plot, canvas, short
+from report.figures.analyses import label_steps
+from report.figures.drawing import SERIES, Plot, canvas
 from report.model import Source
 
 
 def lesson_plots(source: Source) -> Iterator[Plot]:
-    """The plots of one source; none where it has no history."""
+    """The plots of one source; none where it has no history, nor those that its analyses answer better."""
     if len(source.points) > 1 and any(any(result.solved) for result in source.results.values()):
-        yield _forgetting(source)
-        yield _refinement(source)
-    if source.generalization:
+        yield _changes(source)
+        if "refinement" not in source.analyses:
+            yield _refinement(source)
+    if source.generalization and "length" not in source.analyses:
         yield _generalization(source)
 
 
@@ -30,7 +31,7 @@ def changes(solved: Sequence[bool]) -> list[str]:
     return found
 
 
-def _forgetting(source: Source) -> Plot:
+def _changes(source: Source) -> Plot:
     names = ("gained", "gained again", "lost")
     by_task = [changes(result.solved) for result in source.results.values()]
     counts = [[sum(marks[k] == name for marks in by_task) for name in names] for k in range(len(source.points))]
@@ -42,20 +43,11 @@ def _forgetting(source: Source) -> Plot:
         axes.bar(places, again, bottom=gained, color=SERIES[0], label="gained again")
         axes.bar(places, [-n for n in lost], color=SERIES[1], label="lost")
         axes.plot(places, total, color=SERIES[5], label="solved")
-        _label_points(axes, source)
-        axes.set_ylabel("tasks")
+        label_steps(axes, source.points, source.clock)
         axes.figure.legend(loc="outside upper left", ncols=4)
     rows = [[point, *row, n] for point, row, n in zip(source.points, counts, total, strict=True)]
     text = "what each point in time changed, of all that was found so far"
-    return Plot("Forgetting", text, drawn.svg, [source.clock, *names, "solved"], rows)
-
-
-def _label_points(axes: Any, source: Source) -> None:
-    """Points at equal distances: meta-iterations, or round numbers of programs."""
-    step = max(1, len(source.points) // 8)
-    places = list(range(0, len(source.points), step))
-    axes.set_xticks(places, [short(source.points[k]) for k in places])
-    axes.set_xlabel(f"{source.clock}s")
+    return Plot("Gained and lost", text, drawn.svg, [source.clock, *names, "solved"], rows)
 
 
 def _refinement(source: Source) -> Plot:
@@ -72,7 +64,7 @@ def _refinement(source: Source) -> Plot:
     with canvas("Mean lines of the best programs of solved tasks, by " + source.clock) as drawn:
         points = [(k, row[2]) for k, row in enumerate(rows) if row[2] is not None]
         drawn.axes.plot([k for k, _ in points], [y for _, y in points], color=SERIES[0], marker="o")
-        _label_points(drawn.axes, source)
+        label_steps(drawn.axes, source.points, source.clock)
         drawn.axes.set_ylabel("lines")
         drawn.axes.set_ylim(bottom=0)
     text = "mean lines of the best programs of the tasks that are solved"

@@ -127,6 +127,65 @@ def test_tasks_without_test_outputs_are_told_apart(tmp_path):
     assert data_of(page)["tasks"][0]["results"][0]["status"] == "unscored"
 
 
+ANALYSES = {
+    "forgetting": {
+        "unit": "meta-iteration", "steps": [1, 2], "gained": [2, 0], "regained": [0, 0], "lost": [0, 1],
+        "solved": [2, 1], "cumulative": [2, 2], "ever": 2, "lost_at_end": ["near"],
+    },
+    "refinement": {
+        "unit": "program",
+        "shortest": [{"step": 1, "tasks": 1, "characters": 30.0, "lines": 3.0, "share_of_first": 1.0}],
+        "origins": {"policy": {"programs": 2, "characters": 30.0, "lines": 3.0, "primitives": {"fill": 0.5}}},
+    },
+    "length": {
+        "programs": 3, "right": 2, "tasks": 2,
+        "by_lines": [{"from": 1, "to": 1, "programs": 3, "right": 2, "share": 0.6667, "tasks": 2}],
+        "by_cells": [{"from": 577, "to": None, "programs": 3, "right": 2, "share": 0.6667, "tasks": 2}],
+    },
+    "relabelling": {
+        "steps": [1, 2], "samples": {"with": [0.5, 0.6], "without": [None, 0.1]},
+        "distinct": {"with": [5, 6], "partly": [2, 3], "without": [0, 1]},
+    },
+    "abstractions": {
+        "solutions": 4, "found": 1,
+        "subprograms": [{"expression": "fill(<I>, ZERO)", "calls": 2, "programs": 2, "tasks": ["mirror", "near"]}],
+    },
+    "failures": {
+        "tasks": 4, "solved": 1, "by_lines": [{"from": 2, "to": 5, "tasks": 3, "solved": 1}],
+        "by_kind": {"objects": {"tasks": 2, "solved": 0}}, "unsolved": {"no program": ["empty"]},
+    },
+}  # fmt: skip
+TITLES = {
+    "forgetting": "Forgetting by the policy", "refinement": "Primitives used", "length": "Grid size and generalisation",
+    "relabelling": "What relabelling adds", "abstractions": "Novel abstractions", "failures": "Failures by kind",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_analyses_of_a_folder_are_drawn_and_their_numbers_told(search, name):
+    (search / "analysis").mkdir()
+    (search / "analysis" / f"{name}.json").write_text(json.dumps({"analysis": name, **ANALYSES[name]}))
+    assert main(["report", str(search)]) == 0
+    page = page_of(search)
+    assert f"<b>{TITLES[name]}</b>" in page
+    assert "<I>" not in page  # names are text in plots and tables
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"by_lines": 3, "by_cells": []}'])
+def test_an_analysis_of_another_form_is_named(search, content, capsys):
+    (search / "analysis").mkdir()
+    (search / "analysis" / "length.json").write_text(content)
+    assert main(["report", str(search)]) == 2
+    assert "length.json" in capsys.readouterr().err
+
+
+def test_a_report_without_analyses_has_plots_of_its_own_history(search):
+    main(["report", str(search)])
+    page = page_of(search)
+    for title in ("Solved against programs", "Gained and lost", "Refinement", "Length and generalisation"):
+        assert f"<b>{title}</b>" in page
+
+
 # ------------------------------------------------------------------------------------------------ bad input
 
 
