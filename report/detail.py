@@ -9,7 +9,7 @@ RESULT:
                    "outputs": [GIVEN, one a demonstration], "predictions": [GIVEN, one a test input],
                    "traces": {input: [picture, ...]}}, ...],
      METHOD: [[index in programs, votes, right], ...], at most three, best first, for each METHOD
-     "history": [[when, performance, text], ...], "solved": "0011" by the source's points}
+     "history": [[when, performance, text], ...], "solved": "0011" by the source's points, "policy": likewise}
 
 Grids are digits, rows parted by "/"; GIVEN is one, or "!" and the outcome of a run that gave none. Inputs are counted
 through demonstrations, then tests. What a picture is says `report.values`. Traces are what is large: they go in, most
@@ -105,6 +105,7 @@ class _Shown:
             **{str(method): _ranks(result.attempts.get(method, ()), order) for method in Method},
             "history": [[step.when, round(step.performance, 4), step.program] for step in steps],
             "solved": "".join(str(int(solved)) for solved in result.solved),
+            "policy": "".join(str(int(solved)) for solved in result.by_policy),
         }
 
     def _program(self, attempt: Attempt) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def _result(result: Result | None, is_scored: bool) -> dict[str, Any]:
         "lines": winner.program.count("\n") + 1,
         "origin": winner.origin,
         "lost": result.is_lost,
+        "forgotten": result.is_forgotten,
         "changes": len(result.history),
     }
 

@@ -73,6 +73,8 @@ class Result:
     attempts: Mapping[Method, Sequence[Attempt]]
     history: Sequence[Step] = ()
     solved: Sequence[bool] = ()
+    by_policy: Sequence[bool] = ()
+    """of a run: whether the samples of each meta-iteration alone solve it, likewise"""
     is_found: bool = False
     """whether a right program was found at all, however it ranks"""
 
@@ -89,6 +91,11 @@ class Result:
     def is_lost(self) -> bool:
         """Whether it was solved once and is not any more."""
         return any(self.solved) and not self.solved[-1]
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether the policy's samples solved it once, and the last ones do not."""
+        return any(self.by_policy) and not self.by_policy[-1]
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,11 @@ def write_search(folder, tasks_folder, programs=PROGRAMS, ran=6_000, method="mut
     return folder
 
 
-def write_run(folder, tasks_folder, found=None, meta_iterations=3):
-    """The folder of a run that has found programs: {meta-iteration: [(task, program), ...]}."""
+def write_run(folder, tasks_folder, found=None, meta_iterations=3, solved=None):
+    """The folder of a run that has found programs: {meta-iteration: [(task, program), ...]}.
+
+    `solved` are the tasks that the samples of each meta-iteration solve, likewise.
+    """
     found = {1: [("mirror", "O = vmirror(I)")], 2: [("near", "O = hmirror(I)")]} if found is None else found
     options = ["--tasks.search", str(tasks_folder), "--loop.meta-iterations", str(meta_iterations)]
     run = RunFolder.create(folder, load_config("smoke", None, options), [])
@@ -103,6 +106,9 @@ def write_run(folder, tasks_folder, found=None, meta_iterations=3):
                 "unique_share": 0.4, "samples": 100, "samples_per_s": 50.0, "solved_policy": 1, "solved_cumulative": 1,
                 "phase_s": {"train": 2.0, "sample": 1.0},
             })  # fmt: skip
+    if solved is not None:
+        rows = [{"meta_iteration": n, "policy": {"paper": dict.fromkeys(tasks, 1)}} for n, tasks in solved.items()]
+        write_lines(folder / "solved.jsonl", rows)
     run.close()
     return folder
 

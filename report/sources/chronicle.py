@@ -84,7 +84,7 @@ class Chronicle:
             for method in Method
         }
         return Result(
-            record.leaders.programs, attempts, tuple(record.history), tuple(record.solved), record.is_found
+            record.leaders.programs, attempts, tuple(record.history), tuple(record.solved), is_found=record.is_found
         )  # fmt: skip
 
     def _attempt(self, record: _Record, candidate: Candidate) -> Attempt:

@@ -7,6 +7,7 @@ predictions are made again, on the test inputs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from interpreter.language.bytecode import Code
 from interpreter.machine.machine import Machine
 from replay.experience import Origin, stored_program
 from replay.store import ReplayStore
-from report.model import Puzzle, Source
+from report.model import HEADLINE, Puzzle, Result, Source
 from report.sources.chronicle import Chronicle
 from report.sources.facts import provenance_facts
 
@@ -58,7 +59,7 @@ def read_run(path: Path) -> Source:
         kind="run",
         task_set=config.tasks.search,
         puzzles=puzzles,
-        results=chronicle.results(),
+        results=_with_policy(chronicle.results(), path, chronicle.points),
         summary=summary,
         clock="meta-iteration",
         points=chronicle.points,
@@ -68,6 +69,18 @@ def read_run(path: Path) -> Source:
         facts=_facts(config, done, metrics, summary) | provenance_facts(path),
         fuel=config.interpreter.fuel,
     )
+
+
+def _with_policy(results: Mapping[str, Result], path: Path, points: Sequence[int]) -> dict[str, Result]:
+    """The results, with what the samples of each meta-iteration alone solve, where the run has noted it."""
+    rows = read_lines(path / "solved.jsonl", "meta_iteration", "policy")
+    by_number = {row["meta_iteration"]: row["policy"].get(str(HEADLINE), {}) for row in rows}
+    if not by_number:
+        return dict(results)
+    return {
+        task: replace(result, by_policy=tuple(task in by_number.get(number, {}) for number in points))
+        for task, result in results.items()
+    }
 
 
 def _notes(done: int, wanted: int) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from engine.cli import main
 from engine.ranking import Method
 from engine.run_folder import RunFolder
 from replay.store import ReplayStore
+from report.commands import end_in_report
 from report.sources.reading import read_source
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +59,14 @@ def test_a_run_is_read_with_its_meta_iterations(run):
     assert source.notes == ("This run has finished 2 of 3 meta-iterations.",)
 
 
+def test_what_the_policy_forgets_is_read_where_the_run_has_noted_it(tmp_path, tasks):
+    source = read_source(write_run(tmp_path / "run", tasks, solved={1: ["mirror"], 2: []}))
+    assert source.results["mirror"].by_policy == (True, False)
+    assert source.results["mirror"].is_forgotten
+    assert not source.results["mirror"].is_lost
+    assert not source.results["near"].is_forgotten
+
+
 def test_a_run_that_goes_on_can_be_read_while_it_writes(run):
     folder = RunFolder.open(run)
     with ReplayStore(folder.replay):
@@ -88,6 +97,21 @@ def test_the_report_says_that_nothing_is_there_yet(tmp_path, tasks):
     folder = write_run(tmp_path / "run", tasks, {})
     main(["report", str(folder)])
     assert "has not finished a meta-iteration yet" in page_of(folder)
+
+
+def test_a_search_ends_in_its_report(tmp_path, tasks, capfd):
+    out = tmp_path / "found"
+    arguments = ["--tasks", str(tasks), "--programs", "200", "--workers", "1", "--out", str(out)]
+    assert main(["search", *arguments]) == 0
+    assert capfd.readouterr().err.splitlines()[-1] == f"report: {out / 'report' / 'index.html'}"
+    assert len(data_of(page_of(out))["tasks"]) == len(TASKS)
+
+
+def test_work_stands_where_its_report_cannot_be_written(search, caplog):
+    (search / "report").write_text("in the way")
+    end_in_report(search)
+    assert "no report was written" in caplog.text
+    assert (search / "report").read_text() == "in the way"
 
 
 def test_two_folders_stand_side_by_side(search, run):

@@ -191,6 +191,16 @@ def test_the_history_of_a_task_says_when_it_was_solved(opened, search):
     assert "rot90" in page.locator(".history pre").first.inner_text()
 
 
+def test_what_the_policy_forgot_is_found_and_shown(opened, tmp_path, tasks):
+    page = opened(write_report([write_run(tmp_path / "run", tasks, solved={1: ["mirror"], 2: []})]))
+    page.get_by_label("Show").select_option("forgotten")
+    assert shown(page) == ["mirror"]
+    card(page, "mirror").click()
+    strips = page.locator("#task-body .strip")
+    assert strips.nth(0).get_attribute("aria-label") == "solved at meta-iteration 1, 2"
+    assert strips.nth(1).get_attribute("aria-label") == "by the policy's samples alone: solved at meta-iteration 1"
+
+
 def test_two_sources_stand_beside_each_other(opened, two):
     page = opened(two)
     page.locator("#pair").select_option("second")

@@ -32,7 +32,7 @@ function matches(task, wanted) {
   const needle = wanted.q.trim().toLowerCase();
   if (needle && !task.id.toLowerCase().includes(needle) && !task.concept.toLowerCase().includes(needle)) return false;
   if (!result && (wanted.b === "" || !other)) return false;
-  if (wanted.status === "lost" ? !(result && result.lost) : wanted.status && statusOf(result, wanted.by) !== wanted.status) return false;
+  if (wanted.status === "lost" || wanted.status === "forgotten" ? !(result && result[wanted.status]) : wanted.status && statusOf(result, wanted.by) !== wanted.status) return false;
   if (wanted.concept && task.concept !== wanted.concept) return false;
   if (wanted.origin && (!result || result.origin !== wanted.origin)) return false;
   if (wanted.lines && !(result && result.lines <= Number(wanted.lines))) return false;
@@ -130,6 +130,7 @@ function prepare() {
   options($("b"), names);
   if (several) $("b").value = "1";
   for (const label of document.querySelectorAll(".several")) label.hidden = !several;
+  if (!data.tasks.some((task) => task.results.some((result) => result && result.forgotten))) $("status").querySelector("[value=forgotten]").remove();
   const concepts = [...new Set(data.tasks.map((task) => task.concept).filter(Boolean))].sort();
   options($("concept"), concepts.map((name) => [name, name]));
   $("concept").closest("label").hidden = !concepts.length;

@@ -158,12 +158,16 @@ function historyOf(result, source) {
   const box = el("div");
   if (!result.history.length) return box;
   box.append(el("h4", {}, "How the best program changed"));
-  if (result.solved.length > 1) {
-    const solved = [...result.solved].map((mark, k) => (mark === "1" ? points[k] : null)).filter((point) => point !== null);
-    const words = solved.length ? `solved at ${clock} ${solved.join(", ")}` : "never solved";
-    box.append(el("div", { class: "strip", role: "img", "aria-label": words, title: words }, ...[...result.solved].map((mark) => el("i", { class: mark === "1" ? "on" : "" }))));
-  }
+  for (const [marks, by] of [[result.solved, ""], [result.policy, "by the policy's samples alone: "]]) if (marks.length > 1) box.append(...stripOf(marks, by, clock, points));
   box.append(el("ol", { class: "history" }, ...result.history.map(([when, performance, program]) => el("li", {}, el("details", {},
     el("summary", {}, `${clock} ${when.toLocaleString("en")}: ${Math.round(100 * performance)}% of the demonstrations, ${program.split("\n").length} lines`), el("pre", {}, program))))));
   return box;
+}
+
+// When a task was solved: a mark for each point in time.
+function stripOf(marks, by, clock, points) {
+  const solved = [...marks].map((mark, k) => (mark === "1" ? points[k] : null)).filter((point) => point !== null);
+  const words = by + (solved.length ? `solved at ${clock} ${solved.join(", ")}` : "never solved");
+  const strip = el("div", { class: "strip", role: "img", "aria-label": words, title: words }, ...[...marks].map((mark) => el("i", { class: mark === "1" ? "on" : "" })));
+  return by ? [el("p", { class: "what" }, "solved by the policy's samples alone"), strip] : [strip];
 }
