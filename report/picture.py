@@ -18,7 +18,7 @@ from engine.errors import UsageError
 from report.writing import write_report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-SIZE = (980, 1180)  # of a view
+SIZE = (1100, 1060)  # of a view
 GAP = 20
 
 
@@ -57,7 +57,7 @@ def _page(browser: Any, file: Path, scheme: str, state: str) -> Any:
 
 def _gallery(browser: Any, file: Path) -> bytes:
     page = _page(browser, file, "light", "order=status")
-    page.evaluate("document.querySelector('#curves, #tasks').scrollIntoView()")
+    page.evaluate("document.querySelector('#tasks').scrollIntoView()")
     page.wait_for_timeout(1000)  # cards are drawn as they come into view
     return page.screenshot()
 

@@ -4,11 +4,13 @@ import os
 import shutil
 
 import pytest
+from PIL import Image
 from report_folders import TASKS, write_evaluation, write_run, write_search, write_tasks
 
+from report.picture import BROWSERS, GAP, SIZE, take
 from report.writing import write_report
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium: apt-get install chromium")
 
 # What a canvas shows in the middle of a cell: red, green, blue.
@@ -271,6 +273,14 @@ def test_hostile_ids_are_shown_and_do_nothing(opened, tmp_path):
         page.keyboard.press("Escape")
     assert page.evaluate("window.hacked") is None
     assert page.locator("img, b[onclick]").count() == 0
+
+
+def test_the_picture_shows_a_gallery_and_a_task_side_by_side(tmp_path, tasks):
+    take(write_search(tmp_path / "search", tasks), "mirror", tmp_path / "picture.png")
+    with Image.open(tmp_path / "picture.png") as picture:
+        assert picture.size == (2 * SIZE[0] + GAP, SIZE[1])
+        colors = picture.convert("RGB").getcolors(1 << 20)
+    assert {(0, 116, 217), (46, 204, 64)} <= {color for _, color in colors}
 
 
 def test_nothing_else_than_our_code_runs(browser, search, tmp_path):

@@ -7,7 +7,8 @@ const ORDER = ["solved", "lost", "low", "near", "wrong", "unscored", "nothing", 
 const NEAR = 0.5;
 const filters = $("filters"), gallery = $("gallery");
 const FIELDS = ["q", "status", "by", "concept", "origin", "lines", "order", "a", "b", "pair"];
-let shown = [];
+const AT_ONCE = 40;
+let shown = [], made = 0;
 
 function solves(result, by) {
   const [method, k] = by.split("-");
@@ -101,11 +102,19 @@ function update() {
   const numbers = data.tasks.map((_, number) => number).filter((number) => matches(data.tasks[number], wanted));
   const keys = new Map(numbers.map((number) => [number, keyOf(data.tasks[number], wanted)]));
   shown = numbers.sort((a, b) => keys.get(a) - keys.get(b) || a - b);
-  gallery.replaceChildren(...shown.map((number) => cardOf(number, wanted)));
+  gallery.replaceChildren();
+  addCards(0, ++made, wanted);
   const solved = shown.filter((number) => solves(data.tasks[number].results[wanted.a], wanted.by)).length;
   $("count").textContent = `${shown.length} of ${data.tasks.length} tasks, ${solved} of them solved`;
   $("nothing").hidden = shown.length > 0;
   keepState(wanted);
+}
+
+// Cards come some at a time, so that the first ones are there at once; a later choice ends what was begun.
+function addCards(from, number, wanted) {
+  if (number !== made || from >= shown.length) return;
+  gallery.append(...shown.slice(from, from + AT_ONCE).map((task) => cardOf(task, wanted)));
+  setTimeout(() => addCards(from + AT_ONCE, number, wanted));
 }
 
 function keepState(wanted) {
