@@ -63,7 +63,7 @@ def _gallery(browser: Any, file: Path) -> bytes:
 
 
 def _task(browser: Any, file: Path, task: str | None) -> bytes:
-    page = _page(browser, file, "dark", "status=solved")
+    page = _page(browser, file, "dark", "status=solved" if task is None else "")
     cards = page.locator(".card") if task is None else page.get_by_role("button", name=f"{task},")
     cards.first.click()
     page.wait_for_timeout(300)

@@ -2,14 +2,18 @@
 
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
 from report_folders import TASKS, write_evaluation, write_run, write_search, write_tasks
 
-from report.picture import BROWSERS, GAP, SIZE, take
+from report.picture import BROWSERS, GAP, SIZE
 from report.writing import write_report
 
+ROOT = Path(__file__).parents[2]
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium: apt-get install chromium")
 
@@ -276,7 +280,9 @@ def test_hostile_ids_are_shown_and_do_nothing(opened, tmp_path):
 
 
 def test_the_picture_shows_a_gallery_and_a_task_side_by_side(tmp_path, tasks):
-    take(write_search(tmp_path / "search", tasks), "mirror", tmp_path / "picture.png")
+    folder = write_search(tmp_path / "search", tasks)
+    command = [sys.executable, "-m", "report.picture", folder, "mirror", "--out", tmp_path / "picture.png"]
+    subprocess.run(command, cwd=ROOT, check=True)
     with Image.open(tmp_path / "picture.png") as picture:
         assert picture.size == (2 * SIZE[0] + GAP, SIZE[1])
         colors = picture.convert("RGB").getcolors(1 << 20)

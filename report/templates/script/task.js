@@ -91,7 +91,10 @@ function givenCell(given, wanted, name, title) {
 
 // The side of a drawn grid: three stand beside each other, on a phone, too.
 function room() {
-  return innerWidth < 560 ? Math.floor((innerWidth - 84) / 3) : $("task-body").className === "two" ? 150 : 168;
+  if (innerWidth < 560) return Math.floor((innerWidth - 84) / 3);
+  const isHalf = $("task-body").className === "two" ? innerWidth > 900 : innerWidth >= 1080;
+  const width = Math.min(1240, 0.96 * innerWidth) / (isHalf ? 2 : 1) - 96;
+  return Math.min(168, Math.floor(width / 3));
 }
 
 function pairsOf(record, program) {
