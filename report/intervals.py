@@ -42,6 +42,8 @@ class Figure:
     counts: tuple[int, ...]
     intervals: tuple[tuple[int, int], ...]
     tasks: int
+    unit: str = "tasks"
+    """what is counted: tasks, or test outputs, of which `tasks` is then the number"""
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -56,6 +58,19 @@ def figures(source: Source) -> Iterator[Figure]:
         for method, counts in rankings.items():
             numbers = tuple(int(counts.get(f"pass@{k}", 0)) for k in range(1, ATTEMPTS + 1))
             yield Figure(board, method, numbers, tuple(interval(n, tasks) for n in numbers), tasks)
+    yield from _by_output(source.summary)
+
+
+def _by_output(summary: Mapping[str, Any]) -> Iterator[Figure]:
+    """The figures by test output, where an evaluation has counted them; their intervals are over tasks, too."""
+    known = summary.get("solved_outputs_interval", {})
+    for board, rankings in summary.get("solved_outputs", {}).items():
+        for method, counts in rankings.items():
+            names = [f"pass@{k}" for k in range(1, ATTEMPTS + 1)]
+            intervals = tuple(tuple(known[board][method][name]) for name in names)
+            yield Figure(
+                board, method, tuple(counts[name] for name in names), intervals, summary["outputs"], "test outputs"
+            )
 
 
 def counted(source: Source) -> Mapping[str, Any]:

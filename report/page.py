@@ -43,7 +43,6 @@ def render(sources: Sequence[Source], watch: str = "") -> str:
     text = environment.get_template("page.html.j2").render(
         title=_title(sources),
         version=metadata.version("codeit"),
-        made="",
         watch=watch,
         style=Markup(_template("style.css")),
         script=Markup(script),
@@ -96,7 +95,7 @@ def _overview(number: int, source: Source) -> dict[str, Any]:
         "about": asked,
         "notes": [*source.notes, *_unscored(source)],
         "facts": source.facts,
-        "numbers": [_number(row) for row in rows if row.method == HEADLINE or row.board == "cumulative"],
+        "numbers": [_number(row) for row in rows if row.unit == "tasks"],
         "rows": [_row(row) for row in rows],
         "concepts": _concepts(source),
     }
@@ -119,7 +118,8 @@ def _number(figure: Figure) -> dict[str, Any]:
 
 def _row(figure: Figure) -> dict[str, Any]:
     cells = [{"count": count, "interval": _range(figure, k)} for k, count in enumerate(figure.counts)]
-    return {"board": _BOARDS.get(figure.board, figure.board), "method": figure.method, "cells": cells}
+    method = figure.method if figure.unit == "tasks" else f"{figure.method}, {figure.unit} of {figure.tasks}"
+    return {"board": _BOARDS.get(figure.board, figure.board), "method": method, "cells": cells}
 
 
 def _range(figure: Figure, k: int, share: bool = False) -> str:

@@ -82,6 +82,14 @@ def test_an_evaluation_is_read_as_it_is_documented(tmp_path):
     assert source.results["a"].needed(Method.DISTINCT) == 1
 
 
+def test_an_evaluation_counts_by_task_and_by_test_output(tmp_path):
+    folder = write_evaluation(tmp_path / "eval")
+    main(["report", str(folder)])
+    text = re.sub(r"<[^>]+>", " ", page_of(folder))
+    assert re.search(r"all found\s+paper\s+1\s+1 to 1", text)
+    assert re.search(r"paper, test outputs of 7\s+1\s+0 to 1\s+1\s+0 to 1\s+2\s+0 to 2", text)
+
+
 @pytest.mark.parametrize("found", [{}, None])
 def test_the_report_of_a_run_is_one_file_that_asks_the_network_for_nothing(tmp_path, tasks, found, capsys):
     folder = write_run(tmp_path / "run", tasks, found)
