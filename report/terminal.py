@@ -21,7 +21,7 @@ from engine.progress import compile_interpreter
 from engine.seeds.solver_source import SourceError, read_program
 from engine.tasks import TASK_SETS, load_tasks
 from interpreter.grids import Grid
-from interpreter.language.program import Program, ProgramError, parse
+from interpreter.language.program import Program, ProgramError
 from interpreter.runtime.outcome import Outcome
 from report.detail import Runner
 from report.model import HEADLINE, Attempt, Puzzle, Source
@@ -42,7 +42,7 @@ def show_task(options: ShowOptions) -> None:
     source = read_source(options.run) if options.run is not None else None
     puzzle = _puzzle(options, source)
     console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
-    console.print(Text(puzzle.id, "bold"), Text(puzzle.concept or ""))
+    console.print(Text(_plain(puzzle.id), "bold"), Text(_plain(puzzle.concept or "")))
     attempts = _attempts(options, puzzle, source)
     if not attempts:
         console.print(_pairs(puzzle, None))
@@ -101,9 +101,14 @@ def _attempts(options: ShowOptions, puzzle: Puzzle, source: Source | None) -> li
     if result is None:
         raise UsageError(f"{source.path} has no program for {puzzle.id}")
     return [
-        (_heading(k, attempt), parse(attempt.program))
-        for k, attempt in enumerate(result.attempts[HEADLINE][: options.attempts], 1)
+        (_heading(k, attempt), _program(attempt.program))
+        for k, attempt in enumerate(result.attempts.get(HEADLINE, ())[: options.attempts], 1)
     ]
+
+
+def _plain(text: str) -> str:
+    """A name without what would steer the terminal."""
+    return "".join(mark if mark.isprintable() else "?" for mark in text)
 
 
 def _heading(k: int, attempt: Attempt) -> str:
@@ -119,7 +124,7 @@ def _program(given: str) -> Program:
     try:
         return read_program(text)
     except (ProgramError, SourceError) as error:
-        where = given if is_file else "--program"
+        where = given if is_file else "the program"
         raise UsageError(f"{where}: {error} (right is a file, or a text such as 'O = hmirror(I)')") from None
 
 

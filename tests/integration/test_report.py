@@ -286,6 +286,12 @@ def test_show_takes_attempts_of_a_folder(search, capsys):
     assert "values on test 1" in out
 
 
+def test_show_does_not_let_a_name_steer_the_terminal(tmp_path, capsys):
+    folder = write_evaluation(tmp_path / "eval", ["\x1b[2Jmirror"])
+    assert main(["show", "\x1b[2Jmirror", "--run", str(folder)]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_show_takes_a_task_file_and_a_program_file(tasks, tmp_path, capsys):
     (tmp_path / "program.txt").write_text("O = vmirror(I)\n")
     assert main(["show", str(tasks / "mirror.json"), "--program", str(tmp_path / "program.txt")]) == 0
