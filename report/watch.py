@@ -108,6 +108,8 @@ def watch(folders: Sequence[Path], port: int, seconds: float = SECONDS) -> None:
                 page.refresh()
             except UsageError as error:  # a file in the middle of being written, or a folder that went away
                 log.warning("%s: the page stays as it was", error)
+    except KeyboardInterrupt:  # how it is meant to end
+        return
     finally:
         server.shutdown()
         server.server_close()
