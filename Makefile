@@ -27,9 +27,9 @@ $(STAMP): install/$(DEVICE).txt pyproject.toml
 
 # Regenerate the pins of both devices from pyproject.toml (needs uv: pip install uv).
 pins:
-	uv pip compile pyproject.toml --extra cpu --extra lora --extra report --extra dev --override install/overrides.txt \
+	uv pip compile pyproject.toml --extra cpu --extra lora --extra dev --override install/overrides.txt \
 		--python-version 3.11 --no-annotate --custom-compile-command "make pins" -o install/cpu.txt
-	uv pip compile pyproject.toml --extra gpu --extra lora --extra report --extra dev \
+	uv pip compile pyproject.toml --extra gpu --extra lora --extra dev \
 		--python-version 3.11 --no-annotate --custom-compile-command "make pins" -o install/gpu.txt
 
 lint: setup

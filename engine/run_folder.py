@@ -11,6 +11,7 @@
     checkpoints/     one folder a policy version: v00001, ...
     tensorboard/     the metrics as events
     eval/<set>/      what `codeit eval` writes
+    report/          the report, an HTML file: not read by a run
     .lock            held while a run is in the folder
 
 The progress record in `replay/` is the truth: it is committed together with a meta-iteration's experiences.

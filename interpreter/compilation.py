@@ -2,7 +2,7 @@
 
 There are two groups, because a user who only runs programs need not wait for what makes them:
 
-    MACHINE  primitives, batches, profile, screening, kinds, digests, the drop-in
+    MACHINE  primitives, batches, profile, screening, kinds, digests, the drop-in, traces
     SEARCH   mutation, enumeration, fits
 
 Warm them in a parent before it starts threads or workers; what is not warmed is compiled when it is first used.
@@ -10,7 +10,7 @@ Warm them in a parent before it starts threads or workers; what is not warmed is
 
 from __future__ import annotations
 
-from interpreter.dropin import messages
+from interpreter.dropin import messages, trace
 from interpreter.enumeration import enumerator
 from interpreter.fitting import layers, tables
 from interpreter.machine import call_tree, kinds, machine, screening
@@ -20,7 +20,9 @@ from interpreter.runtime.native import MACHINE, SEARCH, CompilationError
 
 __all__ = ["MACHINE", "SEARCH", "CompilationError", "is_compiled", "warm_up"]
 
-ENTRY_MODULES = (call_tree, digests, enumerator, generation, kinds, layers, machine, messages, screening, tables)
+ENTRY_MODULES = (
+    call_tree, digests, enumerator, generation, kinds, layers, machine, messages, screening, tables, trace,
+)  # fmt: skip
 
 
 def is_compiled(*groups: str) -> bool:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from engine.commands.ending import end_in_report
 from engine.commands.launch import check_installed, mistakes, set_threads
 from engine.commands.options.evaluate import EvaluateOptions
 from engine.config import Config, given_options, load_config, overridden
@@ -81,6 +82,7 @@ def evaluate(options: EvaluateOptions) -> None:
         summary = write_results(folder, plan.task_set, tasks, read, evaluator, display)
         display.say(verdict(summary))
         display.say(f"written to {folder.path}")
+    end_in_report(folder.path)
 
 
 def _resumed(options: EvaluateOptions) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.commands.ending import end_in_report
 from engine.commands.options.run import RunOptions
 from engine.config import Config, given_options, load_config, overridden
 from engine.errors import UsageError
@@ -82,6 +83,7 @@ def run(options: RunOptions) -> None:
             summary = loop.run()
         display.say(verdict(summary))
     folder.close()
+    end_in_report(folder.path)
 
 
 def default_run_dir(preset: str) -> Path:

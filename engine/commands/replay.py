@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.commands.launch import mistakes
-from engine.commands.options.replay import ExportOptions, ShowOptions, StatsOptions, TopOptions, VerifyOptions
+from engine.commands.options.replay import ExportOptions, StatsOptions, StoredOptions, TopOptions, VerifyOptions
 from engine.errors import UsageError, printable
 from engine.files import write_new
 from engine.run_folder import open_replay
@@ -52,7 +52,7 @@ def top(options: TopOptions) -> None:
 
 
 @mistakes()
-def show(options: ShowOptions) -> None:
+def show(options: StoredOptions) -> None:
     """Write the experiences of a key or a task."""
     with open_replay(options.path) as store:
         found = [experience for experience in store if _is(experience, options.what)]

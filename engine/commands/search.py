@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from engine.commands.ending import end_in_report
 from engine.commands.options.search import SearchOptions
 from engine.errors import UsageError
 from engine.evaluation import verdict
@@ -55,6 +56,7 @@ def search(options: SearchOptions) -> dict[str, Any]:
         display.say(", ".join(f"{name} {count:,}" for name, count in counts.items()))
         display.say(verdict(summary))
         display.say(f"written to {folder.path}")
+    end_in_report(folder.path)
     return summary
 
 

@@ -208,8 +208,15 @@ def _cell(payload: int) -> tuple[int, tuple[int, int]]:
     return (payload & COLOR_MASK) - COLOR_BIAS, _pair(payload >> CELL_COLUMN)
 
 
-def value_of(words: list[int], function: Callable[[int, tuple[Any, ...]], Function]) -> Any:
-    """The value of a message of one value; `function` makes a `Function` of its word and what it remembers."""
+def value_of(
+    words: list[int],
+    function: Callable[[int, tuple[Any, ...]], Function],
+    set_of: Callable[[list[Any]], Any] = frozenset,
+) -> Any:
+    """The value of a message of one value.
+
+    `function` makes a `Function` of its word and what it remembers, `set_of` a set of its items in canonical order.
+    """
     stack: list[Any] = []
     k = 0
     while k < len(words):
@@ -230,7 +237,7 @@ def value_of(words: list[int], function: Callable[[int, tuple[Any, ...]], Functi
         elif tag == TUPLE:
             stack.append(tuple(_taken(stack, payload)))
         elif tag == SET:
-            stack.append(frozenset(_taken(stack, payload)))
+            stack.append(set_of(_taken(stack, payload)))
         elif tag == CLOSURE:
             stack.append(function(word, tuple(_taken(stack, remembered_by(payload)))))
         else:

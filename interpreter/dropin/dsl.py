@@ -147,7 +147,7 @@ def _call(function: PrimitiveFunction | Closure, arguments: tuple[Any, ...], nam
     outcome, result = caller.call(np.array(words, np.int64))
     if outcome is not Outcome.OK:
         raise MachineError(_label(function), outcome)
-    value = value_of(result, _function)
+    value = value_of(result, function_of)
     return bool(value) if function.is_predicate and type(value) is int and value in (0, 1) else value
 
 
@@ -171,7 +171,8 @@ def _label(function: PrimitiveFunction | Closure) -> str:
     return function.__name__ if isinstance(function, PrimitiveFunction) else f"{function.maker}(...)"
 
 
-def _function(word: int, remembered: tuple[Any, ...]) -> Function:
+def function_of(word: int, remembered: tuple[Any, ...]) -> Function:
+    """The function of a word in a message and what it remembers: a primitive where that is nothing."""
     return Closure(word, remembered) if remembered else _BY_WORD[word]
 
 

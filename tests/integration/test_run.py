@@ -110,6 +110,7 @@ def test_a_run_leaves_what_it_promises(finished):
     assert set(summary["solved"]["policy"]["distinct"]) == {"pass@1", "pass@2", "pass@3"}
     assert (finished / "config.toml").is_file()
     assert list((finished / "tensorboard").iterdir())
+    assert (finished / "report" / "index.html").is_file()
     with ReplayStore(finished / "replay", readonly=True) as store:
         assert store.progress()["meta_iteration"] == 3
         assert store.verify().ok

@@ -15,7 +15,8 @@ ALLOWED = {
     "replay": {"interpreter"},
     "trainer": {"interpreter", "replay"},
     "engine": {"interpreter", "replay", "trainer"},
-    "bench": {"interpreter", "replay", "trainer", "engine"},
+    "report": {"interpreter", "replay", "trainer", "engine"},
+    "bench": {"interpreter", "replay", "trainer", "engine", "report"},
 }
 
 
@@ -27,7 +28,7 @@ ROOMS = {
     "interpreter.machine": {"runtime", "primitives", "language"},
     "interpreter.mutation": {"runtime", "primitives", "language", "machine"},
     "interpreter.enumeration": {"runtime", "primitives", "language", "machine"},
-    "interpreter.dropin": {"runtime", "primitives", "machine"},
+    "interpreter.dropin": {"runtime", "primitives", "language", "machine"},
 }
 OURS = {
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file

@@ -19,7 +19,8 @@ from engine.commands.options.declaration import Group
 from engine.commands.options.evaluate import EvaluateOptions
 from engine.commands.options.execute import ExecuteOptions
 from engine.commands.options.profile import ProfileOptions
-from engine.commands.options.replay import ExportOptions, ShowOptions, StatsOptions, TopOptions, VerifyOptions
+from engine.commands.options.replay import ExportOptions, StatsOptions, StoredOptions, TopOptions, VerifyOptions
+from engine.commands.options.report import ReportOptions, ShowOptions
 from engine.commands.options.run import RunOptions
 from engine.commands.options.search import SearchOptions
 from engine.commands.options.seeds import CheckOptions, DiscoverOptions, ImportOptions
@@ -28,6 +29,8 @@ VERBS = (
     RunOptions,
     EvaluateOptions,
     SearchOptions,
+    ReportOptions,
+    ShowOptions,
     ExecuteOptions,
     ProfileOptions,
     AnalyseOptions,
@@ -41,7 +44,7 @@ VERBS = (
         "replay",
         "look into a replay store",
         "ACTION",
-        (StatsOptions, TopOptions, ShowOptions, VerifyOptions, ExportOptions),
+        (StatsOptions, TopOptions, StoredOptions, VerifyOptions, ExportOptions),
     ),
     Group(
         "bench",

@@ -46,7 +46,7 @@ class TopOptions(Options):
     as_json: Annotated[bool, Field(alias="json", description="a JSON object a line instead of a table")] = False
 
 
-class ShowOptions(Options):
+class StoredOptions(Options):
     """One experience, or those of a task, with all that is stored.
 
     Program, inputs and outputs, and who found it when.

@@ -1,0 +1,84 @@
+"""Shares of tasks with intervals, and what the paper reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.ranking import Method
+from report.model import ATTEMPTS, Source
+
+RESAMPLES = 10_000
+
+# CodeIt (arXiv 2402.04858) on the 400 evaluation tasks of ARC-AGI-1, pass@3 by its own ranking.
+PAPER = (("CodeIt", 59), ("its policy alone", 48), ("its mutation baseline, 1.43 million programs", 42))
+PAPER_TASKS = 400
+PAPER_SET = "arc1-eval"
+PAPER_BASELINE = ((9_600, 0.07), (150_000, 0.10), (1_430_000, 0.105))  # programs, share of tasks
+
+
+def interval(count: int, tasks: int) -> tuple[int, int]:
+    """The 95% bootstrap interval over tasks of how many are solved.
+
+    Drawing tasks with replacement from `count` solved ones among `tasks` is a binomial draw. The same for the same
+    numbers.
+    """
+    if tasks == 0:
+        return 0, 0
+    drawn = np.random.default_rng([count, tasks]).binomial(tasks, count / tasks, RESAMPLES)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return round(low), round(high)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Tasks solved of one source: by the policy alone or all that was found, by a ranking, within so many attempts."""
+
+    board: str
+    method: str
+    counts: tuple[int, ...]
+    intervals: tuple[tuple[int, int], ...]
+    tasks: int
+    unit: str = "tasks"
+    """what is counted: tasks, or test outputs, of which `tasks` is then the number"""
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        return tuple(count / max(self.tasks, 1) for count in self.counts)
+
+
+def figures(source: Source) -> Iterator[Figure]:
+    """The figures of a source: those of its summary, or counted from what is known of its tasks."""
+    tasks = sum(puzzle.is_scored for puzzle in source.puzzles)
+    solved = source.summary.get("solved")
+    for board, rankings in (solved if isinstance(solved, Mapping) else counted(source)).items():
+        for method, counts in rankings.items():
+            numbers = tuple(int(counts.get(f"pass@{k}", 0)) for k in range(1, ATTEMPTS + 1))
+            yield Figure(board, method, numbers, tuple(interval(n, tasks) for n in numbers), tasks)
+    yield from _by_output(source.summary)
+
+
+def _by_output(summary: Mapping[str, Any]) -> Iterator[Figure]:
+    """The figures by test output, where an evaluation has counted them; their intervals are over tasks, too."""
+    known = summary.get("solved_outputs_interval", {})
+    for board, rankings in summary.get("solved_outputs", {}).items():
+        for method, counts in rankings.items():
+            names = [f"pass@{k}" for k in range(1, ATTEMPTS + 1)]
+            intervals = tuple(tuple(known[board][method][name]) for name in names)
+            yield Figure(
+                board, method, tuple(counts[name] for name in names), intervals, summary["outputs"], "test outputs"
+            )
+
+
+def counted(source: Source) -> Mapping[str, Any]:
+    """How many tasks are solved within k attempts, in the form of a summary."""
+    needed = {method: [result.needed(method) for result in source.results.values()] for method in Method}
+    return {
+        "cumulative": {
+            str(method): {f"pass@{k}": sum(0 < n <= k for n in needed[method]) for k in range(1, ATTEMPTS + 1)}
+            for method in Method
+        }
+    }

@@ -1,0 +1,96 @@
+"""The folder of an evaluation: `tasks/*.json` with grids and attempts, and `summary.json`; see `engine.evaluation`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.errors import UsageError
+from engine.files import data_files, read_json
+from engine.ranking import Method
+from interpreter.grids import Grid, GridError, as_grid
+from report.model import Attempt, Puzzle, Result, Source
+
+BOARD = "cumulative"  # all that was evaluated
+_ORIGINS = {"mutated": "mutation"}
+
+
+def is_evaluation(path: Path) -> bool:
+    """Whether a folder is of an evaluation, done or not."""
+    return (path / "evaluation.json").is_file() or ((path / "tasks").is_dir() and (path / "summary.json").is_file())
+
+
+def read_evaluation(path: Path) -> Source:
+    """What an evaluation says. Raises `UsageError` for a file that is damaged."""
+    files = data_files(path / "tasks", ".json") if (path / "tasks").is_dir() else []
+    puzzles, results = [], {}
+    for file in files:
+        try:
+            puzzle, result = _read_task(read_json(file))
+        except (KeyError, TypeError, GridError) as error:
+            raise UsageError(f"{file}: no task of an evaluation ({error}); evaluate again, to another --out") from None
+        puzzles.append(puzzle)
+        if result is not None:
+            results[puzzle.id] = result
+    summary = read_json(path / "summary.json") if (path / "summary.json").is_file() else {}
+    return Source(
+        name=path.resolve().name,
+        path=path,
+        kind="evaluation",
+        task_set=str(summary.get("task_set", "")),
+        puzzles=sorted(puzzles, key=lambda puzzle: puzzle.id),
+        results=results,
+        summary=summary,
+        notes=() if summary else ("This evaluation is not done: figures and tasks are incomplete.",),
+        facts=_facts(summary),
+    )
+
+
+def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
+    facts = {}
+    for source in summary.get("sources", ()):
+        sampled = ", sampled anew" if source.get("policy") else ""
+        facts[f"source {len(facts) + 1}"] = f"{source.get('kind')} {source.get('path')}{sampled}"
+    if "programs" in summary:
+        facts["programs"] = f"{summary['programs']:,}"
+    if "seconds" in summary:
+        facts["minutes"] = f"{summary['seconds'] / 60:,.1f}"
+    return facts
+
+
+def _read_task(record: Mapping[str, Any]) -> tuple[Puzzle, Result | None]:
+    train, test = record["train"], record["test"]
+    puzzle = Puzzle(
+        record["task"],
+        tuple(as_grid(pair["input"]) for pair in train),
+        tuple(as_grid(pair["output"]) for pair in train),
+        tuple(as_grid(pair["input"]) for pair in test),
+        tuple(_optional(pair.get("output")) for pair in test),
+        record.get("concept"),
+    )
+    board = record.get(BOARD)
+    if not board or not board["programs"]:
+        return puzzle, None
+    attempts = {Method(name): tuple(_attempts(rows)) for name, rows in board["attempts"].items()}
+    is_right = any(attempt.right for rows in attempts.values() for attempt in rows)
+    return puzzle, Result(board["programs"], attempts, is_found=is_right)
+
+
+def _attempts(rows: list[Mapping[str, Any]]) -> Iterator[Attempt]:
+    for row in rows:
+        origin = row.get("origin", "")
+        yield Attempt(
+            row["program"],
+            row["demonstration_performance"],
+            row["votes"],
+            row["right"],
+            _ORIGINS.get(origin, origin),
+            row.get("meta_iteration"),
+        )
+
+
+def _optional(rows: Any) -> Grid | None:
+    return None if rows is None else np.asarray(as_grid(rows))

@@ -1,0 +1,48 @@
+"""Which reader a folder is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UsageError
+from engine.files import read_json
+from replay.experience import ReplayError
+from report.figures.analyses import NAMES
+from report.model import Source
+from report.sources.evaluation import is_evaluation, read_evaluation
+from report.sources.run import is_run, read_run
+from report.sources.search import is_search, read_search
+
+_READERS = ((is_run, read_run), (is_search, read_search), (is_evaluation, read_evaluation))
+
+
+def read_source(path: Path) -> Source:
+    """What a folder says. Raises `UsageError` where it is none that a report can show, or damaged."""
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such folder")
+    for is_kind, read in _READERS:
+        if is_kind(path):
+            try:
+                return replace(read(path), analyses=_analyses(path))
+            except ReplayError as error:
+                raise UsageError(str(error)) from None
+    raise UsageError(
+        f"{path}: nothing to report; right is the folder of a run (config.toml), of a search (search.json) or of an "
+        "evaluation (summary.json and tasks/)"
+    )
+
+
+def _analyses(path: Path) -> dict[str, Mapping[str, Any]]:
+    """What `codeit analyse` wrote of a folder, by name. Raises `UsageError` for a file that is damaged."""
+    files = {name: path / "analysis" / f"{name}.json" for name in NAMES}
+    return {name: _object(file) for name, file in files.items() if file.is_file()}
+
+
+def _object(file: Path) -> Mapping[str, Any]:
+    value = read_json(file)
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{file}: no analysis; write it again with codeit analyse")
+    return value

@@ -1,0 +1,100 @@
+"""The folder of a search, see `engine.search.folder`: read as it stands, while the search goes on or after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UsageError
+from engine.files import read_json, read_lines, rows_of
+from engine.ranking import Entry
+from engine.tasks import load_tasks
+from report.model import Puzzle, Source
+from report.sources.chronicle import Chronicle
+from report.sources.facts import provenance_facts
+
+_COLUMNS = ("task", "program", "demonstration_performance", "prediction", "number")
+# Where a program comes from, by the method of the search that found it.
+_ORIGINS = {"mutate": "mutation", "remutate": "mutation"}
+_STEPS = (1, 2, 5)  # a point of the history at 1, 2, 5, 10, 20, 50, ... thousand programs
+_FIRST = 1000
+
+
+def is_search(path: Path) -> bool:
+    """Whether a folder is of a search."""
+    return (path / "search.json").is_file()
+
+
+def read_search(path: Path) -> Source:
+    """What a search found so far. Raises `UsageError` for what is damaged, or a task set that is not there any more."""
+    settings = read_json(path / "search.json")
+    if not isinstance(settings, Mapping) or "tasks" not in settings:
+        raise UsageError(f"{path / 'search.json'}: no settings of a search; the file was damaged")
+    tasks = load_tasks(settings["tasks"], settings.get("task_ids"), settings.get("limit"))
+    puzzles = [Puzzle.of(task) for task in tasks]
+    chronicle = Chronicle(puzzles)
+    progress = _optional(path / "progress.json")
+    programs = progress.get("programs", 0)
+    _follow(chronicle, path, programs)
+    summary = _optional(path / "summary.json")
+    return Source(
+        name=path.resolve().name,
+        path=path,
+        kind="search",
+        task_set=settings["tasks"],
+        puzzles=puzzles,
+        results=chronicle.results(),
+        summary=summary,
+        clock="program",
+        points=chronicle.points,
+        generalization=chronicle.generalization(),
+        curve=read_lines(path / "curve.jsonl", "programs", "solved"),
+        notes=() if programs else ("This search has not finished its first batch yet.",),
+        facts={"programs run": f"{programs:,}", "seed": str(settings.get("seed", "")), **_time(summary),
+               **provenance_facts(path)},
+        fuel=settings.get("fuel", 200_000),
+    )  # fmt: skip
+
+
+def _follow(chronicle: Chronicle, path: Path, programs: int) -> None:
+    """Take in all rows, with points of the history at round numbers of programs and at the end."""
+    due = _round_numbers()
+    point = next(due)
+    for row in _rows(path):
+        while row["number"] >= point:
+            chronicle.point(point)
+            point = next(due)
+        entry = Entry(row["program"], row["demonstration_performance"], bytes.fromhex(row["prediction"]), row["number"])
+        origin = _ORIGINS.get(row.get("method", "mutate"), "search")
+        chronicle.add(row["task"], entry, row["number"], origin)
+    while point < programs:
+        chronicle.point(point)
+        point = next(due)
+    if programs or chronicle.results():
+        chronicle.point(max(programs, *chronicle.points, 0))
+
+
+def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    file = path / "search.jsonl"
+    if file.is_file():
+        yield from rows_of(file, *_COLUMNS)
+
+
+def _round_numbers() -> Iterator[int]:
+    scale = _FIRST
+    while True:
+        yield from (scale * step for step in _STEPS)
+        scale *= 10
+
+
+def _optional(file: Path) -> Mapping[str, Any]:
+    """A JSON object that may not be there yet."""
+    value = read_json(file) if file.is_file() else {}
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{file}: not a JSON object; the file was damaged")
+    return value
+
+
+def _time(summary: Mapping[str, Any]) -> dict[str, str]:
+    return {"minutes": f"{summary['seconds'] / 60:,.1f}"} if "seconds" in summary else {}

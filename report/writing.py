@@ -1,0 +1,23 @@
+"""The report of one folder or several, as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.files import make_folder, write_text
+from report.page import render
+from report.sources.reading import read_source
+
+
+def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
+    """Write `report/index.html` into the first folder (or `out`) and return its path; it is there whole or not at all.
+
+    Raises `UsageError` for a folder that is none of ours, or damaged, and where it cannot be written.
+    """
+    page = render([read_source(folder) for folder in folders])
+    folder = out or folders[0] / "report"
+    make_folder(folder)
+    file = folder / "index.html"
+    write_text(file, page)
+    return file
