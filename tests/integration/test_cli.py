@@ -1,5 +1,6 @@
 """The command line: help at once, `exec`, and mistakes as one line with exit status 2."""
 
+import errno
 import json
 import os
 import signal
@@ -48,6 +49,7 @@ ROOT = Path(__file__).parents[2]
         (["eval", "--model", "a", "--samples", "1", "--stored"], "--stored: not allowed with argument --samples"),
         (["run", "--res"], "unknown option --res"),
         (["search", "--limit", "many"], "--limit: must be a whole number, not 'many' (see codeit search --help)"),
+        (["search", "--limit", "5.0"], "--limit: must be a whole number, not '5.0' (see codeit search --help)"),
         (["search", "--limit", "0"], "--limit: must be at least 1, not 0"),
         (["search", "--seed", "-1"], "--seed: must be at least 0, not -1"),
         (["search", "--seed"], "--seed: expected one argument"),
@@ -73,6 +75,18 @@ def test_a_mistake_is_one_line_and_changes_nothing(arguments, message, tmp_path,
     assert message in errors
     assert errors.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_memory_that_a_pool_cannot_have_is_one_line(tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    given = ["--tasks", "arc1-train", "--limit", "1", "--programs", "1", "--workers", "1"]
+    assert main(["search", *given, "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("codeit: not enough memory: ")
+    assert "(No space left on device): use fewer workers" in error
 
 
 def test_help_names_every_verb_and_imports_nothing_heavy():
