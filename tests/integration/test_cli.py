@@ -1,6 +1,5 @@
 """The command line: help at once, `exec`, and mistakes as one line with exit status 2."""
 
-import errno
 import json
 import os
 import signal
@@ -75,18 +74,6 @@ def test_a_mistake_is_one_line_and_changes_nothing(arguments, message, tmp_path,
     assert message in errors
     assert errors.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
-
-
-def test_memory_that_a_pool_cannot_have_is_one_line(tmp_path, monkeypatch, capsys):
-    def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    given = ["--tasks", "arc1-train", "--limit", "1", "--programs", "1", "--workers", "1"]
-    assert main(["search", *given, "--out", str(tmp_path / "out")]) == 2
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith("codeit: not enough memory: ")
-    assert "(No space left on device): use fewer workers" in error
 
 
 def test_help_names_every_verb_and_imports_nothing_heavy():
