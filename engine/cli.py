@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from engine.commands.options import VERBS
 from engine.commands.options.parser import parse
-from engine.errors import UsageError, printable, refused
+from engine.errors import UsageError, exhausted, printable, refused
 
 DESCRIPTION = (
     "Self-improving program synthesis on ARC: a language model writes programs in a grid language, a compiled virtual "
@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if line is None:
             raise
         return _mistake(line)
+    except MemoryError as error:
+        return _mistake(exhausted(error))
     except KeyboardInterrupt as interrupt:
         sys.stderr.write("\ncodeit: interrupted; a run continues with --resume\n")
         return 128 + (signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT)

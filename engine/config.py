@@ -27,7 +27,8 @@ from pydantic_settings import (
 from engine.augment import MAX_VARIANTS, ColorChoice
 from engine.errors import UsageError
 from engine.sampler.config import SamplerConfig
-from trainer.config import Section, TrainerConfig
+from trainer.config import TrainerConfig
+from trainer.section import Section
 
 PRESETS = ("smoke", "cpu", "paper", "paper-codet5", "sizes")
 

@@ -12,6 +12,7 @@ class UsageError(ValueError):
 
 _FULL = "make room, then go on with --resume, or name a folder elsewhere"
 _ELSEWHERE = "name a folder or file that can be written (--out, --run-dir)"
+_LESS = "close other programs, or use fewer workers"
 # What to do about what the system refuses. An error that is not here is a bug, which keeps its traceback.
 _REMEDIES = {
     errno.ENOSPC: _FULL,
@@ -25,8 +26,9 @@ _REMEDIES = {
     errno.EISDIR: "it is a folder: name a file",
     errno.ELOOP: "links lead in a circle: name the file itself",
     errno.ENAMETOOLONG: "choose a shorter one",
+    errno.ENOMEM: _LESS,
     errno.EMFILE: "raise the limit (ulimit -n), or use fewer workers",
-    errno.ENFILE: "close other programs, or use fewer workers",
+    errno.ENFILE: _LESS,
 }
 
 
@@ -44,3 +46,8 @@ def refused(error: OSError) -> UsageError | None:
         os.fsdecode(path) for path in (error.filename, error.filename2) if isinstance(path, (str, bytes, os.PathLike))
     ]
     return UsageError(f"{' -> '.join(paths) or 'the system'}: {os.strerror(error.errno).lower()}: {remedy}")
+
+
+def exhausted(error: MemoryError) -> UsageError:
+    """The line for memory that could not be had, with what was asked for where that is known."""
+    return UsageError(f"not enough memory: {error if str(error) else _LESS}")

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from trainer.catalogue import POLICIES, PRETRAINED
-
-
-class Section(BaseModel):
-    """A part of a configuration: immutable, nothing unknown in it, each field documented by the string below it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+from trainer.section import Section
 
 
 class TrainerConfig(Section):

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from trainer.config import Section
+from trainer.section import Section
 
 Backend = Literal["vllm", "transformers"]
 Transfer = Literal["in_process", "ipc", "nccl"]

@@ -48,6 +48,7 @@ ROOT = Path(__file__).parents[2]
         (["eval", "--model", "a", "--samples", "1", "--stored"], "--stored: not allowed with argument --samples"),
         (["run", "--res"], "unknown option --res"),
         (["search", "--limit", "many"], "--limit: must be a whole number, not 'many' (see codeit search --help)"),
+        (["search", "--limit", "5.0"], "--limit: must be a whole number, not '5.0' (see codeit search --help)"),
         (["search", "--limit", "0"], "--limit: must be at least 1, not 0"),
         (["search", "--seed", "-1"], "--seed: must be at least 0, not -1"),
         (["search", "--seed"], "--seed: expected one argument"),

@@ -15,6 +15,8 @@ from trainer.checkpoint import publishing, write_vocabulary
 from trainer.codec import CompactCodec
 from trainer.policy import new_policy
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CODEC = CompactCodec(max_prompt_tokens=100)
 OPTIONS = SamplerConfig(backend="transformers", max_tokens=24, types=False, temperature=0.0)
 

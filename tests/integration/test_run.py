@@ -50,10 +50,10 @@ def finish(process):
     return errors
 
 
-def stop(process, folder, number):
-    """Send a signal after the first meta-iteration; the exit status and what the run said on stderr."""
+def stop(process, folder, number, after=1):
+    """Send a signal after so many meta-iterations; the exit status and what the run said on stderr."""
     deadline = time.monotonic() + 300
-    while not metrics(folder) and process.poll() is None and time.monotonic() < deadline:
+    while len(metrics(folder)) < after and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
@@ -88,6 +88,15 @@ def resumed(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """A run without relabelling that is asked to stop after its second meta-iteration: its folder, its exit status and
+    what it said."""
+    folder = tmp_path_factory.mktemp("runs") / "stopped"
+    run = start("run", *TINY, "--replay.relabel", "false", "--run-dir", folder)
+    return folder, *stop(run, folder, signal.SIGTERM, after=2)
+
+
 def test_a_run_leaves_what_it_promises(finished):
     rows = metrics(finished)
     assert [row["meta_iteration"] for row in rows] == [1, 2, 3]
@@ -116,13 +125,11 @@ def test_a_run_leaves_what_it_promises(finished):
         assert store.verify().ok
 
 
-def test_without_relabelling_only_what_was_asked_for_is_learned(finished, tmp_path):
+def test_without_relabelling_only_what_was_asked_for_is_learned(finished, stopped):
     """Four random samples of each of four tasks solve none."""
     drawn = {"policy": 20, "mutated": 60}
     assert [row["examples"] > drawn["mutated"] for row in metrics(finished)] == [False, True, True]
-    folder = tmp_path / "run"
-    finish(start("run", *TINY, "--loop.meta-iterations", "2", "--replay.relabel", "false", "--run-dir", folder))
-    rows = metrics(folder)
+    rows = metrics(stopped[0])[:2]
     assert [row["solved_cumulative"] for row in rows] == [0, 0]
     assert [0 < row["examples"] <= drawn["mutated"] for row in rows] == [True, True]
     assert rows[0]["replay_policy"] > 0
@@ -148,8 +155,8 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(finished, resumed):
     assert summaries[0]["programs"] == summaries[1]["programs"]
 
 
-def test_a_run_that_is_asked_to_stop_closes_what_is_open(tmp_path):
-    status, errors = stop(start("run", *TINY, "--run-dir", tmp_path / "run"), tmp_path / "run", signal.SIGTERM)
+def test_a_run_that_is_asked_to_stop_closes_what_is_open(stopped):
+    _, status, errors = stopped
     assert status == 128 + signal.SIGTERM
     assert errors.endswith("codeit: interrupted; a run continues with --resume\n")
     assert "Traceback" not in errors

@@ -1,5 +1,7 @@
 """`codeit run --resume` on folders that are not as a run leaves them: nothing is lost, and what is wrong is said."""
 
+import errno
+import os
 import shutil
 
 import numpy as np
@@ -130,3 +132,15 @@ def test_a_full_disk_is_one_line(monkeypatch, tmp_path, capsys):
     assert error.count("\n") == 1
     assert "no space left on device: make room, then go on with --resume" in error
     assert read_lines(tmp_path / "run" / "metrics.jsonl") == []
+
+
+def test_memory_that_a_pool_cannot_have_is_one_line(monkeypatch, tmp_path, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    small = ["--preset", "smoke", "--sampler.backend", "transformers", "--tasks.limit", "1", "--fill.mutants", "10"]
+    assert main(["run", *small, "--run-dir", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("codeit: not enough memory: ")
+    assert error.endswith("(No space left on device): use fewer workers")

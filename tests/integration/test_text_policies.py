@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,6 +91,14 @@ def sharp(kind: str, codec: TextCodec, tmp_path_factory: pytest.TempPathFactory)
     return folders
 
 
+@pytest.fixture(scope="module")
+def wanted(sharp: list[Path], codec: TextCodec) -> list[list[tuple[int, ...]]]:
+    """By version, what the reference writes for each prompt of `make_requests`."""
+    policies = [load_policy(folder, codec.tokens).eval() for folder in sharp]
+    prompts = [request.prompt for request in make_requests(codec)]
+    return [[greedy(policy, codec, prompt) for prompt in prompts] for policy in policies]
+
+
 def make_pairs(program: str, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     generator = np.random.default_rng(seed)
     grids = [generator.integers(0, 3, generator.integers(2, 5, 2)).astype(np.int8) for _ in range(2)]
@@ -122,9 +131,9 @@ def draw(sampler: Sampler, requests: Sequence[SampleRequest]) -> dict[tuple[int,
     return samples
 
 
-def greedy(folder: Path, codec: TextCodec, prompt: Sequence[int]) -> tuple[int, ...]:
+def greedy(policy: Any, codec: TextCodec, prompt: Sequence[int]) -> tuple[int, ...]:
     """The reference: transformers over the whole sequence for each token, and the grammar."""
-    policy, grammar = load_policy(folder, codec.tokens).eval(), policy_grammar(codec, MAX_PROGRAM, typed=False)
+    grammar = policy_grammar(codec, MAX_PROGRAM, typed=False)
     state, tokens = grammar.start(), []
     while len(tokens) < MAX_PROGRAM and codec.eos not in tokens:
         if codec.is_seq2seq:
@@ -210,10 +219,9 @@ def test_a_checkpoint_is_complete_and_says_what_it_is(kind: str, published: Path
 
 @pytest.mark.parametrize("backend", [pytest.param("vllm", marks=needs_vllm), "transformers"])
 def test_both_samplers_write_what_the_reference_does_and_take_new_weights(
-    sharp: list[Path], codec: TextCodec, backend: str
+    sharp: list[Path], wanted: list[list[tuple[int, ...]]], codec: TextCodec, backend: str
 ) -> None:
     requests = make_requests(codec, n=2)
-    wanted = [[greedy(folder, codec, request.prompt) for request in requests] for folder in sharp]
     assert set(wanted[0]).isdisjoint(wanted[1])
     assert min(len(set(of_version)) for of_version in wanted) > 1  # which programs depends on the learned vocabulary
     with sampling(sharp[0], backend=backend, temperature=0.0) as sampler:

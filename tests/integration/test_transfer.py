@@ -6,6 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -95,9 +96,11 @@ class Learner:
         self.seen.append(tokens)
 
 
-@pytest.fixture
-def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend_a_gpu(monkeypatch)
+@pytest.fixture(scope="class")
+def no_gpu() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        pretend_a_gpu(patch)
+        yield
 
 
 @contextmanager
@@ -123,15 +126,72 @@ def connected(patch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize(("transfer", "processes"), [("ipc", 1), ("ipc", 2), ("nccl", 1), ("nccl", 2)])
-def test_weights_come_from_training_processes(
-    transfer: Transfer, processes: int, no_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@dataclass(frozen=True)
+class Connection:
+    """A training process, and a sampler that is connected with it."""
+
+    transfer: Transfer
+    group: TrainerGroup
+    learner: Learner
+    sampler: Sampler
+
+
+class TestConnection:
+    """One of each kind, in the order of the tests: the last one breaks it."""
+
+    @pytest.fixture(scope="class", params=["ipc", "nccl"])
+    def connection(
+        self, request: pytest.FixtureRequest, no_gpu: None, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[Connection]:
+        folder = tmp_path_factory.mktemp(request.param)
+        with learning(make_trainer, 1, make_codec(None), folder, request.param) as parts:
+            yield Connection(request.param, *parts)
+
+    def test_weights_come_from_a_training_process(
+        self, connection: Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        swap_twice(connection.learner, connection.sampler, monkeypatch)
+
+    def test_an_engine_that_fails_starts_again_and_is_connected_again(
+        self, connection: Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from vllm.v1.engine.llm_engine import LLMEngine
+
+        learner, sampler = connection.learner, connection.sampler
+        before = sampler._engine
+        with monkeypatch.context() as patch:
+            patch.setattr(LLMEngine, "step", fail_once(LLMEngine.step))
+            learner.check(sampler, is_new=False)
+        assert sampler._engine is not before
+        with connected(monkeypatch):
+            sampler.swap(learner.learn())
+        learner.check(sampler)
+
+    def test_a_transfer_that_fails_is_an_error(self, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+        from vllm.distributed.weight_transfer import WeightTransferEngine
+
+        following = connection.learner.learn()
+        monkeypatch.setattr(WeightTransferEngine, "update_weights", fail)
+        with pytest.raises(RuntimeError, match=f"did not come by {connection.transfer} .*on purpose.*--resume"):
+            connection.sampler.swap(following)
+        with pytest.raises(RuntimeError, match="closed"):
+            connection.group.train([])
+
+
+def swap_twice(learner: Learner, sampler: Sampler, patch: pytest.MonkeyPatch) -> None:
+    """By the connection alone, and each time the new weights write."""
+    for _ in range(2):
+        with connected(patch):
+            sampler.swap(learner.learn())
+        learner.check(sampler)
+
+
+@pytest.mark.parametrize("transfer", ["ipc", "nccl"])
+def test_weights_come_from_two_training_processes(
+    transfer: Transfer, no_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with learning(make_trainer, processes, make_codec(None), tmp_path, transfer) as (_, learner, sampler):
-        for _ in range(2):
-            with connected(monkeypatch):
-                sampler.swap(learner.learn())
-            learner.check(sampler)
+    with learning(make_trainer, 2, make_codec(None), tmp_path, transfer) as (_, learner, sampler):
+        swap_twice(learner, sampler, monkeypatch)
 
 
 @pytest.mark.parametrize("lora_rank", [0, 4])
@@ -144,38 +204,6 @@ def test_a_t5_takes_weights_from_a_training_process(
         with connected(monkeypatch):
             sampler.swap(learner.learn())
         learner.check(sampler)
-
-
-@pytest.mark.parametrize("transfer", ["ipc", "nccl"])
-def test_an_engine_that_fails_starts_again_and_is_connected_again(
-    transfer: Transfer, no_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from vllm.v1.engine.llm_engine import LLMEngine
-
-    with learning(make_trainer, 1, make_codec(None), tmp_path, transfer) as (_, learner, sampler):
-        before = sampler._engine
-        with monkeypatch.context() as patch:
-            patch.setattr(LLMEngine, "step", fail_once(LLMEngine.step))
-            learner.check(sampler, is_new=False)
-        assert sampler._engine is not before
-        with connected(monkeypatch):
-            sampler.swap(learner.learn())
-        learner.check(sampler)
-
-
-@pytest.mark.parametrize("transfer", ["ipc", "nccl"])
-def test_a_transfer_that_fails_is_an_error(
-    transfer: Transfer, no_gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from vllm.distributed.weight_transfer import WeightTransferEngine
-
-    with learning(make_trainer, 1, make_codec(None), tmp_path, transfer) as (group, learner, sampler):
-        second = learner.learn()
-        monkeypatch.setattr(WeightTransferEngine, "update_weights", fail)
-        with pytest.raises(RuntimeError, match=f"did not come by {transfer} .*on purpose.*--resume"):
-            sampler.swap(second)
-        with pytest.raises(RuntimeError, match="closed"):
-            group.train([])
 
 
 @pytest.mark.parametrize("how", ["raises", "dies"])

@@ -82,6 +82,8 @@ def test_the_environment_has_no_say(monkeypatch):
         (["--sampler.nsamples", "8"], "did you mean --sampler.n-samples?"),
         (["--sampler.n-samples", "0"], "sampler.n_samples: input should be greater than or equal to 1, not '0'"),
         (["--sampler.n-samples", "many"], "sampler.n_samples: input should be a valid integer"),
+        (["--sampler.n-samples", "5.0"], "sampler.n_samples: input should be a valid integer"),
+        (["--tasks.limit", "5.0"], "tasks.limit: input should be a valid integer"),
         (["--loop.seed"], "expected one argument"),
         (["--trainer.policy", "codet5"], "unknown policy (one of compact-tiny, compact-1m"),
         (["--trainer.device", "gpu"], "trainer.device: input should be 'auto', 'cpu' or 'cuda', not 'gpu'"),
@@ -104,6 +106,9 @@ def test_wrong_presets_and_files_are_refused(tmp_path):
     file = tmp_path / "my.toml"
     file.write_text("[sampler]\nn_sample = 5\n")
     with pytest.raises(UsageError, match=r"unknown key sampler.n_sample \(did you mean sampler.n_samples\?\)"):
+        load_config("smoke", file)
+    file.write_text("[sampler]\nn_samples = 5.0\n")
+    with pytest.raises(UsageError, match=r"sampler\.n_samples: input should be a valid integer, not 5\.0"):
         load_config("smoke", file)
     file.write_text("[sampler\n")
     with pytest.raises(UsageError, match="is not TOML"):

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from engine.errors import refused
+from engine.errors import exhausted, refused
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,7 @@ from engine.errors import refused
         (errno.ENOSPC, "no space left on device: make room"),
         (errno.EROFS, "read-only file system: name a folder or file that can be written"),
         (errno.EACCES, "permission denied: ask for the permission"),
+        (errno.ENOMEM, "cannot allocate memory: close other programs, or use fewer workers"),
         (errno.ELOOP, "links lead in a circle"),
     ],
 )
@@ -25,6 +26,11 @@ def test_a_refusal_names_the_path_and_a_remedy(number, words):
 
 def test_both_ends_of_a_rename_are_named():
     assert str(refused(OSError(errno.EACCES, "", "a", None, "b"))).startswith("a -> b: ")
+
+
+def test_memory_that_cannot_be_had_is_said_with_how_much_was_asked_for_or_with_a_remedy():
+    assert str(exhausted(MemoryError("8 TiB cannot be had"))) == "not enough memory: 8 TiB cannot be had"
+    assert str(exhausted(MemoryError())).endswith("close other programs, or use fewer workers")
 
 
 @pytest.mark.parametrize("error", [OSError("no number"), OSError(errno.EINVAL, "invalid argument"), BrokenPipeError()])

@@ -6,6 +6,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
+from pydantic import ValidationError
 
 from engine.commands.options import VERBS, EvaluateOptions, RunOptions, SearchOptions
 from engine.commands.options.declaration import DEFAULT_FUEL, Argument, Group, Rest
@@ -90,6 +91,23 @@ def test_flags_turn_on_what_is_off_and_off_what_is_on():
 def test_options_cannot_be_abbreviated(abbreviation):
     with pytest.raises(UsageError, match=f"unrecognized argument '{abbreviation}'"):
         read("search", abbreviation)
+
+
+@pytest.mark.parametrize("verb", LEAVES, ids=lambda verb: verb.__name__)
+def test_whole_numbers_have_no_point(verb):
+    whole = [name for name, field in verb.model_fields.items() if field.annotation in (int, int | None)]
+    names = {name: verb.model_fields[name].alias or name for name in whole}
+    for name, given in names.items():
+        with pytest.raises(ValidationError) as refused:
+            verb(**{given: "5.0"})
+        assert (given, "int_parsing") in [(*error["loc"], error["type"]) for error in refused.value.errors()], name
+
+
+def test_a_whole_number_with_a_point_is_refused_in_one_line():
+    with pytest.raises(UsageError, match=r"^--limit: must be a whole number, not '5\.0' \(see codeit search --help\)$"):
+        read("search", "--limit", "5.0")
+    assert read("search", "--limit", "5").limit == 5
+    assert read("search", "--budget", "5").budget == 5.0
 
 
 def test_the_seed_of_a_bench_is_not_its_seeds():

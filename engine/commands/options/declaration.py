@@ -1,4 +1,4 @@
-"""How a verb of the command line is declared: a frozen pydantic model, a field an option.
+"""How a verb of the command line is declared: a section (frozen, nothing unknown in it), a field an option.
 
     name            the option's, with - for _ (an alias goes before it); a `bool` is a flag, `--no-...` where it is on
     annotation      its type and bounds; an `Argument` in it says how help shows it
@@ -19,9 +19,10 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from engine.errors import UsageError
+from trainer.section import Section
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ class OneOf:
     is_required: bool = False
 
 
-class Options(BaseModel):
+class Options(Section):
     """A verb and its options."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(defer_build=True)
 
     verb: ClassVar[str]
     does: ClassVar[str]
