@@ -23,15 +23,24 @@ class Population:
         self.ended: set[int] = set()
         """tasks whose enumeration has nothing left"""
         self._kept = kept
+        self._seen: set[int] = set()  # hashes of all programs with their tasks
         self._entries: dict[int, dict[str, Entry]] = {}
 
-    def add(self, task: int, entry: Entry) -> None:
-        """Remember a program that was found; twice as many as are kept lead to the worse half being forgotten."""
+    def add(self, task: int, entry: Entry) -> bool:
+        """Remember a program that was found, and say whether it is the first time: sources can find the same one.
+
+        Twice as many as are kept lead to the worse half being forgotten.
+        """
+        key = hash((task, entry.program))
+        if key in self._seen:
+            return False
+        self._seen.add(key)
         entries = self._entries.setdefault(task, {})
         entries[entry.program] = entry
         if len(entries) > 2 * self._kept:
             for worse in best(entries.values())[self._kept :]:
                 del entries[worse.program]
+        return True
 
     def solve(self, task: int, program: str) -> None:
         """Remember that a task is solved."""

@@ -72,10 +72,11 @@ class Search:
         return Batch(ran, not cut) if proposed else None
 
     def _take(self, proposal: Proposal, clock: Clock, watch: Callable[[int, int], None]) -> None:
-        findings = self._run(proposal, clock, watch)
         population = self.state.population
+        findings = [
+            finding for finding in self._run(proposal, clock, watch) if population.add(finding.task, finding.entry)
+        ]
         for finding in findings:
-            population.add(finding.task, finding.entry)
             if finding.solves:
                 population.solve(finding.task, finding.entry.program)
         for done in proposal.enumerated:

@@ -35,6 +35,6 @@ def test_near_misses_are_right_on_some_demonstrations_not_on_all():
 
 def test_a_program_that_comes_again_counts_once():
     population = Population(kept=3)
-    for number in range(5):
-        population.add(0, entry("same", 0.5, number))
-    assert [one.found for one in population.best(0)] == [4]
+    assert [population.add(0, entry("same", 0.5, number)) for number in range(3)] == [True, False, False]
+    assert population.add(1, entry("same", 0.5, 3))
+    assert [one.found for one in population.best(0)] == [0]

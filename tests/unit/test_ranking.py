@@ -81,7 +81,7 @@ def scored(test_output):
 def test_test_outputs_cannot_reach_the_ranking():
     """The ranking's inputs have no room for them, and its result is the same whatever they are."""
     fields = {field.name for field in dataclasses.fields(Entry)}
-    assert fields == {"program", "performance", "prediction", "found", "votes"}
+    assert fields == {"program", "performance", "prediction", "found", "votes", "others"}
     assert list(inspect.signature(rank).parameters) == ["entries", "method"]
     assert not hasattr(ranking, "Task")
     for method in Method:

@@ -18,6 +18,7 @@ from engine.commands.options.bench import (
 from engine.commands.options.declaration import Group
 from engine.commands.options.evaluate import EvaluateOptions
 from engine.commands.options.execute import ExecuteOptions
+from engine.commands.options.macros import MacrosOptions
 from engine.commands.options.profile import ProfileOptions
 from engine.commands.options.replay import ExportOptions, StatsOptions, StoredOptions, TopOptions, VerifyOptions
 from engine.commands.options.report import ReportOptions, ShowOptions
@@ -34,6 +35,7 @@ VERBS = (
     ExecuteOptions,
     ProfileOptions,
     AnalyseOptions,
+    MacrosOptions,
     Group(
         "seeds",
         "seed programs: import, discover, check",

@@ -42,9 +42,9 @@ class SearchOptions(Options):
     task_ids: TaskIds = None
     limit: Limit = None
     programs: Positive = 150_000
-    """distinct executed programs, in all; of compose and all as many as there are"""
+    """distinct executed programs, in all"""
     budget: Minutes | None = None
-    """minutes; it ends with whatever comes first (of --method all 15, where neither is given)"""
+    """minutes; it ends with whatever comes first (of --method all 15, where neither is given; compose ends when nothing is left)"""
     seed: Natural = 0
     """everything random follows from it"""
     method: Annotated[str, Argument("NAME")] = "mutate"

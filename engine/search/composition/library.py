@@ -9,16 +9,14 @@ from itertools import permutations
 import numpy as np
 import numpy.typing as npt
 
-from engine.search.composition.macro import Colors, Macro, Miner, lines_of
+from engine.search.composition.macro import Colors, Macro, Miner
 from engine.search.composition.patterns import patterns
 from engine.search.workers import Worker, Workers
-from engine.task_grids import TaskGrids
 from engine.tasks import Task
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import order_by_lines
 from interpreter.language.program import Program
 from interpreter.language.symbols import Symbols
-from interpreter.machine.kinds import observed_kinds
 from interpreter.runtime.digests import grid_digests
 
 SAMPLE = 60  # grids on which behaviours are told apart
@@ -75,7 +73,6 @@ class Librarian:
         grids = [task.inputs[k % len(task.inputs)] for k, task in enumerate(sample)]
         grids = [grid for grid in grids if grid.size in CELLS] or grids
         self._sample = GridTable.pack(grids[:: -(-len(grids) // SAMPLE)])
-        self._known: set[str] = set()
         self._rows: list[tuple[Macro, Colors]] = []
         self._places: dict[tuple[str, Colors], int] = {}
         self._made: list[tuple[Symbols, npt.NDArray[np.int64], npt.NDArray[np.bool_]]] = []  # of the rows, in order
@@ -86,17 +83,8 @@ class Librarian:
 
     def learn(self, programs: Sequence[tuple[Task, Program]]) -> None:
         """Mine programs, each of a task; those that were mined before are left out."""
-        new = list({f"{task.id} {program.text}": (task, program) for task, program in programs}.items())
-        new = [pair for key, pair in new if key not in self._known]
-        if not new:
-            return
-        self._known.update(f"{task.id} {program.text}" for task, program in new)
-        self._library = None
-        symbols = Symbols.pack([program for _, program in new])
-        inputs = TaskGrids.pack([task for task, _ in new])
-        kinds = observed_kinds(symbols, inputs.grids, inputs.first)
-        for (task, program), own in zip(new, lines_of(kinds, symbols.starts), strict=True):
-            self.miner.mine(program, own, task.id)
+        if self.miner.learn(programs):
+            self._library = None
 
     def library(self) -> Library:
         """A library of all macros so far; what was made for the one before is kept."""

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-
+from engine.task_grids import TaskGrids
+from engine.tasks import Task
 from interpreter.language.program import Line, Program, is_variable, variable_index
-from interpreter.machine.kinds import GRID
+from interpreter.language.symbols import Symbols
+from interpreter.machine.kinds import GRID, observed_kinds
 from interpreter.primitives import PRIMITIVES
 
 COLOR_NAMES = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
@@ -61,6 +61,7 @@ class Miner:
 
     def __init__(self) -> None:
         self.macros: dict[str, Macro] = {}
+        self._known: set[str] = set()
 
     def add(self, pattern: Program, colors: Colors = (), task: str | None = None) -> None:
         """Count a macro."""
@@ -69,10 +70,27 @@ class Miner:
         if task is not None:
             macro.tasks.add(task)
 
-    def mine(self, program: Program, kinds: Sequence[int], task: str) -> None:
-        """Count the macros of a program that belongs to a task; `kinds` are those of its lines."""
-        for part in set(parts(program, kinds)):
-            self.add(*pattern(part), task)
+    def learn(self, programs: Sequence[tuple[Task, Program]]) -> bool:
+        """Count the macros of programs, each of a task, but for those that were mined before; whether there were any.
+
+        Which lines are grids is seen on the first input of the task.
+        """
+        new = [pair for pair in dict(zip(map(_key, programs), programs, strict=True)).items()
+               if pair[0] not in self._known]  # fmt: skip
+        if not new:
+            return False
+        self._known.update(key for key, _ in new)
+        symbols = Symbols.pack([program for _, (_, program) in new])
+        inputs = TaskGrids.pack([task for _, (task, _) in new])
+        kinds = observed_kinds(symbols, inputs.grids, inputs.first).tolist()
+        for number, (_, (task, program)) in enumerate(new):
+            for part in set(parts(program, kinds[symbols.starts[number] : symbols.starts[number + 1]])):
+                self.add(*pattern(part), task.id)
+        return True
+
+
+def _key(pair: tuple[Task, Program]) -> str:
+    return f"{pair[0].id} {pair[1].text}"
 
 
 def parts(program: Program, kinds: Sequence[int]) -> Iterator[Program]:
@@ -133,9 +151,3 @@ def _color_arguments(line: Line) -> Iterable[int]:
     if function == "matcher":
         return (1,) if bound in _OF_COLOR else ()
     return _COLOR_ARGUMENTS.get(function, ())
-
-
-def lines_of(kinds: npt.NDArray[np.int8], starts: npt.NDArray[np.int64]) -> Iterator[list[int]]:
-    """The kinds of each program's lines, from those of all."""
-    flat = kinds.tolist()
-    return (flat[low:high] for low, high in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True))

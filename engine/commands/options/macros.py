@@ -1,0 +1,30 @@
+"""The verb `macros`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from engine.commands.options.declaration import Argument, AsJson, NewFile, Options, Positive, Seeds
+
+
+class MacrosOptions(Options):
+    """What programs have in common.
+
+    Functions from a grid to a grid that stand in solving programs, with slots for colours: where they come from, and
+    how many lines it would save to call each by a name.
+    """
+
+    verb: ClassVar[str] = "macros"
+    does: ClassVar[str] = "engine.commands.macros:macros"
+
+    seeds: Seeds = None
+    search: Annotated[Path | None, Argument("DIR")] = None
+    """a search's folder: what it found right on all demonstrations is mined, too"""
+    new: bool = False
+    """only those that no seed has (with --search)"""
+    n: Positive = 30
+    """how many"""
+    out: NewFile | None = None
+    """all of them as JSON lines"""
+    as_json: AsJson = False
