@@ -44,7 +44,7 @@ class SearchOptions(Options):
     programs: Positive = 150_000
     """distinct executed programs, in all"""
     budget: Minutes | None = None
-    """minutes; it ends with whatever comes first (of --method all 15, where neither is given; compose ends when nothing is left)"""
+    """minutes; it ends with whatever comes first (of --method all 15, where neither is given)"""
     seed: Natural = 0
     """everything random follows from it"""
     method: Annotated[str, Argument("NAME")] = "mutate"
