@@ -53,9 +53,9 @@ class Effort:
     """whether a mutant must first do something new on the task of its parent; then none is made twice in a search"""
     screen_hardest: bool
     """whether mutants for one task are first tried where most of their parents are wrong, not where acceptance says"""
-    compositions: tuple[Budget, ...]
+    compositions: tuple[Budget, ...] = ()
     """what the composition of a task may do, each time that it has its turn"""
-    composed_at_once: int
+    composed_at_once: int = 20
     """tasks of a batch of composition"""
     keep_repeats: bool = False
     """where it must: whether doing again what another did, or nothing, is enough"""
@@ -73,7 +73,6 @@ RANKED = Effort(
         Budget(runs=(900_000, 600_000), pieces=6_000, hits=600, near=60, paired=1_500, stacks=200),
         Budget(runs=(4_000_000, 2_000_000), pieces=12_000, hits=600, near=120, paired=2_000, stacks=400),
     ),
-    composed_at_once=20,
 )  # fmt: skip
 # Seeds start from nothing: a round gives every open task its share and takes seconds, so that what is found helps the
 # others soon. There are few parents, and all of them count; what is right on no other program's task is no loss, so
@@ -82,11 +81,4 @@ SEEDS = Effort(
     rates=CROSSING, mutants=Growth(20_000, 20_000), crossings=Growth(4_000, 4_000), crossed_at_once=None,
     calls=(20_000, 200_000, 2_000_000, 20_000_000), enumerated_at_once=None, near=24, kept=24, donors=40,
     latest=20_000, max_lines=16, on_own_task=False, screen_hardest=True,
-    compositions=(
-        Budget(runs=(300_000,), pieces=2_000, hits=64, near=24, paired=600, stacks=60),
-        Budget(runs=(1_000_000, 500_000), pieces=4_000, hits=64, near=24, paired=1_200, stacks=100),
-        Budget(runs=(3_000_000, 2_000_000), pieces=8_000, hits=64, near=24, paired=1_500, stacks=200),
-        Budget(runs=(9_000_000, 6_000_000), pieces=12_000, hits=64, near=24, paired=2_000, stacks=400),
-    ),
-    composed_at_once=20,
 )  # fmt: skip
