@@ -37,6 +37,7 @@ STEP = 1.0  # the price of one more step, beside that of its macro, in bits
 TURN = 1.0  # of a symmetry
 LAYER = 1.5  # of a layer
 HOLE = 3.0  # of cells of a test that no layer paints
+LIKENESS = 12.0  # what a value that equals the outputs is worth, to go on from
 UNKNOWN = 2.0  # of a program that is no macro, beside its lines
 
 
@@ -96,11 +97,11 @@ class Composer:
         order = order_by_lines(self._code)
         self._rank = np.argsort(order)
         self._order, self._quick = order, order[quick[order]]
-        self._targets = {}
-        for number, symmetry in [(-1, None), *enumerate(SYMMETRIES)]:
-            output = task.outputs[self._smallest]
-            image = turned(output, symmetry) if symmetry else output
-            self._targets.setdefault(int(grid_digests(GridTable.pack([image]))[0]), number)
+        output = task.outputs[self._smallest]
+        images = [output, *(turned(output, symmetry) for symmetry in SYMMETRIES)]
+        self._images = grid_digests(GridTable.pack(images))
+        # The output as it is is number -1; of equal images the first counts.
+        self._targets = {int(self._images[k]): k - 1 for k in reversed(range(len(images)))}
         self.runs = 0
         """programs that ran on a grid"""
 
@@ -152,7 +153,7 @@ class Composer:
         _, first = np.unique(digests[order], axis=0, return_index=True)
         some = self._order[order[np.sort(first)]]
         outputs = self._run(worker, some, self._inputs)
-        reached = Values(
+        reached = Values.of(
             len(self._inputs), np.concatenate([[0.0], self._cost[some]]), [(), *((k,) for k in some.tolist())],
             GridTable.concatenate([self._inputs, outputs]),
         )  # fmt: skip
@@ -160,8 +161,20 @@ class Composer:
 
     def _run(self, worker: Worker, programs: npt.NDArray[np.int64], table: GridTable) -> GridTable:
         """What programs give for all grids of a table, program after program."""
-        self.runs += len(programs) * len(table)
-        jobs = np.stack([np.repeat(programs, len(table)), np.tile(np.arange(len(table)), len(programs))], axis=1)
+        return self._run_on(worker, programs, table, np.zeros(len(programs), np.int64), len(table))
+
+    def _run_on(
+        self,
+        worker: Worker,
+        programs: npt.NDArray[np.int64],
+        table: GridTable,
+        values: npt.NDArray[np.int64],
+        inputs: int,
+    ) -> GridTable:
+        """What each program gives for a value, which is so many grids of a table, program after program."""
+        grids = (values[:, None] * inputs + np.arange(inputs)).ravel()
+        jobs = np.stack([np.repeat(programs, inputs), grids], axis=1)
+        self.runs += len(jobs)
         return worker.machine.run(self._code, table, jobs.astype(np.int32)).outputs
 
     def _turned_hits(
@@ -202,11 +215,12 @@ class Composer:
             digests = frontier.digests[number]
             place = int(digests[self._smallest])
             constant = len(set(digests[:demonstrations].tolist())) == 1 and demonstrations > 1
-            if place in tried or constant or place & 1023 == 33:  # one cell has nothing in it
+            at = number * inputs + self._smallest
+            if place in tried or constant or frontier.grids.shapes[at].prod() == 1:  # one cell has nothing in it
                 continue
             tried.add(place)
             runs -= len(self._quick)
-            found = self._screen(worker, frontier.grids, number * inputs + self._smallest, self._quick, QUICK_FUEL)
+            found = self._screen(worker, frontier.grids, at, self._quick, QUICK_FUEL)
             cost, steps = float(frontier.cost[number]), frontier.steps[number]
             hits += self._turned_hits(found, self._quick, cost, steps)
             some = np.flatnonzero(shapes_of(found) == shape)
@@ -225,11 +239,9 @@ class Composer:
         candidates = candidates[:most]
         values, programs = candidates[:, 0].astype(np.int64), candidates[:, 1].astype(np.int64)
         inputs = len(self._inputs)
-        jobs = np.stack([np.repeat(programs, inputs), (values[:, None] * inputs + np.arange(inputs)).ravel()], axis=1)
-        self.runs += len(jobs)
-        outputs = worker.machine.run(self._code, frontier.grids, jobs.astype(np.int32)).outputs
+        outputs = self._run_on(worker, programs, frontier.grids, values, inputs)
         steps = [(*frontier.steps[v], p) for v, p in zip(values.tolist(), programs.tolist(), strict=True)]
-        reached = Values(inputs, candidates[:, 2], steps, outputs)
+        reached = Values.of(inputs, candidates[:, 2], steps, outputs)
         reached = reached.take(reached.shaped(self._shapes))
         return reached.distinct()
 
@@ -240,7 +252,7 @@ class Composer:
         wanted = np.concatenate([output.ravel() for output in self._task.outputs])
         grids = np.arange(len(values))[:, None] * len(self._inputs) + np.arange(len(self._wanted))
         likeness = (values.grids.take(grids.ravel()).cells.reshape(len(values), -1) == wanted).mean(axis=1)
-        return np.argsort(values.cost - 12 * likeness, kind="stable")
+        return np.argsort(values.cost - LIKENESS * likeness, kind="stable")
 
     def _conjugates(self, worker: Worker, budget: Budget) -> Iterator[Values]:
         """Macros on the turned input, turned back: values of the outputs' shapes."""
@@ -249,9 +261,8 @@ class Composer:
         cheap = cheap[np.argsort(self._rank[cheap])]
         for turn, symmetry in enumerate(SYMMETRIES):
             table = GridTable.pack([turned(grid, symmetry) for grid in self._inputs])
-            image = turned(self._task.outputs[self._smallest], symmetry)
             found = self._screen(worker, table, self._smallest, cheap, QUICK_FUEL)
-            some = cheap[shapes_of(found) == image.shape[0] << 5 | image.shape[1]]
+            some = cheap[shapes_of(found) == shapes_of(self._images[1 + turn])]
             if not len(some):
                 continue
             outputs = self._run(worker, some, table)
@@ -259,7 +270,7 @@ class Composer:
             whole = [k for k in range(len(some)) if all(outputs[k * inputs + i] is not None for i in range(inputs))]
             grids = [turned(outputs[k * inputs + i], SYMMETRIES[inverse]) for k in whole for i in range(inputs)]
             if grids:
-                yield Values(
+                yield Values.of(
                     inputs, self._cost[some[whole]] + 2 * TURN, [(turn, int(some[k]), inverse) for k in whole],
                     GridTable.pack(grids),
                 )  # fmt: skip

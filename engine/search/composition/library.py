@@ -73,8 +73,7 @@ class Librarian:
         grids = [task.inputs[k % len(task.inputs)] for k, task in enumerate(sample)]
         grids = [grid for grid in grids if grid.size in CELLS] or grids
         self._sample = GridTable.pack(grids[:: -(-len(grids) // SAMPLE)])
-        self._rows: list[tuple[Macro, Colors]] = []
-        self._places: dict[tuple[str, Colors], int] = {}
+        self._rows: dict[tuple[str, Colors], Macro] = {}  # what has been filled, by text and colours
         self._made: list[tuple[Symbols, npt.NDArray[np.int64], npt.NDArray[np.bool_]]] = []  # of the rows, in order
         self._library: Library | None = None
         self.miner = Miner()
@@ -87,42 +86,41 @@ class Librarian:
             self._library = None
 
     def library(self) -> Library:
-        """A library of all macros so far; what was made for the one before is kept."""
-        new = [
-            (macro, colors)
-            for macro in self.miner.macros.values()
-            for colors in fillings(macro)
-            if (macro.pattern.text, colors) not in self._places
-        ]
-        if new:
-            symbols = Symbols.pack([macro.filled(colors) for macro, colors in new])
-            self._places |= {(macro.pattern.text, colors): len(self._rows) + k for k, (macro, colors) in enumerate(new)}
-            self._rows += new
-            self._made.append((symbols, *self._behaviours(symbols)))
-        if self._library is not None and not new:
-            return self._library
-        symbols = Symbols.concatenate([made[0] for made in self._made])
-        digests, is_quick = (np.concatenate([made[k] for made in self._made]) for k in (1, 2))
-        self._library = self._distinct(symbols, digests, is_quick)
+        """A library of all macros so far; of those that were in the one before behaviours are known."""
+        if self._library is None:
+            self._fill()
+            symbols = Symbols.concatenate([made[0] for made in self._made])
+            digests, is_quick = (np.concatenate([made[k] for made in self._made]) for k in (1, 2))
+            self._library = self._distinct(symbols, digests, is_quick)
         return self._library
+
+    def _fill(self) -> None:
+        """Make what macros need in which something was not filled before."""
+        rows = {
+            (text, colors): macro for text, macro in self.miner.macros.items() for colors in fillings(macro)
+        }  # fmt: skip
+        new = [row for row in rows if row not in self._rows]
+        if new:
+            symbols = Symbols.pack([rows[text, colors].filled(colors) for text, colors in new])
+            self._rows |= {row: rows[row] for row in new}
+            self._made.append((symbols, *self._behaviours(symbols)))
 
     def _distinct(self, symbols: Symbols, digests: npt.NDArray[np.int64], is_quick: npt.NDArray[np.bool_]) -> Library:
         """Of the programs that do the same on the sample the cheapest; none that does nothing there."""
-        rows = self._rows
-        costs = np.array([cost(macro, colors) for macro, colors in rows])
-        texts = [macro.pattern.text for macro, _ in rows]
+        rows, macros = list(self._rows), list(self._rows.values())
+        costs = np.array([cost(macro) for macro in macros])
         valid = np.flatnonzero((digests != 0).sum(axis=1) >= MIN_VALID).tolist()
         kept: dict[bytes, int] = {}
         tasks: dict[int, list[frozenset[str]]] = {}
-        for k in sorted(valid, key=lambda k: (costs[k], len(texts[k]), texts[k], rows[k][1])):
+        for k in sorted(valid, key=lambda k: (costs[k], len(rows[k][0]), rows[k])):
             same = kept.setdefault(digests[k].tobytes(), k)
-            tasks.setdefault(same, []).append(frozenset(rows[k][0].tasks))
+            tasks.setdefault(same, []).append(frozenset(macros[k].tasks))
         chosen = np.array(list(tasks), np.int64)
         return Library(
             symbols.take(chosen),
             costs[chosen],
             np.array([sum(1 << color for color in rows[k][1]) for k in tasks], np.int64),
-            np.array([rows[k][1] in rows[k][0].colors for k in tasks]),
+            np.array([rows[k][1] in macros[k].colors for k in tasks]),
             is_quick[chosen],
             np.array([_owner(sources) for sources in tasks.values()]),
         )
@@ -153,13 +151,14 @@ def _owner(sources: Sequence[frozenset[str]]) -> str:
 
 def fillings(macro: Macro) -> Iterator[Colors]:
     """The colours that are tried in a macro's slots: all of one or two, of more those that were seen."""
-    if macro.slots in (1, 2):
-        yield from permutations(range(1, 10), macro.slots)
+    slots = macro.slots
+    if slots in (1, 2):
+        yield from permutations(range(1, 10), slots)
     else:
         yield from macro.colors
 
 
-def cost(macro: Macro, colors: Colors) -> float:
+def cost(macro: Macro) -> float:
     """The price of a macro in bits: what is short, and common in programs, is cheap."""
     rare = RARE if len(macro.tasks) == 1 else 0.0
     return BASE + LINE * len(macro.pattern.lines) + SLOT * macro.slots + rare - COMMON * np.log2(1 + len(macro.tasks))

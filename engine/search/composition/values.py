@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -48,10 +48,13 @@ class Values:
     cost: npt.NDArray[np.float64]
     steps: Sequence[Steps]
     grids: GridTable
-    digests: npt.NDArray[np.int64] = field(init=False)  # (values, inputs)
+    digests: npt.NDArray[np.int64]
+    """of the grids: (values, inputs)"""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "digests", grid_digests(self.grids).reshape(-1, self.inputs))
+    @classmethod
+    def of(cls, inputs: int, cost: npt.NDArray[np.float64], steps: Sequence[Steps], grids: GridTable) -> Values:
+        """Values of these grids."""
+        return cls(inputs, cost, steps, grids, grid_digests(grids).reshape(-1, inputs))
 
     def __len__(self) -> int:
         return len(self.cost)
@@ -59,7 +62,8 @@ class Values:
     def take(self, some: npt.NDArray[np.int64]) -> Values:
         """The values at these indices."""
         places = (some[:, None] * self.inputs + np.arange(self.inputs)).ravel()
-        return Values(self.inputs, self.cost[some], [self.steps[k] for k in some.tolist()], self.grids.take(places))
+        steps = [self.steps[k] for k in some.tolist()]
+        return Values(self.inputs, self.cost[some], steps, self.grids.take(places), self.digests[some])
 
     def distinct(self) -> Values:
         """Of equal values the cheapest, those alone that have a grid for every input, cheapest first."""
@@ -76,5 +80,5 @@ class Values:
     def concatenate(cls, parts: Sequence[Values]) -> Values:
         """The values of several parts, in order."""
         steps = [one for part in parts for one in part.steps]
-        cost = np.concatenate([part.cost for part in parts])
-        return cls(parts[0].inputs, cost, steps, GridTable.concatenate([part.grids for part in parts]))
+        cost, digests = (np.concatenate([getattr(part, name) for part in parts]) for name in ("cost", "digests"))
+        return cls(parts[0].inputs, cost, steps, GridTable.concatenate([part.grids for part in parts]), digests)

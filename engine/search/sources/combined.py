@@ -40,7 +40,7 @@ class Combined:
         cycle, place = divmod(batch, sum(count for _, count in self._plan))
         for source, count in self._plan:
             if place < count:
-                yield from source.proposals(cycle * count + place, clock) or ()
+                yield from source.proposals(cycle * count + place, clock)
                 yield Proposal(Symbols.pack([]))
                 return
             place -= count
