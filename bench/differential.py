@@ -26,7 +26,7 @@ from bench.rules import rule_of
 from bench.wild import Real, mutant, real_programs
 from engine.errors import UsageError
 from engine.progress import Display
-from engine.tasks import Task, load_tasks
+from engine.tasks import Task, training_tasks
 from interpreter.grids import Grid, GridTable
 from interpreter.language.bytecode import Code
 from interpreter.language.program import Program
@@ -67,7 +67,7 @@ def measure(
     processes: int = 1,
 ) -> dict[str, Any]:
     """Compare on `mutants` mutants of the programs of a file. Raises `UsageError` for files that are not there."""
-    tasks = {task.id: task for task in load_tasks("arc1-train")}
+    tasks = training_tasks()
     real = real_programs(programs)
     for row in real:
         if row.task not in tasks:

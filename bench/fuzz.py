@@ -26,7 +26,7 @@ from bench.extremes import extreme
 from bench.wild import Real, mutant, real_programs, walk
 from engine.progress import Display
 from engine.seeds.seed import load_seeds
-from engine.tasks import load_tasks
+from engine.tasks import load_tasks, training_tasks
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
 from interpreter.language.grammar import Grammar
@@ -130,7 +130,7 @@ def measure(programs: int = 100_000, seed: int = 0, solvers: Path | None = None)
 
 
 def _seeds() -> list[Real]:
-    tasks = {task.id: task for task in load_tasks("arc1-train")}
+    tasks = training_tasks()
     return [Real(seed.task, seed.program) for seed in load_seeds(None, tasks)]
 
 

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from bench.baselines.arc_dsl import python_functions
 from bench.baselines.codeit_harness import harness
 from engine.seeds.seed import load_seeds
-from engine.tasks import load_tasks
+from engine.tasks import training_tasks
 from interpreter.grids import Grid, GridTable
 from interpreter.language.bytecode import Code
 from interpreter.language.program import Line, Program, parse
@@ -73,7 +73,7 @@ def measure(
 
 
 def _load(file: str | None) -> Work:
-    tasks = {task.id: task for task in load_tasks("arc1-train")}
+    tasks = training_tasks()
     seeds = load_seeds(file, tasks)
     inputs: list[Grid] = []
     targets: list[Grid] = []

@@ -32,7 +32,7 @@ from bench.samples_t5 import measure_t5
 from engine.sampler import Sampler, SamplerConfig, SampleRequest, open_sampler
 from engine.sampler.constraint import CompactGrammar
 from engine.seeds.seed import load_seeds
-from engine.tasks import load_tasks
+from engine.tasks import load_tasks, training_tasks
 from interpreter.language.program import ProgramError
 from interpreter.language.vocabulary import BOS, detokenize
 from trainer.codec import CompactCodec, Example
@@ -118,7 +118,7 @@ def _measure_compact(
 
 def _programs(codec: CompactCodec) -> list[tuple[int, ...]]:
     """The embedded seed programs, as tokens."""
-    seeds = load_seeds(None, {task.id: task for task in load_tasks("arc1-train")})
+    seeds = load_seeds(None, training_tasks())
     return [tuple(codec.encode_program(seed.program.text)) for seed in seeds]
 
 

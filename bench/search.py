@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from bench.wild import real_programs
 from engine.seeds.seed import load_seeds
-from engine.tasks import load_tasks
+from engine.tasks import load_tasks, training_tasks
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code, order_by_lines
 from interpreter.language.symbols import Symbols
@@ -39,7 +39,7 @@ CHUNK = 2_000  # programs whose outputs are in memory at a time
 
 def measure(solvers: Path | None, tasks: int, repeats: int) -> dict[str, Any]:
     """All figures, as one JSON object; `tasks` evaluation tasks, evenly spread."""
-    training = {task.id: task for task in load_tasks("arc1-train")}
+    training = training_tasks()
     seeds = real_programs(solvers) if solvers else load_seeds(None, training)
     programs = Symbols.pack([seed.program for seed in seeds])
     kinds = observed_kinds(

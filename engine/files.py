@@ -55,6 +55,19 @@ def read_json(file: Path) -> Any:
         raise UsageError(f"{file}: {error}") from None
 
 
+@contextmanager
+def resumable(folder: Path, safe: str) -> Iterator[None]:
+    """Turn what a disk refuses in a folder that can be gone on from into a `UsageError` that says how; `safe` is what
+    is not lost."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {folder}: {error.strerror}; {safe} is safe: make room, then continue with "
+            f"--out {folder} --resume"
+        ) from error
+
+
 def write_new(file: Path, texts: Iterable[str]) -> None:
     """Write texts, as they come, to a file that is there once all are written; nothing is left of one that failed.
 

@@ -17,9 +17,8 @@ from engine.errors import UsageError
 from engine.files import make_folder, write_text
 from engine.progress import compile_interpreter
 from engine.seeds.seed import load_seeds
-from engine.tasks import load_tasks
+from engine.tasks import training_tasks
 
-TRAINING_TASKS = "arc1-train"
 WITH_SOLVERS = ("failures", "abstractions")
 SHOWN = 60  # characters of a list that is shown
 
@@ -53,7 +52,7 @@ def _write(folder: Path, name: str, result: dict[str, Any]) -> None:
 def _solvers(source: str | None, subject: Subject) -> Solvers:
     """Known programs for the tasks of a subject; none where they are for other tasks."""
     found = defaultdict(list)
-    known = {task.id: task for task in load_tasks(TRAINING_TASKS)} | subject.tasks
+    known = training_tasks() | subject.tasks
     try:
         for seed in load_seeds(source, known):
             found[seed.task].append(seed.program)

@@ -13,15 +13,15 @@ from rich.table import Table
 
 from engine.commands.options.macros import MacrosOptions
 from engine.errors import UsageError, printable
-from engine.files import rows_of, write_new
+from engine.files import read_json, rows_of, write_new
 from engine.progress import compile_interpreter
 from engine.search.composition.macro import Macro, Miner
+from engine.search.folder import check_is_search
 from engine.seeds.seed import load_seeds
 from engine.tables import as_text
-from engine.tasks import Task, load_tasks
+from engine.tasks import Task, load_tasks, training_tasks
 from interpreter.language.program import Program, parse
 
-TRAINING_TASKS = "arc1-train"
 SHOWN_TASKS = 4
 
 
@@ -58,7 +58,7 @@ def macros(options: MacrosOptions) -> None:
     """List the macros of seeds, and of what a search found, those first that save most."""
     if options.new and options.search is None:
         raise UsageError("--new lists what a search found and no seed has: it needs --search")
-    training = {task.id: task for task in load_tasks(TRAINING_TASKS)}
+    training = training_tasks()
     seeds = [(training[seed.task], seed.program) for seed in load_seeds(options.seeds, training)]
     found = list(_found(options.search)) if options.search else []
     compile_interpreter()
@@ -80,10 +80,8 @@ def macros(options: MacrosOptions) -> None:
 
 def _found(search: Path) -> Iterator[tuple[Task, Program]]:
     """The first program of each task that a search found right on all demonstrations."""
-    settings = search / "search.json"
-    if not settings.is_file():
-        raise UsageError(f"{search} is no search folder: it has no search.json")
-    known = json.loads(settings.read_text(encoding="utf-8"))
+    check_is_search(search)
+    known = read_json(search / "search.json")
     tasks = {task.id: task for task in load_tasks(known["tasks"], known["task_ids"] or None, known["limit"])}
     seen: set[str] = set()
     for row in rows_of(search / "search.jsonl", "task", "program", "demonstration_performance"):

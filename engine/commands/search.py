@@ -16,12 +16,10 @@ from engine.progress import Display, compile_interpreter
 from engine.search.folder import SearchFolder
 from engine.search.ranked import METHODS, RankedSearch, SearchSettings
 from engine.seeds.seed import load_seeds
-from engine.tasks import load_tasks
+from engine.tasks import load_tasks, training_tasks
 from interpreter.language.vocabulary import VARIABLES, has_tokens
 from interpreter.machine.screening import MAX_FUEL
 from interpreter.mutation.mutator import Rates
-
-TRAINING_TASKS = "arc1-train"
 
 
 def search(options: SearchOptions) -> dict[str, Any]:
@@ -30,8 +28,8 @@ def search(options: SearchOptions) -> dict[str, Any]:
     out, programs, method = options.out, options.most_programs, options.method
     folder = SearchFolder.open(out) if options.resume else None
     settings = _read_settings(folder) if folder else _settings(options)
-    training_tasks = {task.id: task for task in load_tasks(TRAINING_TASKS)}
-    seeds = load_seeds(str(folder.seeds) if folder else options.seeds, training_tasks)
+    seeded = training_tasks()
+    seeds = load_seeds(str(folder.seeds) if folder else options.seeds, seeded)
     tasks = load_tasks(settings.tasks, settings.task_ids, settings.limit)
     done = folder.progress().get("programs", 0) if folder else 0
     if programs is not None and done >= programs:
@@ -49,7 +47,7 @@ def search(options: SearchOptions) -> dict[str, Any]:
             display.say(
                 f"{longer} of the seeds have more than {len(VARIABLES)} variables: they are tried, without mutants"
             )
-        with RankedSearch(settings, folder, tasks, training_tasks, seeds, display, options.workers) as searching:
+        with RankedSearch(settings, folder, tasks, seeded, seeds, display, options.workers) as searching:
             seconds = None if options.minutes is None else 60 * options.minutes
             summary = searching.run(method, programs, seconds)
             counts = searching.counts

@@ -65,12 +65,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.errors import UsageError
-from engine.files import lock_folder, make_folder, read_json, rows_of, safe_name, write_json, write_text
+from engine.files import lock_folder, make_folder, read_json, resumable, rows_of, safe_name, write_json, write_text
 
 SUMMARY, SETTINGS, PROGRESS, FOUND = "summary.json", "evaluation.json", "progress.json", "found.jsonl"
 TASKS, BENCHMARK = "tasks", "benchmark"
@@ -166,16 +166,9 @@ class EvaluationFolder:
         (self.path / kind).mkdir(exist_ok=True)
         write_text(self.path / kind / f"{safe_name(task)}.json", json.dumps(record) + "\n")  # grids take no line a cell
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[None]:
         """Turn what a disk refuses into a `UsageError` that says how to go on."""
-        try:
-            yield
-        except OSError as error:
-            raise UsageError(
-                f"cannot write to {self.path}: {error.strerror}; what was done before is safe: make room, then "
-                f"continue with --out {self.path} --resume"
-            ) from error
+        return resumable(self.path, "what was done before")
 
     def discard(self) -> None:
         """Take away what was begun, so that the folder can be used."""

@@ -20,6 +20,7 @@ from typing import Any
 from engine.errors import UsageError
 from engine.files import read_json
 from engine.run_folder import RunFolder, open_replay
+from engine.search.folder import is_search
 from engine.seeds.files import TASK_KEYS, read_entries
 from interpreter.language.program import Program, quoted
 from replay.experience import Origin
@@ -89,7 +90,7 @@ def find_source(path: Path) -> Source:
     """The source that a path is. Raises `UsageError` where it is none."""
     if (path / "config.toml").is_file():
         return Source(RUN, path, RunFolder(path).config().interpreter.fuel)
-    if (path / "search.json").is_file():
+    if is_search(path):
         return Source(SEARCH, path, read_json(path / "search.json").get("fuel"))
     if (path / "data.mdb").is_file() or (path / "replay" / "data.mdb").is_file():
         return Source(REPLAY, path)

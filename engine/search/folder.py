@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,31 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import UsageError
-from engine.files import append_line, lock_folder, new_folder, read_json, rows_of, write_json, write_lines
+from engine.files import append_line, lock_folder, new_folder, read_json, resumable, rows_of, write_json, write_lines
+from engine.ranking import Entry
 from engine.run_folder import provenance
 from interpreter.language.vocabulary import PROGRAM_TOKENS
 from trainer.codec import vocabulary_hash
 
 _VOCABULARY = vocabulary_hash(PROGRAM_TOKENS)  # candidates are told apart by hashes of the ids of their tokens
-_COLUMNS = ("task", "program", "demonstration_performance", "prediction", "number")  # of a row, at least
+COLUMNS = ("task", "program", "demonstration_performance", "prediction", "number")  # of a row, at least
 _GROWING = ("search.jsonl", "curve.jsonl", "keys.i64")
+
+
+def is_search(path: Path) -> bool:
+    """Whether a folder is of a search."""
+    return (path / "search.json").is_file()
+
+
+def check_is_search(path: Path) -> None:
+    """Raise `UsageError` for a folder that is of no search."""
+    if not is_search(path):
+        raise UsageError(f"{path} is no search folder: it has no search.json")
+
+
+def entry_of(row: Mapping[str, Any]) -> Entry:
+    """The entry that a row of `search.jsonl` stands for."""
+    return Entry(row["program"], row["demonstration_performance"], bytes.fromhex(row["prediction"]), row["number"])
 
 
 class SearchFolder:
@@ -60,8 +77,7 @@ class SearchFolder:
     @classmethod
     def open(cls, path: Path) -> SearchFolder:
         """The folder of an earlier search, as it was at the last point to go on from."""
-        if not (path / "search.json").is_file():
-            raise UsageError(f"{path} is no search folder: it has no search.json")
+        check_is_search(path)
         folder = cls(path)
         with folder.writing():
             append_line(path / "provenance.jsonl", provenance())
@@ -98,7 +114,7 @@ class SearchFolder:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """What was found, in order."""
-        return rows_of(self.path / "search.jsonl", *_COLUMNS)
+        return rows_of(self.path / "search.jsonl", *COLUMNS)
 
     def keys(self) -> npt.NDArray[np.int64]:
         """Hashes of all candidates so far: int64 of (n, 2), program and behaviour."""
@@ -124,16 +140,9 @@ class SearchFolder:
             write_json(self.path / "summary.json", summary)
             write_json(self.path / "progress.json", {**progress, "lengths": lengths, "vocabulary": _VOCABULARY})
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[None]:
         """Turn what a disk refuses into a `UsageError` that says how to go on."""
-        try:
-            yield
-        except OSError as error:
-            raise UsageError(
-                f"cannot write to {self.path}: {error.strerror}; what was found before this batch is safe: make room, "
-                f"then continue with --out {self.path} --resume"
-            ) from error
+        return resumable(self.path, "what was found before this batch")
 
     def close(self) -> None:
         """Give the folder free."""

@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from engine.evaluation import Scoreboard, summary_record
 from engine.progress import Display
-from engine.ranking import Entry, Method
+from engine.ranking import Method
 from engine.search import effort
 from engine.search.acceptance import Finding, Ranked
 from engine.search.demonstrations import Demonstrations
-from engine.search.folder import SearchFolder
+from engine.search.folder import SearchFolder, entry_of
 from engine.search.population import Population
 from engine.search.search import Batch, Search
 from engine.search.sources.combined import Combined
@@ -111,7 +111,7 @@ class RankedSearch:
     def _restore(self, state: State) -> None:
         """Learn what the folder holds."""
         for row in self.folder.rows():
-            task, entry = self._numbers[row["task"]], _entry(row)
+            task, entry = self._numbers[row["task"]], entry_of(row)
             state.population.add(task, entry)
             if entry.performance == 1.0:
                 state.population.solve(task, entry.program)
@@ -205,7 +205,7 @@ class RankedSearch:
         row = next(waiting, None)
         for number in [*due, math.inf]:
             while row is not None and row["number"] < number:
-                self.board.take(row["task"], _entry(row))
+                self.board.take(row["task"], entry_of(row))
                 row = next(waiting, None)
             if number is not math.inf:
                 self._point(int(number))
@@ -241,8 +241,3 @@ class RankedSearch:
         rate = self.search.runs / max(self._seconds, 1e-9)
         solved = self.board.summary()[str(Method.PAPER)]["pass@3"]
         return f"{rate:,.0f} runs/s, {solved}/{len(self.tasks)} solved"
-
-
-def _entry(row: Mapping[str, Any]) -> Entry:
-    """The entry that a row of `search.jsonl` stands for."""
-    return Entry(row["program"], row["demonstration_performance"], bytes.fromhex(row["prediction"]), row["number"])

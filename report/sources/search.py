@@ -8,22 +8,16 @@ from typing import Any
 
 from engine.errors import UsageError
 from engine.files import read_json, read_lines, rows_of
-from engine.ranking import Entry
+from engine.search.folder import COLUMNS, entry_of
 from engine.tasks import load_tasks
 from report.model import Puzzle, Source
 from report.sources.chronicle import Chronicle
 from report.sources.facts import provenance_facts
 
-_COLUMNS = ("task", "program", "demonstration_performance", "prediction", "number")
 # Where a program comes from, by the method of the search that found it.
 _ORIGINS = {"mutate": "mutation", "remutate": "mutation"}
 _STEPS = (1, 2, 5)  # a point of the history at 1, 2, 5, 10, 20, 50, ... thousand programs
 _FIRST = 1000
-
-
-def is_search(path: Path) -> bool:
-    """Whether a folder is of a search."""
-    return (path / "search.json").is_file()
 
 
 def read_search(path: Path) -> Source:
@@ -65,9 +59,8 @@ def _follow(chronicle: Chronicle, path: Path, programs: int) -> None:
         while row["number"] >= point:
             chronicle.point(point)
             point = next(due)
-        entry = Entry(row["program"], row["demonstration_performance"], bytes.fromhex(row["prediction"]), row["number"])
         origin = _ORIGINS.get(row.get("method", "mutate"), "search")
-        chronicle.add(row["task"], entry, row["number"], origin)
+        chronicle.add(row["task"], entry_of(row), row["number"], origin)
     while point < programs:
         chronicle.point(point)
         point = next(due)
@@ -78,7 +71,7 @@ def _follow(chronicle: Chronicle, path: Path, programs: int) -> None:
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
     file = path / "search.jsonl"
     if file.is_file():
-        yield from rows_of(file, *_COLUMNS)
+        yield from rows_of(file, *COLUMNS)
 
 
 def _round_numbers() -> Iterator[int]:
