@@ -4,6 +4,7 @@ Everything here is emitted in canonical order, by scanning grids in reading orde
 """
 
 from interpreter.primitives.colors import mostcolor
+from interpreter.primitives.copies import copies
 from interpreter.primitives.shapes import tall, wide
 from interpreter.primitives.table import prim
 from interpreter.primitives.tables import all_entries, entries_by_color, places
@@ -36,29 +37,19 @@ from interpreter.runtime.values import (
     COORDINATE_BIAS,
     COORDINATE_BITS,
     EMPTY,
-    ERROR,
-    LEFT_COLUMN,
     NOTHING,
     OUT_OF_RANGE,
     PAIR,
     SET,
-    TOP_ROW,
-    TYPE_MISMATCH,
-    burn,
     cell_of,
-    color_of,
     column_of,
     fail,
     failed,
     handle,
     int_of,
-    is_cell,
     is_grid,
     is_integer,
-    is_pair,
-    location_of,
     offset,
-    pair_of,
     row_of,
 )
 
@@ -365,24 +356,6 @@ def fgpartition(A, grid: Grid) -> Objects:
 # ------------------------------------------------------------------------ occurrences and frontiers
 
 
-@inline
-def occurs(A, grid, cells, down, across):
-    """Whether all `cells`, shifted, are cells of the grid block; charges a step for each one looked at."""
-    for k in range(A[cells]):
-        cell = A[cells + 1 + k]
-        if not is_cell(cell):  # a location, or a location with what no grid holds
-            if is_pair(cell):
-                fail(A, TYPE_MISMATCH)
-            return False
-        at = location_of(cell)
-        i = row_of(at) + down
-        j = column_of(at) + across
-        if not in_grid(A, grid, i, j) or get_at(A, grid, i, j) != color_of(cell):
-            burn(A, k + 1)
-            return False
-    return burn(A, A[cells] + 1)
-
-
 @prim
 def occurrences(A, grid: Grid, obj: Object) -> Indices:
     """The locations of the upper left corners of copies of `obj` in `grid`."""
@@ -391,18 +364,8 @@ def occurrences(A, grid: Grid, obj: Object) -> Indices:
     columns = A[block + 1] - wide(A, obj) + 1
     cells = items(A, obj)
     bounds(A, obj)
-    top = A[TOP_ROW]
-    left = A[LEFT_COLUMN]
-    found = new_items(A, max(rows, 0) * max(columns, 0))
-    if found == EMPTY:
-        return NOTHING
-    for i in range(rows):
-        for j in range(columns):
-            if occurs(A, block, cells, i - top, j - left):
-                push(A, found, pair_of(A, i, j))
-            elif A[ERROR] != 0:
-                return NOTHING
-    return ordered_set(found)
+    found = copies(A, block, cells, rows, columns)
+    return NOTHING if found == EMPTY else ordered_set(found)
 
 
 @outlined

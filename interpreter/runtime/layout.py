@@ -35,7 +35,7 @@ HELPER_MODULES = (
     "runtime.blocks", "runtime.ordering", "runtime.locations",
     "primitives.arithmetic", "primitives.colors", "primitives.containers", "primitives.functions",
     "primitives.objects", "primitives.painting", "primitives.patches", "primitives.shapes", "primitives.slices",
-    "primitives.tables", "primitives.transforms",
+    "primitives.tables", "primitives.transforms", "primitives.copies",
 )  # fmt: skip
 MAX_HELPERS = 16  # of a module
 HEAP = HELPERS + len(HELPER_MODULES) * MAX_HELPERS
