@@ -10,6 +10,12 @@ Warm them in a parent before it starts threads or workers; what is not warmed is
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
 from interpreter.dropin import messages, trace
 from interpreter.enumeration import enumerator
 from interpreter.fitting import layers, tables
@@ -23,6 +29,7 @@ __all__ = ["MACHINE", "SEARCH", "CompilationError", "is_compiled", "warm_up"]
 ENTRY_MODULES = (
     call_tree, digests, enumerator, generation, kinds, layers, machine, messages, screening, tables, trace,
 )  # fmt: skip
+MAX_PARTS = 8  # processes that compile: each needs 300 MB, and does anew what its part shares with others
 
 
 def is_compiled(*groups: str) -> bool:
@@ -34,9 +41,49 @@ def is_compiled(*groups: str) -> bool:
 
 
 def warm_up(*groups: str) -> None:
-    """Compile or load all native code of these groups (default: of all) now.
+    """Compile or load all native code of these groups (default: of all) now, compiling on all processors.
 
     Raises `OSError` where it cannot be kept, `CompilationError` where nothing can be compiled.
     """
-    for group in groups or (MACHINE, SEARCH):
+    groups = groups or (MACHINE, SEARCH)
+    missing = [group for group in groups if not native.is_complete(group)]
+    parts = min(len(os.sched_getaffinity(0)), MAX_PARTS)
+    if missing and parts > 1:
+        _compile_side_by_side(missing, parts)
+    for group in groups:
         native.warm_up(group)
+
+
+def _compile_side_by_side(groups: Sequence[str], parts: int) -> None:
+    """Fill the cache by processes, each with a part of each group; they end with this one.
+
+    What one of them cannot do is left to whoever loads the code, and says what is wrong.
+    """
+    root = str(Path(__file__).parents[1])
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _PART, root, str(part), str(parts), *groups],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        for part in range(parts)
+    ]  # fmt: skip
+    try:
+        for process in processes:
+            process.wait()
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+# Its standard input is closed when the parent ends, however that happens.
+_PART = """
+import os, sys, threading
+threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
+root, part, parts, *groups = sys.argv[1:]
+sys.path.insert(0, root)
+from interpreter import compilation
+from interpreter.runtime import native
+for group in groups:
+    native.compile_part(group, int(part), int(parts))
+"""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -24,18 +21,14 @@ LONGEST = (
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Compile what is missing, a group a process: processes that test side by side would each compile all of it."""
+    """Compile what is missing, once: processes that test side by side would each compile all of it."""
     config = session.config
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None) or config.option.collectonly:
         return
     from interpreter import compilation
 
     with suppress(OSError, compilation.CompilationError):  # which the tests will meet, and say
-        missing = [group for group in (compilation.MACHINE, compilation.SEARCH) if not compilation.is_compiled(group)]
-        warm = "import sys; from interpreter import compilation; compilation.warm_up(sys.argv[1])"
-        root = Path(__file__).parents[1]
-        for process in [subprocess.Popen([sys.executable, "-c", warm, group], cwd=root) for group in missing]:
-            process.wait()
+        compilation.warm_up()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

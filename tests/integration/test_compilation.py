@@ -4,10 +4,13 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from interpreter import compilation
@@ -132,6 +135,42 @@ def test_importing_what_warms_up_registers_all_that_is_compiled():
         "assert registered == (len(native._OTHERS), len(native._HEADER))"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("group", [compilation.MACHINE, compilation.SEARCH])
+@pytest.mark.parametrize("parts", [1, 2, 7])
+def test_every_function_of_a_group_is_in_one_part(monkeypatch, group, parts):
+    compiled = []
+    monkeypatch.setattr(native.Addressed, "compiled", lambda one: compiled.append(one))
+    monkeypatch.setattr(native.Entry, "compiled", lambda one: compiled.append(one))
+    for part in range(parts):
+        before = len(compiled)
+        native.compile_part(group, part, parts)
+        assert len(compiled) > before
+    every = [one for one in (*native._HEADER.values(), *native._OTHERS) if one.group == group]
+    assert {id(one) for one in compiled} == {id(one) for one in every}
+    assert len(compiled) == len(every)
+
+
+def test_processes_that_compile_end_with_one_that_is_killed(tmp_path):
+    """Two of them, on any machine, which fill the cache with what they get done."""
+    code = (
+        "import os; os.sched_getaffinity = lambda _: {0, 1}\nfrom interpreter import compilation; compilation.warm_up()"
+    )
+    environment = {**os.environ, "CODEIT_CACHE": str(tmp_path)}
+    parent = psutil.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment)
+    try:
+        deadline = time.monotonic() + 300
+        while not list(tmp_path.rglob("*.nbc")):
+            assert time.monotonic() < deadline
+            assert parent.poll() is None
+            time.sleep(0.1)
+        children = parent.children()
+        assert len(children) == 2
+    finally:
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    assert psutil.wait_procs(children, timeout=60)[1] == []
 
 
 def test_compiled_functions_are_called_as_numba_calls_them():

@@ -45,7 +45,7 @@ def start(*arguments):
 
 
 def finish(process):
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=800)
     assert process.returncode == 0, errors
     return errors
 
