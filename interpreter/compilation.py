@@ -10,7 +10,6 @@ Warm them in a parent before it starts threads or workers; what is not warmed is
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from interpreter.dropin import messages, trace
 from interpreter.enumeration import enumerator
 from interpreter.fitting import layers, tables
 from interpreter.machine import call_tree, kinds, machine, screening
+from interpreter.machine.pool import default_workers
 from interpreter.mutation import generation
 from interpreter.runtime import digests, native
 from interpreter.runtime.native import MACHINE, SEARCH, CompilationError
@@ -47,7 +47,7 @@ def warm_up(*groups: str) -> None:
     """
     groups = groups or (MACHINE, SEARCH)
     missing = [group for group in groups if not native.is_complete(group)]
-    parts = min(len(os.sched_getaffinity(0)), MAX_PARTS)
+    parts = min(default_workers(), MAX_PARTS)
     if missing and parts > 1:
         _compile_side_by_side(missing, parts)
     for group in groups:

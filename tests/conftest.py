@@ -28,7 +28,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     from interpreter import compilation
 
     with suppress(OSError, compilation.CompilationError):  # which the tests will meet, and say
-        compilation.warm_up()
+        if not compilation.is_compiled():
+            compilation.warm_up()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -30,8 +30,8 @@ def copies(A, grid, obj, rows, columns):
     top = A[TOP_ROW]
     left = A[LEFT_COLUMN]
     found = new_items(A, max(rows, 0) * max(columns, 0))
-    if found == EMPTY:
-        return EMPTY
+    if found == EMPTY or rows <= 0 or columns <= 0:
+        return found
     if not is_plain(A, obj, A[grid] - rows, A[grid + 1] - columns) or A[grid + 1] > MAX_COLUMNS:
         for i in range(rows):
             for j in range(columns):
@@ -43,6 +43,8 @@ def copies(A, grid, obj, rows, columns):
     bits = bits_of_rows(A, grid)
     for i in range(rows if bits != 0 else 0):
         starts = starts_in_row(A, bits + i - top, A[grid], obj, (1 << columns) - 1)
+        if A[ERROR] != 0:
+            return EMPTY
         for j in range(columns if starts != 0 else 0):
             if (starts >> j) & 1:
                 push(A, found, pair_of(A, i, j))

@@ -68,7 +68,7 @@ log = logging.getLogger(__name__)
 
 _OPTIONS = {"error_model": "numpy", "nogil": True}
 # What only compiled code calls needs no way in from Python or C; these would be a fifth of all compilation.
-_WITHIN = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_WITHIN = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def inline(function: Callable) -> Callable:
