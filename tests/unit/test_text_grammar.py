@@ -8,8 +8,10 @@ from tiny_models import TOKENIZERS, texts
 
 from interpreter.language.grammar import GrammarError
 from interpreter.language.program import ProgramError
+from trainer import text_batch
+from trainer.text_batch import TextBatch, TextGraph
 from trainer.text_codec import TextCodec
-from trainer.text_grammar import TextGrammar
+from trainer.text_grammar import TextGrammar, read
 
 
 @pytest.fixture(scope="module", params=TOKENIZERS)
@@ -102,3 +104,58 @@ def test_arities_known_names_and_order_are_kept(
     allowed = {codec.text_of([*anchor, int(token)])[1:] for token in grammar.ids[grammar.allowed(state)]}
     assert set(follows) <= allowed
     assert not set(cannot) & allowed
+
+
+def test_what_may_come_next_is_what_can_be_read(codec: TextCodec) -> None:
+    """Piece by piece, whatever beginnings pieces have in common."""
+    grammar, generator = TextGrammar(codec, 80), np.random.default_rng(3)
+    checked = 0
+    for _ in range(4):
+        state = grammar.start()
+        for token in write(grammar, generator):
+            if state.used >= len(codec.program_prefix):
+                readable = [piece for piece, text in grammar._pieces.items() if read(state.place, text) is not None]
+                assert grammar.ids[grammar.allowed(state)].tolist() == (sorted(readable) or [codec.eos])
+                checked += 1
+            state = grammar.advance(state, token)
+    assert checked > 50
+
+
+@pytest.mark.parametrize("kept", [1 << 15, 20])
+def test_many_programs_at_once_have_the_masks_of_one(
+    codec: TextCodec, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs wait, end and begin, near the limit too; also where the graph is begun anew all the time."""
+    monkeypatch.setattr(text_batch, "_KEPT", kept)
+    grammar, generator, rows = TextGrammar(codec, 70), np.random.default_rng(4), 6
+    batch, states, programs = TextBatch(TextGraph(grammar), rows), [grammar.start()] * rows, [[] for _ in range(rows)]
+    ended = 0
+    for _ in range(200):
+        lengths, tokens = (
+            np.array([*map(len, programs)]),
+            np.array([program[-1] if program else -1 for program in programs]),
+        )
+        ceilings = np.zeros((rows, len(grammar.ids)), np.float32)
+        assert batch.step(np.arange(rows), lengths, tokens, ceilings) == rows
+        masks = np.stack([grammar.allowed(state) for state in states])
+        assert np.array_equal(ceilings, np.where(masks, np.inf, -np.inf))
+        for row, state in enumerate(states):
+            if programs[row][-1:] == [codec.eos] or state.used == grammar.max_tokens:
+                batch.start(row)
+                states[row], programs[row] = grammar.start(), []
+                ended += 1
+            elif generator.random() < 0.8:
+                programs[row].append(int(generator.choice(grammar.ids[masks[row]])))
+                states[row] = grammar.advance(state, programs[row][-1])
+    assert ended > 5
+
+
+def test_a_batch_refuses_what_one_program_is_refused(codec: TextCodec) -> None:
+    grammar = TextGrammar(codec, 70)
+    batch, program = TextBatch(TextGraph(grammar), 1), codec.encode_program("O = hmirror(I)")
+    program[-1] = codec.ids_of(")")[-1]
+    row, ceilings = np.zeros(1, np.int64), np.zeros((1, len(grammar.ids)), np.float32)
+    batch.follow(0, program[:-1])
+    assert batch.step(row, row + len(program), row + program[-1], ceilings) == 0
+    with pytest.raises(GrammarError, match="cannot follow"):
+        batch.follow(0, program)
