@@ -2,7 +2,7 @@
 
 `text_grammar` is the readable machine and decides everything. What it said is kept as a graph: a node is a situation
 of a program with its mask, an edge a token. A step follows one edge a row, and asks the machine only for edges that no
-program has taken before; the masks are written by compiled code.
+program has taken before.
 
 Which situations there are depends on the tokenizer, and far fewer are met than can be: hence a graph that grows, and
 not the tables of `grammar_tables`.
@@ -13,10 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from interpreter.language.grammar import GrammarError
-from interpreter.language.grammar_batch import Ceilings, write_ceilings
 from interpreter.language.grammar_tables import Integers, pack
 from trainer.text_grammar import Place, TextGrammar, TextState
 
@@ -27,12 +25,12 @@ _KEPT = 1 << 15
 class Node:
     """A situation: programs that are in it may go on alike."""
 
-    __slots__ = ("after", "place", "words")
+    __slots__ = ("after", "mask", "place")
 
-    def __init__(self, place: Place, words: bytes) -> None:
+    def __init__(self, place: Place, mask: bytes) -> None:
         self.place = place
-        self.words = words
-        """The tokens that may come next, a bit each."""
+        self.mask = mask
+        """The tokens that may come next, as words."""
         self.after: tuple[dict[int, Node], dict[int, Node]] = ({}, {})
         """Where tokens lead, before new lines must be the last and then."""
 
@@ -68,7 +66,6 @@ class TextBatch:
 
     def __init__(self, graph: TextGraph, slots: int) -> None:
         self._graph = graph
-        self._tokens = len(graph.grammar.ids)
         self._nodes = [graph.root] * slots
         self._used = [0] * slots
 
@@ -83,8 +80,8 @@ class TextBatch:
             node = self._graph.after(node, used, token)
         self._nodes[slot], self._used[slot] = node, len(tokens)
 
-    def step(self, slots: Integers, lengths: Integers, tokens: Integers, ceilings: Ceilings) -> int:
-        """See `GrammarBatch.step`."""
+    def step(self, slots: Integers, lengths: Integers, tokens: Integers, masks: Integers) -> int:
+        """See `GrammarBatch.step`; bits are those of the grammar's `ids`."""
         nodes, used = self._nodes, self._used
         rows = slots.tolist()
         for row, (slot, length, token) in enumerate(zip(rows, lengths.tolist(), tokens.tolist(), strict=True)):
@@ -97,6 +94,5 @@ class TextBatch:
             except GrammarError:
                 return row
             used[slot] = length
-        words: npt.NDArray[np.int64] = np.frombuffer(bytearray().join([nodes[slot].words for slot in rows]), np.int64)
-        write_ceilings(words.reshape(len(rows), -1), self._tokens, ceilings)
+        masks.reshape(-1)[:] = np.frombuffer(b"".join([nodes[slot].mask for slot in rows]), np.int64)
         return len(rows)

@@ -17,7 +17,8 @@ import numpy.typing as npt
 import torch
 
 from interpreter.language.grammar import Grammar, GrammarError, Mask
-from interpreter.language.grammar_batch import Ceilings, GrammarBatch
+from interpreter.language.grammar_batch import GrammarBatch, forbid_others
+from interpreter.language.grammar_tables import WORD_BITS, Integers, words_of
 from interpreter.language.vocabulary import EOS, PROGRAM_TOKENS
 from trainer.codec import Codec
 from trainer.text_batch import TextBatch, TextGraph
@@ -40,10 +41,7 @@ class PolicyBatch(Protocol):
     def follow(self, slot: int, tokens: Sequence[int]) -> None:
         """The program in a slot is `tokens` from now on. Raises `GrammarError` over one that is not allowed."""
 
-    def step(
-        self, slots: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], tokens: npt.NDArray[np.int64],
-        ceilings: Ceilings,
-    ) -> int:  # fmt: skip
+    def step(self, slots: Integers, lengths: Integers, tokens: Integers, masks: Integers) -> int:
         """Advance the program of each row by its last token, if it has a new one, and write its mask. The number of
         rows, or the first row whose program must be followed anew."""
 
@@ -111,8 +109,8 @@ class Constraint:
         self._batch = grammar.batch(rows)
         self._slots = np.arange(rows)
         self._programs: list[list[int]] = [[] for _ in range(rows)]
-        self._ceilings = torch.empty(0)
-        self._is_pinned = is_pinned
+        self._masks = torch.zeros(rows, words_of(len(grammar.ids)), dtype=torch.int64, pin_memory=is_pinned)
+        self._bits = torch.arange(WORD_BITS)
 
     def start(self, row: int, program: list[int]) -> None:
         """Put a program into a row, in place of what is there."""
@@ -129,43 +127,43 @@ class Constraint:
         for row, kept in enumerate(rows):
             self.exchange(row, kept)
 
-    def advance(self, rows: int, vocabulary: int) -> torch.Tensor:
-        """Advance the first `rows` programs: what their logits are lowered to, infinity where a token may come next.
+    def advance(self, rows: int) -> torch.Tensor:
+        """Advance the first `rows` programs: which of the grammar's `ids` may come next in each.
 
-        (rows, vocabulary) float32, or (rows, k) of the grammar's `ids` where these are not the first of the vocabulary;
-        it is written again by the next call. Raises `GrammarError` over a token that was not allowed.
+        (rows, words) int64, a bit each (`grammar_tables`); the next call writes there again. Raises `GrammarError` over
+        a token that was not allowed.
         """
-        ceilings = self._buffer(vocabulary)[:rows]
+        masks = self._masks[:rows]
         slots, programs = self._slots[:rows], self._programs[:rows]
         lengths = np.fromiter(map(len, programs), np.int64, rows)
-        if lengths.all():
-            tokens = np.fromiter(map(_last, programs), np.int64, rows)
-        else:
-            tokens = np.array([program[-1] if program else -1 for program in programs])
-        while (row := self._batch.step(slots, lengths, tokens, ceilings.numpy())) < rows:
+        tokens = np.zeros(rows, np.int64)  # of empty programs, what nobody reads
+        tokens[lengths > 0] = np.fromiter(map(_last, filter(None, programs)), np.int64)
+        while (row := self._batch.step(slots, lengths, tokens, masks.numpy())) < rows:
             try:
                 self._batch.follow(slots[row], programs[row])
             except GrammarError as error:
                 raise GrammarError(f"row {row}, {lengths[row]} tokens long: {error}") from None
-        return ceilings
+        return masks
+
+    def forbid(self, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        """Set what is not in the masks that `advance` gave to -inf, in place."""
+        if self._is_prefix and logits.device.type == "cpu" and logits.dtype == torch.float32 and logits.is_contiguous():
+            forbid_others(masks.numpy(), len(self._ids), logits.numpy())
+            return logits
+        self._ids, self._bits = self._ids.to(logits.device), self._bits.to(logits.device)
+        # Pinned memory is free again before the next step: its tokens depend on this one.
+        words, tokens = masks.to(logits.device, non_blocking=True), len(self._ids)
+        is_forbidden = ((words[:, :, None] >> self._bits) & 1).flatten(1)[:, :tokens] == 0
+        if self._is_prefix:
+            logits[:, :tokens].masked_fill_(is_forbidden, float("-inf"))
+            logits[:, tokens:].fill_(float("-inf"))
+            return logits
+        kept = logits[:, self._ids].masked_fill_(is_forbidden, float("-inf"))
+        return logits.fill_(float("-inf")).index_copy_(1, self._ids, kept)
 
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         """Set what may not come next to -inf, in place: logits of shape (rows, vocabulary)."""
-        # A copy from pinned memory is over before the next step writes there: its tokens depend on it.
-        ceilings = self.advance(*logits.shape).to(logits.device, non_blocking=True)
-        if self._is_prefix:
-            return torch.minimum(logits, ceilings, out=logits)
-        ids = self._ids = self._ids.to(logits.device)
-        kept = torch.minimum(logits[:, ids], ceilings)
-        return logits.fill_(float("-inf")).index_copy_(1, ids, kept)
-
-    def _buffer(self, vocabulary: int) -> torch.Tensor:
-        """Room for the ceilings of all rows; those of tokens that no program has stay as they are here."""
-        width = vocabulary if self._is_prefix else len(self._ids)
-        if self._ceilings.shape[-1] != width:
-            shape = (len(self._slots), width)
-            self._ceilings = torch.full(shape, float("-inf"), dtype=torch.float32, pin_memory=self._is_pinned)
-        return self._ceilings
+        return self.forbid(logits, self.advance(len(logits)))
 
 
 def grammar_processor(grammar: PolicyGrammar) -> type[LogitsProcessor]:

@@ -1,9 +1,8 @@
 """The grammar over many programs at once, compiled: states as arrays, one pass for a token of each and all masks.
 
 `grammar` is the readable machine, and the reference; what is here says the same of every state (`test_grammar_batch`).
-A program has a slot, in which its state lies, whatever row of a batch it is in.
-
-A mask is a row of ceilings, which logits are lowered to: infinity for a token that may come next, else minus infinity.
+A program has a slot, in which its state lies, whatever row of a batch it is in. A mask is a set of tokens, those that
+may come next, a bit each (`grammar_tables`): a byte each would take longer to write and to read than to find.
 """
 
 from __future__ import annotations
@@ -20,14 +19,15 @@ from interpreter.language.vocabulary import EOS, LAST_LINE, PROGRAM_TOKENS, TOKE
 from interpreter.primitives.types import Function
 from interpreter.runtime.native import SEARCH, entry, specialized
 
-Ceilings = npt.NDArray[np.float32]
-
 LINE, HEAD, CALL, ARGUMENT, END, DONE = (
     int(phase) for phase in (Phase.LINE, Phase.HEAD, Phase.CALLEE, Phase.ARGUMENT, Phase.END, Phase.DONE)
 )
 TOKENS, MOST_VARIABLES, FUNCTION = len(PROGRAM_TOKENS), len(VARIABLES), TYPES.index(Function)
 # Where the variables lie in a set of tokens: they fill one word, but may be spread over two.
 VARIABLE_WORD, VARIABLE_BIT = divmod(TOKEN_IDS[VARIABLES[0]], WORD_BITS)
+
+HALF_BITS = WORD_BITS // 2
+IMPOSSIBLE = np.float32(-np.inf)
 
 NOTHING = -1  # tokens of a program that has not begun
 # What `grammar.State` has, and which types (bits, CALLEE included) there is something of.
@@ -138,15 +138,6 @@ def advance(t, states, slot, max_tokens, token):
 
 
 @specialized
-def write(words, k, tokens, ceilings):
-    """Write row k of the ceilings: of the first `tokens` tokens."""
-    for w in range((tokens + WORD_BITS - 1) // WORD_BITS):
-        word, first = words[w], w * WORD_BITS
-        for j in range(min(WORD_BITS, tokens - first)):
-            ceilings[k, first + j] = np.inf if (word >> j) & 1 else -np.inf
-
-
-@specialized
 def begin(t, states, slot, max_tokens):
     """A program without tokens."""
     program = states.programs[slot]
@@ -172,11 +163,11 @@ def follow(t, states, slot, max_tokens, tokens):
 
 def _arguments_of_step() -> tuple:
     row = np.zeros(1, np.int64)
-    return tables(True), States.new(1), 0, row, row, row, np.zeros((1, 1), np.float32)
+    return tables(True), States.new(1), 0, row, row, row, np.zeros((1, 1), np.int64)
 
 
 @entry(_arguments_of_step, group=SEARCH)
-def step(t, states, max_tokens, slots, lengths, tokens, ceilings):
+def step(t, states, max_tokens, slots, lengths, tokens, masks):
     """See `GrammarBatch.step`."""
     for k in range(len(slots)):
         slot = slots[k]
@@ -185,23 +176,34 @@ def step(t, states, max_tokens, slots, lengths, tokens, ceilings):
         ahead = lengths[k] - states.programs[slot].used
         if ahead != 0 and (ahead != 1 or not advance(t, states, slot, max_tokens, tokens[k])):
             return k
-        write(states.allowed[slot], k, TOKENS, ceilings)
+        for w in range(WORDS):
+            masks[k, w] = states.allowed[slot, w]
     return len(slots)
 
 
-def _arguments_of_write_all() -> tuple:
-    return np.zeros((1, 1), np.int64), 1, np.zeros((1, 1), np.float32)
+def _arguments_of_forbid() -> tuple:
+    return np.zeros((1, 1), np.int32), 0, np.zeros((1, 1), np.float32)
 
 
-@entry(_arguments_of_write_all, group=SEARCH)
-def write_all(words, tokens, ceilings):
-    for k in range(len(words)):
-        write(words[k], k, tokens, ceilings)
+@entry(_arguments_of_forbid, group=SEARCH)
+def forbid(halves, tokens, logits):
+    """See `forbid_others`. Words of 32 bits, as wide as logits, and whole words first: so LLVM makes vectors of it."""
+    for k in range(len(logits)):
+        for w in range(tokens // HALF_BITS):
+            half = halves[k, w]
+            for bit in range(HALF_BITS):
+                at = w * HALF_BITS + bit
+                logits[k, at] = logits[k, at] if half & (np.int32(1) << np.int32(bit)) else IMPOSSIBLE
+        for at in range(tokens // HALF_BITS * HALF_BITS, tokens):
+            if not (halves[k, at // HALF_BITS] >> at % HALF_BITS) & 1:
+                logits[k, at] = IMPOSSIBLE
+        for at in range(tokens, logits.shape[1]):
+            logits[k, at] = IMPOSSIBLE
 
 
-def write_ceilings(words: Integers, tokens: int, ceilings: Ceilings) -> None:
-    """Ceilings (rows, at least tokens) of sets of tokens (rows, words); see `grammar_tables.pack`."""
-    write_all.compiled()(words, tokens, ceilings)
+def forbid_others(masks: Integers, tokens: int, logits: npt.NDArray[np.float32]) -> None:
+    """Set logits (rows, vocabulary) to minus infinity but for those of the first `tokens` ids that are in the masks."""
+    forbid.compiled()(masks.view(np.int32), tokens, logits)
 
 
 class GrammarBatch:
@@ -224,11 +226,11 @@ class GrammarBatch:
         if allowed < len(tokens):
             raise refusal(tokens[allowed], Phase(self._states.programs["phase"][slot]))
 
-    def step(self, slots: Integers, lengths: Integers, tokens: Integers, ceilings: Ceilings) -> int:
-        """Advance the program of each row and write its mask, in the first columns of `ceilings`.
+    def step(self, slots: Integers, lengths: Integers, tokens: Integers, masks: Integers) -> int:
+        """Advance the program of each row and write its mask: a row of `masks` (rows, WORDS).
 
         `slots`, `lengths` and `tokens` (rows,) are where the program's state lies, how many tokens it has, and the last
         of them. A program stays where it is, or is one token further. The result is the number of rows, or the first
         row that is neither or whose token is not allowed: `follow` it, and step again.
         """
-        return step.compiled()(self._tables, self._states, self._max_tokens, slots, lengths, tokens, ceilings)
+        return step.compiled()(self._tables, self._states, self._max_tokens, slots, lengths, tokens, masks)

@@ -27,7 +27,14 @@ from interpreter.runtime import layout
 Integers = npt.NDArray[np.int64]
 
 WORD_BITS = 64
-WORDS = -(-len(PROGRAM_TOKENS) // WORD_BITS)
+
+
+def words_of(tokens: int) -> int:
+    """The words that a set of so many tokens takes."""
+    return -(-tokens // WORD_BITS)
+
+
+WORDS = words_of(len(PROGRAM_TOKENS))
 TYPES = tuple(Type)
 # A callee is wanted like an argument, but there are no constants of it: an index after those of the types.
 CALLEE = len(TYPES)

@@ -55,14 +55,26 @@ def test_grid_tokens_are_never_allowed() -> None:
     assert logits[0, TOKEN_IDS["O"]] == 0
 
 
-def test_logits_of_tokens_that_may_come_next_are_as_they_were() -> None:
-    """Bit by bit, of whatever sign and size, and those of others are -inf, an overflow included."""
-    logits = torch.tensor([[-0.0, 1e-40, -3e38, float("inf"), 0.1] * 60])[:, :VOCABULARY]
-    before, programs = logits.clone(), [[TOKEN_IDS["hmirror"]]]
-    allowed = masks(hold(CompactGrammar(32), programs), 1)
-    hold(CompactGrammar(32), programs).apply(logits)
-    assert torch.equal(logits[allowed].view(torch.int32), before[allowed].view(torch.int32))
-    assert torch.isneginf(logits[~allowed]).all()
+@pytest.mark.parametrize("kind", ["as vLLM has them", "bfloat16", "not contiguous"])
+def test_logits_of_any_kind_are_set_alike(kind: str) -> None:
+    """Those of tokens that may come next stay as they are; compiled code does it where it can, tensors elsewhere."""
+    grammar, generator = CompactGrammar(32), torch.Generator().manual_seed(0)
+    programs = [[TOKEN_IDS["hmirror"]], [], [TOKEN_IDS["hmirror"], TOKEN_IDS["I"]]]
+    logits = torch.randn(3, VOCABULARY, generator=generator)
+    if kind == "bfloat16":
+        logits = logits.bfloat16()
+    elif kind == "not contiguous":
+        logits = logits.T.contiguous().T
+    before = logits.clone()
+    assert hold(grammar, programs).apply(logits) is logits
+    for program, row, old in zip(programs, logits, before, strict=True):
+        state = grammar.start()
+        for token in program:
+            state = grammar.advance(state, token)
+        allowed = torch.zeros(VOCABULARY, dtype=torch.bool)
+        allowed[: len(PROGRAM_TOKENS)] = torch.tensor(grammar.allowed(state))
+        assert torch.equal(row[allowed], old[allowed])
+        assert torch.isneginf(row[~allowed]).all()
 
 
 def test_a_sequence_that_was_preempted_continues_where_it_was() -> None:

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from interpreter.language.grammar import Grammar, GrammarError, Phase, State
-from interpreter.language.grammar_batch import GrammarBatch, write_ceilings
-from interpreter.language.grammar_tables import CALLEE, ROOMS, TYPES, WORD_BITS, pack, tables
+from interpreter.language.grammar_batch import GrammarBatch, forbid_others
+from interpreter.language.grammar_tables import CALLEE, ROOMS, TYPES, WORD_BITS, WORDS, pack, tables
 from interpreter.language.program import parse
 from interpreter.language.vocabulary import EOS, LAST_LINE, PROGRAM_TOKENS, TOKEN_IDS, VARIABLES, tokenize
 from interpreter.primitives.types import Function, may_be
@@ -40,21 +40,18 @@ class Rows:
         self.states[row], self.programs[row] = self.grammar.start(), []
 
     def step(self) -> tuple[int, np.ndarray]:
-        """What a step says, and its ceilings; one column is more than there are tokens."""
+        """What a step says, and its masks."""
         rows = len(self.programs)
-        ceilings = np.full((rows, TOKENS + 1), np.nan, np.float32)
+        masks = np.zeros((rows, WORDS), np.int64)
         lengths = np.array([len(program) for program in self.programs])
         tokens = np.array([program[-1] if program else NOTHING for program in self.programs])
-        return self.batch.step(np.arange(rows), lengths, tokens, ceilings), ceilings
+        return self.batch.step(np.arange(rows), lengths, tokens, masks), masks
 
     def check(self) -> None:
         """Every row is advanced, and its mask the reference's."""
-        done, ceilings = self.step()
+        done, masks = self.step()
         assert done == len(self.programs)
-        assert np.isnan(ceilings[:, TOKENS]).all()
-        assert np.isinf(ceilings[:, :TOKENS]).all()
-        for state, row in zip(self.states, ceilings, strict=True):
-            assert np.array_equal(row[:TOKENS] > 0, self.grammar.allowed(state)), state
+        assert np.array_equal(masks, pack(np.stack([self.grammar.allowed(state) for state in self.states])))
 
 
 def choose(mask: np.ndarray, generator: np.random.Generator) -> int:
@@ -175,14 +172,18 @@ def test_a_token_that_is_not_allowed_changes_nothing() -> None:
     rows.check()
 
 
-def test_sets_of_any_width_are_written_bit_by_bit() -> None:
+def test_logits_of_others_are_set_whatever_the_number_of_tokens() -> None:
+    """And the others are as they were, bit by bit: of whatever sign and size."""
     generator = np.random.default_rng(0)
-    for tokens in (1, 63, 64, 65, 200):
+    values = np.array([-0.0, 1e-40, -3e38, np.inf, np.nan, 0.1], np.float32)
+    for tokens in (1, 31, 32, 63, 64, 65, 200):
         members = generator.random((7, tokens)) < 0.5
-        ceilings = np.full((7, tokens + 3), np.nan, np.float32)
-        write_ceilings(pack(members), tokens, ceilings)
-        assert np.array_equal(ceilings[:, :tokens], np.where(members, np.inf, -np.inf))
-        assert np.isnan(ceilings[:, tokens:]).all()
+        logits = generator.choice(values, (7, tokens + 3))
+        before = logits.copy()
+        forbid_others(pack(members), tokens, logits)
+        kept = np.pad(members, [(0, 0), (0, 3)])
+        assert np.array_equal(logits[kept].view(np.int32), before[kept].view(np.int32))
+        assert np.isneginf(logits[~kept]).all()
 
 
 # -------------------------------------------------------------------- the same tables as tensor operations

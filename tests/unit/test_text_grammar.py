@@ -7,6 +7,7 @@ import pytest
 from tiny_models import TOKENIZERS, texts
 
 from interpreter.language.grammar import GrammarError
+from interpreter.language.grammar_tables import pack, words_of
 from interpreter.language.program import ProgramError
 from trainer import text_batch
 from trainer.text_batch import TextBatch, TextGraph
@@ -135,10 +136,10 @@ def test_many_programs_at_once_have_the_masks_of_one(
             np.array([*map(len, programs)]),
             np.array([program[-1] if program else -1 for program in programs]),
         )
-        ceilings = np.zeros((rows, len(grammar.ids)), np.float32)
-        assert batch.step(np.arange(rows), lengths, tokens, ceilings) == rows
+        words = np.zeros((rows, words_of(len(grammar.ids))), np.int64)
+        assert batch.step(np.arange(rows), lengths, tokens, words) == rows
         masks = np.stack([grammar.allowed(state) for state in states])
-        assert np.array_equal(ceilings, np.where(masks, np.inf, -np.inf))
+        assert np.array_equal(words, pack(masks))
         for row, state in enumerate(states):
             if programs[row][-1:] == [codec.eos] or state.used == grammar.max_tokens:
                 batch.start(row)
@@ -154,8 +155,8 @@ def test_a_batch_refuses_what_one_program_is_refused(codec: TextCodec) -> None:
     grammar = TextGrammar(codec, 70)
     batch, program = TextBatch(TextGraph(grammar), 1), codec.encode_program("O = hmirror(I)")
     program[-1] = codec.ids_of(")")[-1]
-    row, ceilings = np.zeros(1, np.int64), np.zeros((1, len(grammar.ids)), np.float32)
+    row, words = np.zeros(1, np.int64), np.zeros((1, words_of(len(grammar.ids))), np.int64)
     batch.follow(0, program[:-1])
-    assert batch.step(row, row + len(program), row + program[-1], ceilings) == 0
+    assert batch.step(row, row + len(program), row + program[-1], words) == 0
     with pytest.raises(GrammarError, match="cannot follow"):
         batch.follow(0, program)
