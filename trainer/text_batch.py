@@ -18,7 +18,7 @@ from interpreter.language.grammar import GrammarError
 from interpreter.language.grammar_tables import Integers, pack
 from trainer.text_grammar import Place, TextGrammar, TextState
 
-# Nodes that new edges can lead to; more begin a new graph, and the old one goes with the programs that are in it.
+# Nodes of a graph at most; one more begins a new graph, and the old one goes with the programs that are in it.
 _KEPT = 1 << 15
 
 
@@ -57,6 +57,7 @@ class TextGraph:
         if found is None:
             if len(self._nodes) >= _KEPT:
                 self._nodes = {}
+                self.root = self._node(self.grammar.start())  # without edges into the old graph
             found = self._nodes[situation] = Node(state.place, pack(self.grammar.allowed(state)).tobytes())
         return found
 

@@ -129,7 +129,8 @@ def test_many_programs_at_once_have_the_masks_of_one(
     """Programs wait, end and begin, near the limit too; also where the graph is begun anew all the time."""
     monkeypatch.setattr(text_batch, "_KEPT", kept)
     grammar, generator, rows = TextGrammar(codec, 70), np.random.default_rng(4), 6
-    batch, states, programs = TextBatch(TextGraph(grammar), rows), [grammar.start()] * rows, [[] for _ in range(rows)]
+    graph = TextGraph(grammar)
+    batch, states, programs = TextBatch(graph, rows), [grammar.start()] * rows, [[] for _ in range(rows)]
     ended = 0
     for _ in range(200):
         lengths, tokens = (
@@ -149,6 +150,18 @@ def test_many_programs_at_once_have_the_masks_of_one(
                 programs[row].append(int(generator.choice(grammar.ids[masks[row]])))
                 states[row] = grammar.advance(state, programs[row][-1])
     assert ended > 5
+    assert len(reachable(graph.root)) <= kept
+
+
+def reachable(node: text_batch.Node) -> set[int]:
+    """All nodes that edges lead to, and what is kept with them."""
+    found, open_ = set(), [node]
+    while open_:
+        node = open_.pop()
+        if id(node) not in found:
+            found.add(id(node))
+            open_ += [after for edges in node.after for after in edges.values()]
+    return found
 
 
 def test_a_batch_refuses_what_one_program_is_refused(codec: TextCodec) -> None:
