@@ -84,8 +84,9 @@ class TextBatch:
     def step(self, slots: Integers, lengths: Integers, tokens: Integers, masks: Integers) -> int:
         """See `GrammarBatch.step`; bits are those of the grammar's `ids`."""
         nodes, used = self._nodes, self._used
-        rows = slots.tolist()
-        for row, (slot, length, token) in enumerate(zip(rows, lengths.tolist(), tokens.tolist(), strict=True)):
+        rows, last = slots.tolist(), iter(tokens.tolist())
+        for row, (slot, length) in enumerate(zip(rows, lengths.tolist(), strict=True)):
+            token = next(last) if length else 0
             if length == used[slot]:
                 continue
             if length != used[slot] + 1:

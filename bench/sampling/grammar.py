@@ -75,10 +75,10 @@ def measure_steps(vocabulary: int, max_tokens: int, steps: int = STEPS) -> dict[
     for _ in range(steps):
         logits = torch.zeros(SEQUENCES, vocabulary, device=device)
         start = time.thread_time()
-        masks = constraint.advance(SEQUENCES)
+        constraint.advance(SEQUENCES)
         advancing.append(time.thread_time() - start)
         start = time.perf_counter()
-        masked = constraint.forbid(logits, masks).cpu()
+        masked = constraint.forbid(logits).cpu()
         applying.append(time.perf_counter() - start)
         tokens = torch.multinomial(masked.exp() * weights, 1, generator=generator)[:, 0].tolist()
         for row, (program, token) in enumerate(zip(programs, tokens, strict=True)):

@@ -110,6 +110,7 @@ class Constraint:
         self._slots = np.arange(rows)
         self._programs: list[list[int]] = [[] for _ in range(rows)]
         self._masks = torch.zeros(rows, words_of(len(grammar.ids)), dtype=torch.int64, pin_memory=is_pinned)
+        self._words: Integers = self._masks.numpy()  # the same memory, because slices of tensors take long
         self._bits = torch.arange(WORD_BITS)
 
     def start(self, row: int, program: list[int]) -> None:
@@ -127,32 +128,32 @@ class Constraint:
         for row, kept in enumerate(rows):
             self.exchange(row, kept)
 
-    def advance(self, rows: int) -> torch.Tensor:
+    def advance(self, rows: int) -> Integers:
         """Advance the first `rows` programs: which of the grammar's `ids` may come next in each.
 
         (rows, words) int64, a bit each (`grammar_tables`); the next call writes there again. Raises `GrammarError` over
         a token that was not allowed.
         """
-        masks = self._masks[:rows]
-        slots, programs = self._slots[:rows], self._programs[:rows]
+        masks, slots, programs = self._words[:rows], self._slots[:rows], self._programs
+        if rows < len(programs):
+            programs = programs[:rows]
         lengths = np.fromiter(map(len, programs), np.int64, rows)
-        tokens = np.zeros(rows, np.int64)  # of empty programs, what nobody reads
-        tokens[lengths > 0] = np.fromiter(map(_last, filter(None, programs)), np.int64)
-        while (row := self._batch.step(slots, lengths, tokens, masks.numpy())) < rows:
+        tokens = np.fromiter(map(_last, filter(None, programs)), np.int64)
+        while (row := self._batch.step(slots, lengths, tokens, masks)) < rows:
             try:
                 self._batch.follow(slots[row], programs[row])
             except GrammarError as error:
                 raise GrammarError(f"row {row}, {lengths[row]} tokens long: {error}") from None
         return masks
 
-    def forbid(self, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-        """Set what is not in the masks that `advance` gave to -inf, in place."""
+    def forbid(self, logits: torch.Tensor) -> torch.Tensor:
+        """Set what is not in the masks that `advance` gave last to -inf, in place."""
         if self._is_prefix and logits.device.type == "cpu" and logits.dtype == torch.float32 and logits.is_contiguous():
-            forbid_others(masks.numpy(), len(self._ids), logits.numpy())
+            forbid_others(self._words[: len(logits)], len(self._ids), logits.numpy())
             return logits
         self._ids, self._bits = self._ids.to(logits.device), self._bits.to(logits.device)
         # Pinned memory is free again before the next step: its tokens depend on this one.
-        words, tokens = masks.to(logits.device, non_blocking=True), len(self._ids)
+        words, tokens = self._masks[: len(logits)].to(logits.device, non_blocking=True), len(self._ids)
         is_forbidden = ((words[:, :, None] >> self._bits) & 1).flatten(1)[:, :tokens] == 0
         if self._is_prefix:
             logits[:, :tokens].masked_fill_(is_forbidden, float("-inf"))
@@ -163,7 +164,8 @@ class Constraint:
 
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         """Set what may not come next to -inf, in place: logits of shape (rows, vocabulary)."""
-        return self.forbid(logits, self.advance(len(logits)))
+        self.advance(len(logits))
+        return self.forbid(logits)
 
 
 def grammar_processor(grammar: PolicyGrammar) -> type[LogitsProcessor]:

@@ -169,13 +169,15 @@ def _arguments_of_step() -> tuple:
 @entry(_arguments_of_step, group=SEARCH)
 def step(t, states, max_tokens, slots, lengths, tokens, masks):
     """See `GrammarBatch.step`."""
+    read = 0
     for k in range(len(slots)):
         slot = slots[k]
         if states.programs[slot].used == NOTHING:
             begin(t, states, slot, max_tokens)
         ahead = lengths[k] - states.programs[slot].used
-        if ahead != 0 and (ahead != 1 or not advance(t, states, slot, max_tokens, tokens[k])):
+        if ahead != 0 and (ahead != 1 or not advance(t, states, slot, max_tokens, tokens[read])):
             return k
+        read += lengths[k] > 0
         for w in range(WORDS):
             masks[k, w] = states.allowed[slot, w]
     return len(slots)
@@ -229,8 +231,9 @@ class GrammarBatch:
     def step(self, slots: Integers, lengths: Integers, tokens: Integers, masks: Integers) -> int:
         """Advance the program of each row and write its mask: a row of `masks` (rows, WORDS).
 
-        `slots`, `lengths` and `tokens` (rows,) are where the program's state lies, how many tokens it has, and the last
-        of them. A program stays where it is, or is one token further. The result is the number of rows, or the first
-        row that is neither or whose token is not allowed: `follow` it, and step again.
+        `slots` and `lengths` (rows,) are where the program's state lies and how many tokens it has, `tokens` the last
+        ones of those programs that have any, in order. A program stays where it is, or is one token further. The result
+        is the number of rows, or the first row that is neither or whose token is not allowed: `follow` it, and step
+        again.
         """
         return step.compiled()(self._tables, self._states, self._max_tokens, slots, lengths, tokens, masks)

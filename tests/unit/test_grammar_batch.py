@@ -19,7 +19,6 @@ from interpreter.language.vocabulary import EOS, LAST_LINE, PROGRAM_TOKENS, TOKE
 from interpreter.primitives.types import Function, may_be
 
 TOKENS = len(PROGRAM_TOKENS)
-NOTHING = -1
 
 
 class Rows:
@@ -44,7 +43,7 @@ class Rows:
         rows = len(self.programs)
         masks = np.zeros((rows, WORDS), np.int64)
         lengths = np.array([len(program) for program in self.programs])
-        tokens = np.array([program[-1] if program else NOTHING for program in self.programs])
+        tokens = np.array([program[-1] for program in self.programs if program], np.int64)
         return self.batch.step(np.arange(rows), lengths, tokens, masks), masks
 
     def check(self) -> None:

@@ -135,7 +135,7 @@ def test_many_programs_at_once_have_the_masks_of_one(
     for _ in range(200):
         lengths, tokens = (
             np.array([*map(len, programs)]),
-            np.array([program[-1] if program else -1 for program in programs]),
+            np.array([program[-1] for program in programs if program], np.int64),
         )
         words = np.zeros((rows, words_of(len(grammar.ids))), np.int64)
         assert batch.step(np.arange(rows), lengths, tokens, words) == rows
