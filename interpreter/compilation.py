@@ -3,7 +3,7 @@
 There are two groups, because a user who only runs programs need not wait for what makes them:
 
     MACHINE  primitives, batches, profile, screening, kinds, digests, the drop-in, traces
-    SEARCH   mutation, enumeration, fits
+    SEARCH   mutation, enumeration, fits, the masks of the grammar
 
 Warm them in a parent before it starts threads or workers; what is not warmed is compiled when it is first used.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 from interpreter.dropin import messages, trace
 from interpreter.enumeration import enumerator
 from interpreter.fitting import layers, tables
+from interpreter.language import grammar_batch
 from interpreter.machine import call_tree, kinds, machine, screening
 from interpreter.mutation import generation
 from interpreter.runtime import digests, native
@@ -27,7 +28,8 @@ from interpreter.runtime.native import MACHINE, SEARCH, CompilationError
 __all__ = ["MACHINE", "SEARCH", "CompilationError", "is_compiled", "warm_up"]
 
 ENTRY_MODULES = (
-    call_tree, digests, enumerator, generation, kinds, layers, machine, messages, screening, tables, trace,
+    call_tree, digests, enumerator, generation, grammar_batch, kinds, layers, machine, messages, screening, tables,
+    trace,
 )  # fmt: skip
 MAX_PARTS = 8  # processes that compile: each needs 300 MB, and does anew what its part shares with others
 

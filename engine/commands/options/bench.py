@@ -67,16 +67,23 @@ class EvalBench(_Bench):
 
 
 class SamplesBench(_Bench):
-    """Samples a second of vLLM and transformers, compact and T5."""
+    """Samples a second of vLLM and transformers, compact and T5, and what the grammar costs."""
 
     verb: ClassVar[str] = "samples"
 
     policy: Annotated[Literal[tuple(POLICIES)], Argument("NAME")] = "compact-25m"
     """a compact policy"""
-    tasks: Positive = 8
-    """prompts"""
+    prompts: Positive = 8
+    """how many"""
     n: Positive = 24
     """samples a prompt"""
+    sequences: Positive = 96
+    """programs sampled at the same time; 512 where the grammar is measured"""
+    seeds: Seeds = None
+    device: Annotated[Literal["auto", "cpu", "cuda"], Argument("DEVICE")] = "auto"
+    """auto, cpu or cuda; another one than samples are drawn on is refused"""
+    dtype: Annotated[Literal["float32", "bfloat16"], Argument("TYPE")] = "float32"
+    """float32 or bfloat16, of compact policies"""
     repeats: Positive = 2
     """medians of N"""
     threads: Positive = 1
