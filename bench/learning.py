@@ -33,7 +33,8 @@ from engine.seeds.seed import Seed, load_seeds
 from engine.tasks import Task, load_tasks
 from replay.experience import Experience, Origin, relabel
 from replay.store import ReplayStore
-from trainer.codec import Codec, Example
+from trainer.codec import Codec
+from trainer.examples import Examples
 
 KEPT_EVERY = 5
 _MEASURED = ("seeds.", "fill.", "replay.", "trainer.", "tasks.train", "interpreter.", "loop.seed", "sampler.max-tokens")

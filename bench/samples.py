@@ -35,7 +35,8 @@ from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks, training_tasks
 from interpreter.language.program import ProgramError
 from interpreter.language.vocabulary import BOS, detokenize
-from trainer.codec import CompactCodec, Example
+from trainer.codec import CompactCodec
+from trainer.examples import Example
 from trainer.config import TrainerConfig
 from trainer.errors import PromptTooLong
 from trainer.policy import new_policy, parameter_count

@@ -31,7 +31,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     from interpreter import compilation
 
     with suppress(OSError, compilation.CompilationError):  # which the tests will meet, and say
-        missing = [group for group in (compilation.MACHINE, compilation.SEARCH) if not compilation.is_compiled(group)]
+        groups = (compilation.MACHINE, compilation.SEARCH, compilation.LEARNING)
+        missing = [group for group in groups if not compilation.is_compiled(group)]
         warm = "import sys; from interpreter import compilation; compilation.warm_up(sys.argv[1])"
         root = Path(__file__).parents[1]
         for process in [subprocess.Popen([sys.executable, "-c", warm, group], cwd=root) for group in missing]:

@@ -41,7 +41,7 @@ from engine.seeds.seed import Seed
 from engine.tasks import Task
 from replay.experience import Experience, Origin, demonstration_performance, relabel
 from replay.store import ReplayStore
-from trainer.codec import Example
+from trainer.examples import Example, Examples
 from trainer.training import TrainResult
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,8 @@ from transformers import LlamaForCausalLM
 
 from engine.sampler import SamplerConfig, SampleRequest, open_sampler
 from trainer.checkpoint import load_manifest
-from trainer.codec import CompactCodec, Example
+from trainer.codec import CompactCodec
+from trainer.examples import Example
 from trainer.config import TrainerConfig
 from trainer.errors import CheckpointError
 from trainer.group import TrainerGroup

@@ -1,0 +1,143 @@
+"""Grids as bytes, two cells each, and as the tokens of a prompt.
+
+A compact grid is its cells row by row, two a byte, the first in the low half; a grid begins at a whole byte. Its height
+and width stand elsewhere. Tokens are those that `trainer.codec` documents: header, then bands of equal rows, and in
+each its runs of a colour other than the background.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable
+from interpreter.runtime.native import inline
+
+MAX_CELLS = MAX_SIDE * MAX_SIDE
+# No grid has more: a row of a cell a run takes a token a cell, or two a second cell; and the row with its height two.
+MAX_GRID_TOKENS = 4 + MAX_SIDE * (MAX_SIDE + 2)
+COLORS = MAX_COLOR + 1
+UNCHANGED = -1
+
+
+class GridTokens(NamedTuple):
+    """Ids: marks, and of each family the id that its value 0 has or would have."""
+
+    given: int
+    wanted: int
+    edit: int
+    height: int
+    width: int
+    background: int
+    row: int
+    column: int
+    color: int
+    count: int
+    end: int
+    """what a prompt ends with"""
+
+
+def compact_cells(table: GridTable) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """The bytes of many valid grids, one after the other, and where each starts, with the end."""
+    sizes = np.diff(table.starts)
+    starts = np.zeros(len(table) + 1, np.int64)
+    np.cumsum((sizes + 1) // 2, out=starts[1:])
+    halves = np.zeros(2 * starts[-1], np.uint8)
+    halves[np.arange(len(table.cells)) + np.repeat(2 * starts[:-1] - table.starts[:-1], sizes)] = table.cells
+    return halves[0::2] | halves[1::2] << 4, starts
+
+
+def read_cells(raw: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.int8]:
+    """The grid in the first bytes of `raw`; colours are not checked."""
+    size = height * width
+    halves = np.empty(2 * ((size + 1) // 2), np.int8)
+    some = raw[: len(halves) // 2]
+    halves[0::2], halves[1::2] = some & 15, some >> 4
+    return halves[:size].reshape(height, width)
+
+
+@inline
+def unpack_cells(buffer, at, size, cells):
+    """Write the cells of a compact grid; False where one is no colour."""
+    valid = True
+    for k in range(size >> 1):
+        byte = buffer[at + k]
+        low, high = byte & 15, byte >> 4
+        valid = valid and low <= MAX_COLOR and high <= MAX_COLOR
+        cells[2 * k] = low
+        cells[2 * k + 1] = high
+    if size & 1:
+        low = buffer[at + (size >> 1)] & 15
+        valid = valid and low <= MAX_COLOR
+        cells[size - 1] = low
+    return valid
+
+
+@inline
+def background_of(cells, size, counts):
+    """The most frequent colour, the smaller one of a tie; `counts` is room for a number a colour."""
+    for color in range(COLORS):
+        counts[color] = 0
+    for k in range(size):
+        counts[cells[k]] += 1
+    best = 0
+    for color in range(1, COLORS):
+        if counts[color] > counts[best]:
+            best = color
+    return best
+
+
+@inline
+def same_rows(cells, top, other, width):
+    for column in range(width):
+        if cells[top * width + column] != cells[other * width + column]:
+            return False
+    return True
+
+
+@inline
+def write_content(cells, height, width, background, ids, out, n, stop):
+    """Append the bands and runs to the `n` tokens of `out`; gives up once there are `stop`. Returns how many."""
+    top = 0
+    while top < height and n < stop:
+        bottom = top + 1
+        while bottom < height and same_rows(cells, top, bottom, width):
+            bottom += 1
+        begun, end, column, first = False, 0, 0, top * width
+        while column < width:
+            color = cells[first + column]
+            right = column + 1
+            while right < width and cells[first + right] == color:
+                right += 1
+            if color != background:
+                if not begun:
+                    begun = True
+                    out[n] = ids.row + top
+                    n += 1
+                    if bottom - top > 1:
+                        out[n] = ids.count + bottom - top
+                        n += 1
+                if column != end:
+                    out[n] = ids.column + column
+                    n += 1
+                out[n] = ids.color + color
+                n += 1
+                if right - column > 1:
+                    out[n] = ids.count + right - column
+                    n += 1
+                end = right
+            column = right
+        top = bottom
+    return n
+
+
+@inline
+def write_grid(cells, height, width, ids, out, n, stop, counts):
+    """Append a whole grid, as `write_content` does."""
+    background = background_of(cells, height * width, counts)
+    out[n] = ids.height + height
+    out[n + 1] = ids.width + width
+    out[n + 2] = ids.background + background
+    return write_content(cells, height, width, background, ids, out, n + 3, stop)
