@@ -18,6 +18,7 @@ from interpreter.encoding.grids import (
     MAX_GRID_TOKENS,
     UNCHANGED,
     GridTokens,
+    mask_unchanged,
     unpack_cells,
     write_content,
     write_grid,
@@ -31,7 +32,7 @@ from interpreter.encoding.programs import (
     write_program,
 )
 from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable
-from interpreter.runtime.native import LEARNING, entry, inline
+from interpreter.runtime.native import LEARNING, cells_pointer, entry, inline
 
 # What becomes of a row: an example; none, because no demonstration or not the whole program fits; or whatever the
 # readable codec says.
@@ -144,7 +145,7 @@ def write_inputs(cells, starts, shapes, ids, counts, tokens, token_starts):
             valid = valid and 0 <= cells[at] <= MAX_COLOR
         if valid:
             tokens[n] = ids.given
-            n = write_grid(cells[starts[k] : starts[k + 1]], height, width, ids, tokens, n + 1, len(tokens), counts)
+            n = write_grid(cells_pointer(cells.ctypes.data + starts[k]), height, width, ids, tokens, n + 1, len(tokens), counts)
     token_starts[len(starts) - 1] = n
 
 
@@ -164,10 +165,7 @@ def _write_demonstration(inputs, grid, wanted, height, width, ids, room, n):
     whole = write_grid(wanted, height, width, ids, out, n + 1, n + MAX_GRID_TOKENS, room.counts)
     if inputs.shapes[grid, 0] != height or inputs.shapes[grid, 1] != width:
         return whole
-    first = inputs.starts[grid]
-    for k in range(height * width):
-        if inputs.cells[first + k] == wanted[k]:
-            wanted[k] = UNCHANGED
+    mask_unchanged(cells_pointer(inputs.cells.ctypes.data + inputs.starts[grid]), wanted, height * width)
     room.answer[0] = ids.edit
     stop = whole - n  # an edit of more is not taken
     edit = write_content(wanted, height, width, UNCHANGED, ids, room.answer, 1, stop + 1)
@@ -188,6 +186,7 @@ def _write_demonstrations(rows, row, inputs, ids, room):
     first, last = inputs.first[rows.tasks[row]], inputs.first[rows.tasks[row] + 1]
     if count == 0 or cells_at > end:
         return False
+    wanted = cells_pointer(room.wanted.ctypes.data)
     n = 0
     for k in range(count):
         grid = first + _u16(buffer, pair_at + 2 * k)
@@ -197,10 +196,10 @@ def _write_demonstrations(rows, row, inputs, ids, room):
             return False
         if grid >= last or inputs.token_starts[grid] == inputs.token_starts[grid + 1]:
             return False
-        if not unpack_cells(buffer, cells_at, size, room.wanted):
+        if not unpack_cells(cells_pointer(buffer.ctypes.data + cells_at), size, wanted):
             return False
         cells_at += (size + 1) // 2
-        before, n = n, _write_demonstration(inputs, grid, room.wanted, height, width, ids, room, n)
+        before, n = n, _write_demonstration(inputs, grid, wanted, height, width, ids, room, n)
         room.lengths[k] = n - before
     return True
 

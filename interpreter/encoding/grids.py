@@ -58,21 +58,30 @@ def read_cells(raw: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArr
     return halves[:size].reshape(height, width)
 
 
+# Cells are read and written by pointers, whose indices are never wrapped: so LLVM can take many at once.
+
+
 @inline
-def unpack_cells(buffer, at, size, cells):
+def unpack_cells(raw, size, cells):
     """Write the cells of a compact grid; False where one is no colour."""
-    valid = True
+    largest = 0
     for k in range(size >> 1):
-        byte = buffer[at + k]
-        low, high = byte & 15, byte >> 4
-        valid = valid and low <= MAX_COLOR and high <= MAX_COLOR
+        low, high = raw[k] & 15, (raw[k] >> 4) & 15
+        largest = max(largest, low, high)
         cells[2 * k] = low
         cells[2 * k + 1] = high
     if size & 1:
-        low = buffer[at + (size >> 1)] & 15
-        valid = valid and low <= MAX_COLOR
+        low = raw[size >> 1] & 15
+        largest = max(largest, low)
         cells[size - 1] = low
-    return valid
+    return largest <= MAX_COLOR
+
+
+@inline
+def mask_unchanged(given, wanted, size):
+    """Overwrite what is as it was given."""
+    for k in range(size):
+        wanted[k] = UNCHANGED if given[k] == wanted[k] else wanted[k]
 
 
 @inline
@@ -80,8 +89,13 @@ def background_of(cells, size, counts):
     """The most frequent colour, the smaller one of a tie; `counts` is room for a number a colour."""
     for color in range(COLORS):
         counts[color] = 0
-    for k in range(size):
-        counts[cells[k]] += 1
+    first = 0
+    while first < size:  # by runs: a count that was just written is slow to read
+        color, k = cells[first], first + 1
+        while k < size and cells[k] == color:
+            k += 1
+        counts[color] += k - first
+        first = k
     best = 0
     for color in range(1, COLORS):
         if counts[color] > counts[best]:
