@@ -114,6 +114,15 @@ class Rows:
         """The ids of all tasks of the rows."""
         return {self.tasks[number] for number in np.unique(self.ranks["task"]).tolist()}
 
+    def finders(self, row: int) -> dict[str, int]:
+        """All that found a row's program, with the first meta-iteration of each. Raises `ReplayError`."""
+        rank = self.ranks[row]
+        try:
+            found = finders_of(self.buffer[self.starts[row] : self.ends[row]].tobytes())
+            return found or {ORIGINS[rank["origin"]].value: int(rank["meta_iteration"])}
+        except (LookupError, ValueError, struct.error) as error:
+            raise _damaged(rank, error) from error
+
     def experience(self, row: int) -> Experience:
         """A row as an object. Raises `ReplayError` where it is damaged."""
         raw = self.buffer[self.starts[row] : self.ends[row]].tobytes()
