@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from interpreter.encoding.grids import compact_cells, read_cells
-from interpreter.grids import MAX_COLOR, MAX_SIDE, Grid, GridTable
+from interpreter.grids import MAX_COLOR, MAX_SIDE, Grid
 from replay.experience import KEY_BYTES, Experience, Origin, ReplayError
 
 Integers = npt.NDArray[np.int64]
@@ -146,11 +146,7 @@ def pack_ranks(
 
 def pack_rows(experiences: Sequence[Experience]) -> list[bytes]:
     """The row of each experience. Raises `ReplayError` for an invalid grid."""
-    grids = [output for experience in experiences for output in experience.outputs]
-    _check(grids)
-    table = GridTable.pack(grids)
-    compact, starts = compact_cells(table)
-    cells, shapes = compact.tobytes(), table.shapes.astype(np.uint8).tobytes()
+    cells, starts, shapes = _pack_grids([output for experience in experiences for output in experience.outputs])
     firsts = np.cumsum([0, *(len(experience.outputs) for experience in experiences)])
     rows = []
     places = zip(experiences, pairwise(firsts.tolist()), pairwise(starts[firsts].tolist()), strict=True)
@@ -213,7 +209,7 @@ def finders_of(raw: bytes) -> dict[str, int]:
 
 def _pack_finders(experience: Experience) -> bytes:
     finders = experience.finders
-    alone = len(finders) == 1 and finders.get(experience.origin.value) == experience.meta_iteration
+    alone = len(finders) == 1 and finders.get(experience.origin) == experience.meta_iteration
     return b"" if alone else msgpack.packb(dict(finders))
 
 
@@ -224,15 +220,25 @@ def _read_grid(raw: bytes, height: int, width: int) -> Grid:
     return grid
 
 
-def _check(grids: Sequence[Grid]) -> None:
-    """Raise `ReplayError` for an invalid grid."""
+def _pack_grids(grids: Sequence[Grid]) -> tuple[bytes, Integers, bytes]:
+    """Compact grids one after the other, where each starts, with the end, and all shapes. `ReplayError` for an invalid
+    one."""
     for grid in grids:
-        if grid.ndim != 2 or not (1 <= grid.shape[0] <= MAX_SIDE and 1 <= grid.shape[1] <= MAX_SIDE):
+        if grid.ndim != 2:
             raise _no_grid(grid)
-    if grids:
-        cells = np.concatenate([grid.ravel() for grid in grids])
-        if cells.min() < 0 or cells.max() > MAX_COLOR:
-            raise _no_grid(next(grid for grid in grids if grid.min() < 0 or grid.max() > MAX_COLOR))
+    shapes = np.array([grid.shape for grid in grids], np.int64).reshape(-1, 2)
+    wrong = ((shapes < 1) | (shapes > MAX_SIDE)).any(axis=1)
+    if wrong.any():
+        raise _no_grid(grids[int(wrong.argmax())])
+    starts = np.zeros(len(grids) + 1, np.int64)
+    np.cumsum(shapes.prod(axis=1), out=starts[1:])
+    cells = np.concatenate([np.zeros(0, np.int8), *(grid.ravel() for grid in grids)])
+    if cells.dtype != np.int8:  # of which some may not fit
+        cells = cells.clip(-1, MAX_COLOR + 1).astype(np.int8)
+    compact, compact_starts, invalid = compact_cells(cells, starts)
+    if invalid >= 0:
+        raise _no_grid(grids[invalid])
+    return compact.tobytes(), compact_starts, shapes.astype(np.uint8).tobytes()
 
 
 def _no_grid(grid: Grid) -> ReplayError:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from interpreter.grids import MAX_COLOR, MAX_SIDE, GridTable
-from interpreter.runtime.native import inline
+from interpreter.grids import MAX_COLOR, MAX_SIDE
+from interpreter.runtime.native import BYTES, CELLS, LEARNING, ROW, entry, inline
 
 MAX_CELLS = MAX_SIDE * MAX_SIDE
 # No grid has more: a row of a cell a run takes a token a cell, or two a second cell; and the row with its height two.
@@ -39,14 +39,31 @@ class GridTokens(NamedTuple):
     """what a prompt ends with"""
 
 
-def compact_cells(table: GridTable) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """The bytes of many valid grids, one after the other, and where each starts, with the end."""
-    sizes = np.diff(table.starts)
-    starts = np.zeros(len(table) + 1, np.int64)
-    np.cumsum((sizes + 1) // 2, out=starts[1:])
-    halves = np.zeros(2 * starts[-1], np.uint8)
-    halves[np.arange(len(table.cells)) + np.repeat(2 * starts[:-1] - table.starts[:-1], sizes)] = table.cells
-    return halves[0::2] | halves[1::2] << 4, starts
+@entry(CELLS, ROW, BYTES, ROW, group=LEARNING)
+def _compact(cells, starts, compact, compact_starts):
+    """Write many grids as bytes; the first one with a cell that is no colour, or -1."""
+    n = 0
+    for k in range(len(starts) - 1):
+        at, end = starts[k], starts[k + 1]
+        while at < end:
+            low, high = cells[at], cells[at + 1] if at + 1 < end else np.int8(0)
+            if low < 0 or low > MAX_COLOR or high < 0 or high > MAX_COLOR:
+                return k
+            compact[n] = low | high << 4
+            n += 1
+            at += 2
+        compact_starts[k + 1] = n
+    return -1
+
+
+def compact_cells(
+    cells: npt.NDArray[np.int8], starts: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], int]:
+    """The bytes of many grids, one after the other, and where each starts, with the end; the first grid with a cell
+    that is no colour, or -1."""
+    compact, compact_starts = np.empty((len(cells) + len(starts)) // 2 + 1, np.uint8), np.zeros_like(starts)
+    invalid = _compact.compiled()(cells, starts, compact, compact_starts)
+    return compact[: compact_starts[-1]], compact_starts, invalid
 
 
 def read_cells(raw: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.int8]:
