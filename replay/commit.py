@@ -101,6 +101,4 @@ def _place(stored: Snapshot, ranks: np.ndarray, rows: list[bytes], told: Integer
     others = np.concatenate(merged)
     numbers, places = blocks.append(np.concatenate([ranks, others]), rows)
     moved = np.concatenate([told, index.find(others["key"])])
-    return Change(
-        gone, moved, numbers[added:], places[added:], Entries(ranks[:added], numbers[:added], places[:added])
-    )
+    return Change(gone, moved, numbers[added:], places[added:], Entries(ranks[:added], numbers[:added], places[:added]))

@@ -85,7 +85,9 @@ class Experience:
         if not isinstance(other, Experience):
             return NotImplemented
         same = all(getattr(self, name) == getattr(other, name) for name in _FIELDS if name != "outputs")
-        return same and len(self.outputs) == len(other.outputs) and all(map(np.array_equal, self.outputs, other.outputs))
+        return (
+            same and len(self.outputs) == len(other.outputs) and all(map(np.array_equal, self.outputs, other.outputs))
+        )
 
     def __hash__(self) -> int:
         return hash(self.key)

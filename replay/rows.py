@@ -101,14 +101,11 @@ class Rows:
         """Where the programs start in the buffer; the pairs stand behind them."""
         return self.starts + _HEADER.size
 
-    def program(self, row: int) -> str:
-        """The text of a row's program."""
-        start = int(self.starts[row]) + _HEADER.size
-        return self.buffer[start : start + int(self.parts["program"][row])].tobytes().decode()
-
-    def task(self, row: int) -> str:
-        """The id of a row's task."""
-        return self.tasks[int(self.ranks["task"][row])]
+    def programs(self) -> list[str]:
+        """The texts of all programs."""
+        raw = memoryview(self.buffer)
+        starts, ends = self.texts, self.texts + self.parts["program"]
+        return [str(raw[start:end], "utf-8") for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
     def task_ids(self) -> set[str]:
         """The ids of all tasks of the rows."""

@@ -46,9 +46,7 @@ def encode(rows: Rows, inputs: TaskInputs, codec: Codec, max_tokens: int) -> Exa
     return encode_readable(rows, inputs, codec, max_tokens)
 
 
-def encode_readable(
-    experiences: Iterable[Experience], inputs: TaskInputs, codec: Codec, max_tokens: int
-) -> Examples:
+def encode_readable(experiences: Iterable[Experience], inputs: TaskInputs, codec: Codec, max_tokens: int) -> Examples:
     """As `encode`, by the codec's own functions, one experience after the other."""
     examples = (_example(experience, inputs[experience.task], codec, max_tokens) for experience in experiences)
     return Examples.of([example for example in examples if example is not None])

@@ -145,7 +145,9 @@ def write_inputs(cells, starts, shapes, ids, counts, tokens, token_starts):
             valid = valid and 0 <= cells[at] <= MAX_COLOR
         if valid:
             tokens[n] = ids.given
-            n = write_grid(cells_pointer(cells.ctypes.data + starts[k]), height, width, ids, tokens, n + 1, len(tokens), counts)
+            n = write_grid(
+                cells_pointer(cells.ctypes.data + starts[k]), height, width, ids, tokens, n + 1, len(tokens), counts
+            )
     token_starts[len(starts) - 1] = n
 
 

@@ -119,7 +119,7 @@ def test_records_come_back_as_they_were(
     )
     other = Experience("other", "O = hmirror(I)", (0,), (TWO,), origin, 0.5, 1, 2)
     rows = Rows.of([other, experience, other])
-    assert [rows.program(row) for row in range(3)] == [other.program, program, other.program]
+    assert rows.programs() == [other.program, program, other.program]
     again = rows.experience(1)
     assert again == experience
     assert again.finders == experience.finders == rows.finders(1)
