@@ -36,9 +36,9 @@ from engine.tasks import load_tasks, training_tasks
 from interpreter.language.program import ProgramError
 from interpreter.language.vocabulary import BOS, detokenize
 from trainer.codec import CompactCodec
-from trainer.examples import Example
 from trainer.config import TrainerConfig
 from trainer.errors import PromptTooLong
+from trainer.examples import Example
 from trainer.policy import new_policy, parameter_count
 from trainer.training import Trainer
 

@@ -10,7 +10,7 @@ comes, so that a store never takes twice its room, and small commits share block
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt

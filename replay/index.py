@@ -1,8 +1,8 @@
 """What memory knows of the stored experiences: their keys, what they are drawn and evicted by, and where they lie.
 
 Columns, an entry an experience, in order of insertion: the same generator makes the same draw before and after a
-restart. An entry that is no more stays as a gap, without an origin, until there are many. A commit changes an index only
-once its transaction is on disk (`Change`), so that memory never runs ahead of the store.
+restart. An entry that is no more stays as a gap, without an origin, until there are many. A commit changes an index
+only once its transaction is on disk (`Change`), so that memory never runs ahead of the store.
 
 At ten million experiences it takes 0.6 GB; nothing of a commit goes through all entries, but for evictions.
 """
@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from replay.draw import Fields, Weight, victims, weighted_order
+from replay.draw import Weight, victims, weighted_order
 from replay.experience import Origin
 from replay.keys import KeyTable
 from replay.rows import ORIGINS, RANK
@@ -50,7 +50,7 @@ class Entries:
 
 @dataclass(frozen=True)
 class Change:
-    """What a commit does to an index: entries that go, that lie elsewhere now, and that come, inserted later than all."""
+    """What a commit does to an index: which entries go, which lie elsewhere now, and which come, inserted after all."""
 
     removed: Integers
     moved: Integers

@@ -21,8 +21,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -255,10 +253,13 @@ class ReplayStore:
 
     # Inspection
 
+    def disk_bytes(self) -> int:
+        """The bytes that the store takes on disk."""
+        return (self.path / DATA_FILE).stat().st_blocks * 512
+
     def stats(self) -> dict[str, Any]:
         """Figures for people, fit for JSON: those of `summarize`, the number of tasks and the bytes on disk."""
-        disk_bytes = (self.path / DATA_FILE).stat().st_blocks * 512
-        return {**summarize(self), "tasks": len(self.tasks()), "disk_bytes": disk_bytes}
+        return {**summarize(self), "tasks": len(self.tasks()), "disk_bytes": self.disk_bytes()}
 
     def verify(self) -> VerifyReport:
         """Read everything and report all that is wrong, instead of raising at the first.

@@ -27,7 +27,6 @@ from interpreter.encoding.programs import (
     MAX_PROGRAM_TOKENS,
     MAX_VARIABLES,
     NOT_CANONICAL,
-    Names,
     names,
     write_program,
 )
@@ -71,10 +70,11 @@ class Room(NamedTuple):
     """What a pass writes on, for rows of up to `lengths` demonstrations."""
 
     tokens: npt.NDArray[np.int32]
-    answer: npt.NDArray[np.int32]
+    edit: npt.NDArray[np.int32]
     program: npt.NDArray[np.int32]
     used: npt.NDArray[np.bool_]
     wanted: npt.NDArray[np.int8]
+    changed: npt.NDArray[np.int8]
     counts: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64]
 
@@ -86,6 +86,7 @@ class Room(NamedTuple):
             np.empty(MAX_GRID_TOKENS, np.int32),
             np.empty(MAX_PROGRAM_TOKENS, np.int32),
             np.empty(MAX_VARIABLES + 1, np.bool_),
+            np.empty(MAX_CELLS, np.int8),
             np.empty(MAX_CELLS, np.int8),
             np.empty(COLORS, np.int64),
             np.empty(pairs, np.int64),
@@ -145,41 +146,41 @@ def write_inputs(cells, starts, shapes, ids, counts, tokens, token_starts):
             valid = valid and 0 <= cells[at] <= MAX_COLOR
         if valid:
             tokens[n] = ids.given
-            n = write_grid(
-                cells_pointer(cells.ctypes.data + starts[k]), height, width, ids, tokens, n + 1, len(tokens), counts
-            )
+            given, end = cells_pointer(cells.ctypes.data + starts[k]), len(tokens)
+            n = write_grid(given, height, width, ids, tokens, n + 1, end, counts)
     token_starts[len(starts) - 1] = n
 
 
 @inline
-def _u16(buffer, at):
+def u16(buffer, at):
     return np.int64(buffer[at]) | np.int64(buffer[at + 1]) << 8
 
 
 @inline
-def _write_demonstration(inputs, grid, wanted, height, width, ids, room, n):
+def write_demonstration(inputs, grid, wanted, height, width, ids, room, n):
     """Append a demonstration: input `grid`, and the output whose cells are `wanted`. Returns how many tokens then."""
     out, start = room.tokens, inputs.token_starts[grid]
     for at in range(start, inputs.token_starts[grid + 1]):
         out[n] = inputs.tokens[at]
         n += 1
+    edit = MAX_GRID_TOKENS + 1
+    if inputs.shapes[grid, 0] == height and inputs.shapes[grid, 1] == width:
+        changed = cells_pointer(room.changed.ctypes.data)
+        mask_unchanged(cells_pointer(inputs.cells.ctypes.data + inputs.starts[grid]), wanted, changed, height * width)
+        room.edit[0] = ids.edit
+        edit = write_content(changed, height, width, UNCHANGED, ids, room.edit, 1, MAX_GRID_TOKENS)
     out[n] = ids.wanted
-    whole = write_grid(wanted, height, width, ids, out, n + 1, n + MAX_GRID_TOKENS, room.counts)
-    if inputs.shapes[grid, 0] != height or inputs.shapes[grid, 1] != width:
-        return whole
-    mask_unchanged(cells_pointer(inputs.cells.ctypes.data + inputs.starts[grid]), wanted, height * width)
-    room.answer[0] = ids.edit
-    stop = whole - n  # an edit of more is not taken
-    edit = write_content(wanted, height, width, UNCHANGED, ids, room.answer, 1, stop + 1)
-    if edit > stop:
-        return whole
+    # A whole grid of as many tokens is not taken, so that it need not be written.
+    whole = write_grid(wanted, height, width, ids, out, n + 1, n + edit, room.counts) - n
+    if whole < edit:
+        return n + whole
     for k in range(edit):
-        out[n + k] = room.answer[k]
+        out[n + k] = room.edit[k]
     return n + edit
 
 
 @inline
-def _write_demonstrations(rows, row, inputs, ids, room):
+def write_demonstrations(rows, row, inputs, ids, room):
     """Write all demonstrations of a row and their lengths; False where they are not what they should be."""
     buffer, count, end = rows.buffer, rows.counts[row], rows.ends[row]
     pair_at = rows.pairs[row]
@@ -191,7 +192,7 @@ def _write_demonstrations(rows, row, inputs, ids, room):
     wanted = cells_pointer(room.wanted.ctypes.data)
     n = 0
     for k in range(count):
-        grid = first + _u16(buffer, pair_at + 2 * k)
+        grid = first + u16(buffer, pair_at + 2 * k)
         height, width = np.int64(buffer[shape_at + 2 * k]), np.int64(buffer[shape_at + 2 * k + 1])
         size = height * width
         if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE) or cells_at + (size + 1) // 2 > end:
@@ -201,13 +202,13 @@ def _write_demonstrations(rows, row, inputs, ids, room):
         if not unpack_cells(cells_pointer(buffer.ctypes.data + cells_at), size, wanted):
             return False
         cells_at += (size + 1) // 2
-        before, n = n, _write_demonstration(inputs, grid, wanted, height, width, ids, room, n)
+        before, n = n, write_demonstration(inputs, grid, wanted, height, width, ids, room, n)
         room.lengths[k] = n - before
     return True
 
 
 @inline
-def _keep_fitting(lengths, count, limit, kept):
+def keep_fitting(lengths, count, limit, kept):
     """Mark the demonstrations that stay; their tokens together."""
     total = 0
     for k in range(count):
@@ -232,8 +233,8 @@ def write_examples(rows, inputs, ids, names, max_prompt, max_program, room, writ
     kept = np.empty(len(room.lengths), np.bool_)
     while row < len(rows.texts):
         outcome, prompt, length = LEFT_TO_READABLE, 0, 0
-        if _write_demonstrations(rows, row, inputs, ids, room):
-            prompt = _keep_fitting(room.lengths, rows.counts[row], max_prompt - 1, kept)
+        if write_demonstrations(rows, row, inputs, ids, room):
+            prompt = keep_fitting(room.lengths, rows.counts[row], max_prompt - 1, kept)
             if prompt == 0:
                 outcome = PROMPT_TOO_LONG
             else:

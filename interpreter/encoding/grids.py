@@ -40,7 +40,7 @@ class GridTokens(NamedTuple):
 
 
 @entry(CELLS, ROW, BYTES, ROW, group=LEARNING)
-def _compact(cells, starts, compact, compact_starts):
+def write_compact(cells, starts, compact, compact_starts):
     """Write many grids as bytes; the first one with a cell that is no colour, or -1."""
     n = 0
     for k in range(len(starts) - 1):
@@ -62,7 +62,7 @@ def compact_cells(
     """The bytes of many grids, one after the other, and where each starts, with the end; the first grid with a cell
     that is no colour, or -1."""
     compact, compact_starts = np.empty((len(cells) + len(starts)) // 2 + 1, np.uint8), np.zeros_like(starts)
-    invalid = _compact.compiled()(cells, starts, compact, compact_starts)
+    invalid = write_compact.compiled()(cells, starts, compact, compact_starts)
     return compact[: compact_starts[-1]], compact_starts, invalid
 
 
@@ -95,10 +95,10 @@ def unpack_cells(raw, size, cells):
 
 
 @inline
-def mask_unchanged(given, wanted, size):
-    """Overwrite what is as it was given."""
+def mask_unchanged(given, wanted, changed, size):
+    """Write the wanted cells, but for those that are as they were given."""
     for k in range(size):
-        wanted[k] = UNCHANGED if given[k] == wanted[k] else wanted[k]
+        changed[k] = UNCHANGED if given[k] == wanted[k] else wanted[k]
 
 
 @inline
@@ -122,10 +122,10 @@ def background_of(cells, size, counts):
 
 @inline
 def same_rows(cells, top, other, width):
-    for column in range(width):
-        if cells[top * width + column] != cells[other * width + column]:
-            return False
-    return True
+    column = 0
+    while column < width and cells[top * width + column] == cells[other * width + column]:
+        column += 1
+    return column == width
 
 
 @inline

@@ -25,7 +25,8 @@ FIRST_CALL, FIRST_VARIABLE = TOKEN_IDS[CALLS[0]], TOKEN_IDS[VARIABLES[0]]
 MAX_VARIABLES = len(VARIABLES)
 MAX_ARITY = layout.MAX_ARITY
 SLOTS = 1024
-NO_FUNCTION = -1
+NO_FUNCTION, ANY_ARITY = -1, -2
+UNKNOWN = -1
 _PRIME, _HASH_BITS = 1_000_003, (1 << 32) - 1
 _SPACE, _EQUALS, _OPEN, _CLOSE, _COMMA, _LINE_END, _ZERO, _X, _O = (ord(c) for c in " =(),\n0xO")
 
@@ -63,7 +64,7 @@ def names() -> Names:
 
 
 def _hash(name: bytes) -> int:
-    """As `_hash_at` has it."""
+    """As `hash_at` has it."""
     value = 0
     for byte in name:
         value = (value * _PRIME + byte) & _HASH_BITS
@@ -71,7 +72,7 @@ def _hash(name: bytes) -> int:
 
 
 @inline
-def _hash_at(text, start, end):
+def hash_at(text, start, end):
     value = 0
     for at in range(start, end):
         value = (value * _PRIME + text[at]) & _HASH_BITS
@@ -79,24 +80,24 @@ def _hash_at(text, start, end):
 
 
 @inline
-def _is_free(slots, at):
+def is_free(slots, at):
     return slots[at] < 0
 
 
 @inline
-def _holds(slots, at, entry):
+def holds(slots, at, entry):
     text, start, end, names = entry
     first = names.starts[slots[at]]
     if names.starts[slots[at] + 1] - first != end - start:
         return False
-    for k in range(end - start):
-        if names.text[first + k] != text[start + k]:
-            return False
-    return True
+    same = 0
+    while same < end - start and names.text[first + same] == text[start + same]:
+        same += 1
+    return same == end - start
 
 
 @inline
-def _name_end(text, at, end):
+def name_end(text, at, end):
     """Behind the letters, digits and underscores from `at` on."""
     while at < end:
         c = text[at]
@@ -107,7 +108,7 @@ def _name_end(text, at, end):
 
 
 @inline
-def _variable(text, start, end):
+def variable(text, start, end):
     """The number of a variable, x1 and on; 0 for what is none that has a token."""
     if end - start < 2 or end - start > 3 or text[start] != _X or text[start + 1] == _ZERO:
         return 0
@@ -121,74 +122,85 @@ def _variable(text, start, end):
 
 
 @inline
+def look_up(text, start, end, line, names):
+    """The token of a name that a line may use, its arity, and its number where it is a variable; else `UNKNOWN`."""
+    number = variable(text, start, end)
+    if number > 0:
+        return (FIRST_VARIABLE + number - 1 if number <= line else UNKNOWN), ANY_ARITY, number
+    slot, found = find_slot(names.slots, hash_at(text, start, end), is_free, holds, (text, start, end, names))
+    if not found:
+        return UNKNOWN, NO_FUNCTION, 0
+    name = names.slots[slot]
+    return np.int64(names.tokens[name]), np.int64(names.arities[name]), 0
+
+
+@inline
+def write_call(text, at, end, line, names, used, out, n):
+    """Append the call from `at` on to the `n` tokens of `out`. Where it ends, and how many tokens, or
+    `NOT_CANONICAL`."""
+    stop = name_end(text, at, end)
+    token, arity, number = look_up(text, at, stop, line, names)
+    if token == UNKNOWN or arity == NO_FUNCTION or stop >= end or text[stop] != _OPEN:
+        return at, NOT_CANONICAL
+    head, arguments, at = n, 0, stop + 1
+    if number > 0:
+        used[number - 1] = True
+        n += 1  # the call comes first, whose number of arguments is known when they are
+    out[n] = token
+    n += 1
+    while arguments < MAX_ARITY:
+        stop = name_end(text, at, end)
+        token, _, number = look_up(text, at, stop, line, names)
+        if token == UNKNOWN or stop >= end:
+            return at, NOT_CANONICAL
+        if number > 0:
+            used[number - 1] = True
+        out[n] = token
+        n += 1
+        arguments += 1
+        if text[stop] == _CLOSE:
+            if arity == ANY_ARITY:
+                out[head] = FIRST_CALL + arguments - 1
+            return stop + 1, n if arity in (ANY_ARITY, arguments) else NOT_CANONICAL
+        if text[stop] != _COMMA or stop + 1 >= end or text[stop + 1] != _SPACE:
+            return at, NOT_CANONICAL
+        at = stop + 2
+    return at, NOT_CANONICAL
+
+
+@inline
+def are_used(used, variables):
+    """Whether a later line uses each of the variables: then `O` needs all lines."""
+    first = 0
+    while first < variables and used[first]:
+        first += 1
+    return first == variables
+
+
+@inline
 def write_program(text, start, end, names, used, out):
     """Write the tokens of a canonical program, <eos> included, and return how many; `NOT_CANONICAL` for another text.
 
-    `used` is room for a truth value a variable, `out` for `MAX_PROGRAM_TOKENS`.
+    `used` is room for a truth value a line, `out` for `MAX_PROGRAM_TOKENS`.
     """
     n, at = 0, start
     for line in range(MAX_VARIABLES + 1):
-        stop = _name_end(text, at, end)
+        stop = name_end(text, at, end)
         is_last = stop - at == 1 and text[at] == _O
-        if not is_last and (_variable(text, at, stop) != line + 1):
+        if not is_last and variable(text, at, stop) != line + 1:
             return NOT_CANONICAL
         if stop + 3 > end or text[stop] != _SPACE or text[stop + 1] != _EQUALS or text[stop + 2] != _SPACE:
             return NOT_CANONICAL
         if is_last:
             out[n] = LAST_LINE
             n += 1
-        head, arguments, arity = n, -1, NO_FUNCTION
-        at = stop + 3
-        while True:  # the function, then its arguments
-            stop = _name_end(text, at, end)
-            if stop == at or stop >= end or arguments == MAX_ARITY:
-                return NOT_CANONICAL
-            variable = _variable(text, at, stop)
-            if variable > line:
-                return NOT_CANONICAL
-            if variable > 0:
-                used[variable - 1] = True
-                if arguments < 0:
-                    n += 1  # the call, whose number of arguments is known when they are
-                out[n] = FIRST_VARIABLE + variable - 1
-            else:
-                slot, found = find_slot(
-                    names.slots, _hash_at(text, at, stop), _is_free, _holds, (text, at, stop, names)
-                )
-                if not found:
-                    return NOT_CANONICAL
-                name = names.slots[slot]
-                if arguments < 0:
-                    arity = names.arities[name]
-                    if arity == NO_FUNCTION:
-                        return NOT_CANONICAL
-                out[n] = names.tokens[name]
-            n += 1
-            arguments += 1
-            c = text[stop]
-            at = stop + 1
-            if arguments == 0:
-                if c != _OPEN:
-                    return NOT_CANONICAL
-            elif c == _CLOSE:
-                break
-            elif c != _COMMA or at >= end or text[at] != _SPACE:
-                return NOT_CANONICAL
-            else:
-                at += 1
-        if arity == NO_FUNCTION:
-            out[head] = FIRST_CALL + arguments - 1
-        elif arguments != arity:
+        at, n = write_call(text, stop + 3, end, line, names, used, out, n)
+        if n == NOT_CANONICAL:
             return NOT_CANONICAL
         used[line] = False
         if is_last:
-            if at != end:
-                return NOT_CANONICAL
-            for variable in range(line):
-                if not used[variable]:
-                    return NOT_CANONICAL
             out[n] = EOS
-            return n + 1
+            return n + 1 if at == end and are_used(used, line) else NOT_CANONICAL
         if at >= end or text[at] != _LINE_END:
             return NOT_CANONICAL
         at += 1

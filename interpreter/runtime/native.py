@@ -58,10 +58,10 @@ from interpreter.runtime.pointers import (
 )
 
 __all__ = [
-    "BYTES", "CELLS", "CHECKED", "LEARNING", "MACHINE", "ROW", "SEARCH", "SHAPES", "SYMBOLS", "TABLE", "TRUTHS", "Addressed",
-    "CompilationError", "Entry", "addressed", "arena_pointer", "cells_pointer", "check_convention", "entry",
-    "header", "indirect1", "indirect2", "indirect3", "indirect4", "indirect6", "inline", "int64", "is_complete",
-    "outlined", "specialized", "ticks", "warm_up", "words_pointer",
+    "BYTES", "CELLS", "CHECKED", "LEARNING", "MACHINE", "ROW", "SEARCH", "SHAPES", "SYMBOLS", "TABLE", "TRUTHS",
+    "Addressed", "CompilationError", "Entry", "addressed", "arena_pointer", "cells_pointer", "check_convention",
+    "entry", "header", "indirect1", "indirect2", "indirect3", "indirect4", "indirect6", "inline", "int64",
+    "is_complete", "outlined", "specialized", "ticks", "warm_up", "words_pointer",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
