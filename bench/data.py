@@ -7,8 +7,8 @@
     draw_encode_100k_s   seconds until `draw` of `stored` experiences are drawn, read and encoded, their pages in memory
     draw_encode_cold_s   before that, after the system was asked to forget the file
 
-The store is made for the bench, of experiences as `bench.stored` has them, or lies in `folder` from another call, where
-it stays.
+The store is made for the bench, of experiences as `bench.material.stored` has them, or lies in `folder` from another
+call, where it stays.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.stored import fill
+from bench.material.stored import fill
 from engine.loop.examples import to_examples
 from engine.seeds.seed import load_seeds
 from engine.tasks import training_tasks

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from bench.baselines.buffers import PEERS, Draw
-from bench.stored import COMMIT, anonymous_mib, experiences, fill
+from bench.material.stored import COMMIT, anonymous_mib, experiences, fill
 from engine.loop.examples import to_examples
 from engine.tasks import Task, training_tasks
 from interpreter import compilation

@@ -70,11 +70,12 @@ def torchrl(tokens: Tokens, priorities: npt.NDArray[np.float64], _: Path | None,
     import torch
 
     n = len(tokens)
-    buffer = TensorDictReplayBuffer(
-        storage=LazyMemmapStorage(n, scratch_dir=str(scratch / "torchrl")),
-        sampler=PrioritizedSampler(n, alpha=1.0, beta=0.0, eps=FLOOR),
-        priority_key="priority",
-    )
+    try:
+        sampler = PrioritizedSampler(n, alpha=1.0, beta=0.0, eps=FLOOR)
+    except RuntimeError as error:
+        raise ImportError(f"torchrl's compiled part is of another torch ({error})") from None
+    storage = LazyMemmapStorage(n, scratch_dir=str(scratch / "torchrl"))
+    buffer = TensorDictReplayBuffer(storage=storage, sampler=sampler, priority_key="priority")
     indices = buffer.extend(TensorDict({"tokens": torch.from_numpy(tokens)}, batch_size=[n]))
     buffer.update_priority(indices, torch.from_numpy(priorities).float())
     return lambda size: buffer.sample(size)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import data, replay, stored
+from bench import data, replay
 from bench.baselines import buffers
+from bench.material import stored
 from engine.errors import UsageError
 from engine.tasks import training_tasks
 from interpreter.language.program import canonical
