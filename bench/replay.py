@@ -73,7 +73,7 @@ def _measure_store(tasks: list[Task], n: int, draw: int, path: Path) -> dict[str
         assert len(store) == n
     return {
         "insert_per_s": round((n - before) / seconds) if n > before else None,
-        "open_s": round(opened, 2),
+        "open_s": round(opened, 4),
         "draw_s": round(drawn[-1], 4),
         "memory_mib": max(memory),
         "disk_bytes": disk,

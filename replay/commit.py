@@ -51,8 +51,8 @@ def write(
     goes = index.evicted(replaced, priorities[accepted], capacity)
     evicted, rejected = goes[goes < index.size], goes[goes >= index.size] - index.size
     added = np.delete(accepted, rejected)
-    told = [k for k in np.flatnonzero(known & ~better).tolist() if after[k] != before[k]]
-    told = [k for k in told if found[k] not in evicted]
+    stays = known & ~better & ~np.isin(found, evicted)
+    told = [k for k in np.flatnonzero(stays).tolist() if after[k] != before[k]]
 
     experiences = [replace(some[k], finders=after[k]) if known[k] else some[k] for k in added.tolist()]
     if told:
@@ -81,9 +81,7 @@ def _place(stored: Snapshot, ranks: np.ndarray, rows: list[bytes], told: Integer
     places = index.column("block")[leaving]
     for key in index.keys(leaving[places == OLD]):
         stored.txn.delete(key.tobytes(), db=stored.databases.experiences)
-    left_rows = {
-        int(number): index.column("row")[leaving[places == number]] for number in np.unique(places[places != OLD])
-    }
+    left_rows = _by_block(places[places != OLD], index.column("row")[leaving[places != OLD]])
     few = [
         number for number, live in index.live.items()
         if number != OLD and live - len(left_rows.get(number, ())) < FEW_ROWS
@@ -102,3 +100,10 @@ def _place(stored: Snapshot, ranks: np.ndarray, rows: list[bytes], told: Integer
     numbers, places = blocks.append(np.concatenate([ranks, others]), rows)
     moved = np.concatenate([told, index.find(others["key"])])
     return Change(gone, moved, numbers[added:], places[added:], Entries(ranks[:added], numbers[:added], places[:added]))
+
+
+def _by_block(blocks: Integers, rows: Integers) -> dict[int, Integers]:
+    """The rows of each block."""
+    order = np.argsort(blocks, kind="stable")
+    numbers, firsts = np.unique(blocks[order], return_index=True)
+    return dict(zip(numbers.tolist(), np.split(rows[order], firsts[1:]), strict=False))

@@ -16,6 +16,7 @@ from replay.experience import Experience, ReplayError, unpack_experience, unpack
 from replay.index import OLD, Entries, Index
 from replay.rows import RANK, Rows, pack_ranks, pack_rows
 
+MAX_TASK_BYTES = 255
 UNNUMBERED = 1 << 31
 """the first number in memory of tasks that have none in the store, in which no block refers to them"""
 
@@ -101,9 +102,6 @@ def read_inputs(txn: lmdb.Transaction, databases: Databases, task: str, where: o
     if record is None:
         raise ReplayError(f"task {task} is not in {where}; add it with put_tasks first")
     return unpack_inputs(task, bytes(record))
-
-
-MAX_TASK_BYTES = 255
 
 
 def task_key(task: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -151,6 +152,21 @@ def test_more_tokens_than_there_was_room_for() -> None:
 
 def test_no_experiences_are_no_examples() -> None:
     assert len(encode(Rows.of([]), {}, CompactCodec(100), 100)) == 0
+
+
+class Lengths(CompactCodec):
+    """Another codec: of a demonstration it writes the number of cells."""
+
+    def example(self, pairs: Sequence[tuple[Grid, Grid]], text: str) -> Example:
+        return Example(tuple(given_.size + 1000 * wanted.size for given_, wanted in pairs), (len(text),))
+
+
+def test_other_codecs_write_examples_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "CompactCodec", Room)  # so that it is none of the compact ones
+    inputs = {"task": [np.ones((2, 3), np.int8), ONE]}
+    some = [Experience("task", text, (0, 1), (ONE, ONE), Origin.POLICY, 0.0, 1, 1) for text in PROGRAMS[:2]]
+    expected = [Example((1006, 1001), (len(text),)) for text in PROGRAMS[:2]]
+    assert list(encode(Rows.of(some), inputs, Lengths(100), 1000)) == expected
 
 
 # What cannot be written
