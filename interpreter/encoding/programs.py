@@ -25,19 +25,19 @@ FIRST_CALL, FIRST_VARIABLE = TOKEN_IDS[CALLS[0]], TOKEN_IDS[VARIABLES[0]]
 MAX_VARIABLES = len(VARIABLES)
 MAX_ARITY = layout.MAX_ARITY
 SLOTS = 1024
+MAX_NAME = 16  # characters
 NO_FUNCTION, ANY_ARITY = -1, -2
 UNKNOWN = -1
-_PRIME, _HASH_BITS = 1_000_003, (1 << 32) - 1
 _SPACE, _EQUALS, _OPEN, _CLOSE, _COMMA, _LINE_END, _ZERO, _X, _O = (ord(c) for c in " =(),\n0xO")
 
 
 class Names(NamedTuple):
-    """All names but variables: `slots` (a hash table of indices, -1 for none), `text` of name k from `starts[k]` on,
-    its token, and its arity where it is a primitive, else `NO_FUNCTION`."""
+    """All names but variables: `slots` (a hash table of indices, -1 for none), of name k its characters as two words
+    (see `words_of`), its token, and its arity where it is a primitive, else `NO_FUNCTION`."""
 
     slots: npt.NDArray[np.int16]
-    text: npt.NDArray[np.uint8]
-    starts: npt.NDArray[np.int64]
+    words: npt.NDArray[np.int64]
+    """(names, 2)"""
     tokens: npt.NDArray[np.int32]
     arities: npt.NDArray[np.int8]
 
@@ -46,37 +46,32 @@ class Names(NamedTuple):
 def names() -> Names:
     """The names of the language."""
     known = ["I", *CONSTANTS, *PRIMITIVES]
+    words = np.array([words_of(name.encode()) for name in known], np.int64)
     slots = np.full(SLOTS, -1, np.int16)
-    for number, name in enumerate(known):
-        at = _hash(name.encode()) & (SLOTS - 1)
+    for number, (low, high) in enumerate(words.tolist()):
+        at = home_of(low, high)
         while slots[at] >= 0:
             at = (at + 1) & (SLOTS - 1)
         slots[at] = number
     assert 2 * len(known) < SLOTS
+    assert max(map(len, known)) <= MAX_NAME
     arities = [PRIMITIVES[name].arity if name in PRIMITIVES else NO_FUNCTION for name in known]
-    return Names(
-        slots,
-        np.frombuffer("".join(known).encode(), np.uint8).copy(),
-        np.cumsum([0, *map(len, known)]),
-        np.array([TOKEN_IDS[name] for name in known], np.int32),
-        np.array(arities, np.int8),
-    )
+    tokens = np.array([TOKEN_IDS[name] for name in known], np.int32)
+    return Names(slots, words, tokens, np.array(arities, np.int8))
 
 
-def _hash(name: bytes) -> int:
-    """As `hash_at` has it."""
-    value = 0
-    for byte in name:
-        value = (value * _PRIME + byte) & _HASH_BITS
-    return value
+def words_of(name: bytes) -> tuple[int, int]:
+    """The characters of a name as two words: the last eight, and the eight before."""
+    return int.from_bytes(name[-8:]), int.from_bytes(name[:-8])
 
 
-@inline
-def hash_at(text, start, end):
-    value = 0
-    for at in range(start, end):
-        value = (value * _PRIME + text[at]) & _HASH_BITS
-    return value
+def home_of(low: int, high: int) -> int:
+    """Where a name belongs in the table."""
+    mixed = low ^ (low >> 9) ^ (low >> 22) ^ (low >> 37) ^ (high << 3)
+    return mixed & (SLOTS - 1)
+
+
+home_at = inline(home_of)
 
 
 @inline
@@ -86,25 +81,23 @@ def is_free(slots, at):
 
 @inline
 def holds(slots, at, entry):
-    text, start, end, names = entry
-    first = names.starts[slots[at]]
-    if names.starts[slots[at] + 1] - first != end - start:
-        return False
-    same = 0
-    while same < end - start and names.text[first + same] == text[start + same]:
-        same += 1
-    return same == end - start
+    low, high, names = entry
+    name = slots[at]
+    return names.words[name, 0] == low and names.words[name, 1] == high
 
 
 @inline
-def name_end(text, at, end):
-    """Behind the letters, digits and underscores from `at` on."""
+def read_name(text, at, end):
+    """Behind the letters, digits and underscores from `at` on, and the last sixteen of them as two words."""
+    low, high = 0, 0
     while at < end:
-        c = text[at]
+        c = np.int64(text[at])
         if not (97 <= c <= 122 or 48 <= c <= 57 or 65 <= c <= 90 or c == 95):
             break
+        high = high << 8 | low >> 56
+        low = low << 8 | c
         at += 1
-    return at
+    return at, low, high
 
 
 @inline
@@ -122,13 +115,13 @@ def variable(text, start, end):
 
 
 @inline
-def look_up(text, start, end, line, names):
+def look_up(text, start, end, low, high, line, names):
     """The token of a name that a line may use, its arity, and its number where it is a variable; else `UNKNOWN`."""
     number = variable(text, start, end)
     if number > 0:
         return (FIRST_VARIABLE + number - 1 if number <= line else UNKNOWN), ANY_ARITY, number
-    slot, found = find_slot(names.slots, hash_at(text, start, end), is_free, holds, (text, start, end, names))
-    if not found:
+    slot, found = find_slot(names.slots, home_at(low, high), is_free, holds, (low, high, names))
+    if not found or end - start > MAX_NAME:
         return UNKNOWN, NO_FUNCTION, 0
     name = names.slots[slot]
     return np.int64(names.tokens[name]), np.int64(names.arities[name]), 0
@@ -138,8 +131,8 @@ def look_up(text, start, end, line, names):
 def write_call(text, at, end, line, names, used, out, n):
     """Append the call from `at` on to the `n` tokens of `out`. Where it ends, and how many tokens, or
     `NOT_CANONICAL`."""
-    stop = name_end(text, at, end)
-    token, arity, number = look_up(text, at, stop, line, names)
+    stop, low, high = read_name(text, at, end)
+    token, arity, number = look_up(text, at, stop, low, high, line, names)
     if token == UNKNOWN or arity == NO_FUNCTION or stop >= end or text[stop] != _OPEN:
         return at, NOT_CANONICAL
     head, arguments, at = n, 0, stop + 1
@@ -149,8 +142,8 @@ def write_call(text, at, end, line, names, used, out, n):
     out[n] = token
     n += 1
     while arguments < MAX_ARITY:
-        stop = name_end(text, at, end)
-        token, _, number = look_up(text, at, stop, line, names)
+        stop, low, high = read_name(text, at, end)
+        token, _, number = look_up(text, at, stop, low, high, line, names)
         if token == UNKNOWN or stop >= end:
             return at, NOT_CANONICAL
         if number > 0:
@@ -185,7 +178,7 @@ def write_program(text, start, end, names, used, out):
     """
     n, at = 0, start
     for line in range(MAX_VARIABLES + 1):
-        stop = name_end(text, at, end)
+        stop, _, _ = read_name(text, at, end)
         is_last = stop - at == 1 and text[at] == _O
         if not is_last and variable(text, at, stop) != line + 1:
             return NOT_CANONICAL
