@@ -38,9 +38,10 @@ from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks, training_tasks
 from interpreter.language.program import ProgramError
 from interpreter.language.vocabulary import BOS, detokenize, has_tokens
-from trainer.codec import CompactCodec, Example
+from trainer.codec import CompactCodec
 from trainer.config import TrainerConfig
 from trainer.errors import PromptTooLong
+from trainer.examples import Example
 from trainer.policy import new_policy, parameter_count
 from trainer.training import Trainer
 

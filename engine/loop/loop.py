@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.config import Config
 from engine.evaluation import Scoreboard, summary_record
@@ -40,8 +41,9 @@ from engine.sampler import Sampler
 from engine.seeds.seed import Seed
 from engine.tasks import Task
 from replay.experience import Experience, Origin, demonstration_performance, relabel
+from replay.rows import ORIGINS, Rows
 from replay.store import ReplayStore
-from trainer.codec import Example
+from trainer.examples import Examples
 from trainer.training import TrainResult
 
 log = logging.getLogger(__name__)
@@ -73,7 +75,7 @@ class Loop:
         self.cumulative = Scoreboard(search_tasks)
         self.known_programs: set[str] = set()
         self.heldout_programs: set[str] = set()
-        self.heldout_examples: list[Example] = []
+        self.heldout_examples = Examples.of(())
         self.phase_seconds: dict[str, float] = defaultdict(float)
         self._sampler: Sampler | None = None
         self._open = ExitStack()
@@ -105,7 +107,7 @@ class Loop:
         self.known_programs = {experience.program for experience in self.store}
         heldout = list(self.heldout_store)
         self.heldout_programs = {experience.program for experience in heldout}
-        self.heldout_examples = self._examples(heldout, self.heldout_store)
+        self.heldout_examples = to_examples(heldout, self.heldout_store, self.codec, self.config.sampler.max_tokens)
         total = self.config.loop.meta_iterations
         note = f"{len(self.tasks)} tasks"
         events = EventWriter(self.folder.tensorboard, done + 1)
@@ -163,25 +165,20 @@ class Loop:
         self.folder.append_solved(solved)
         return row | replay_counts(self.store) | {"phase_s": self._phases()}, summary
 
-    def _draw(self, number: int) -> list[Example]:
+    def _draw(self, number: int) -> Examples:
         with self._phase("draw"):
             generator = np.random.default_rng([self.config.loop.seed, number])
-            drawn = [
-                experience
-                for origin, n in (
-                    (Origin.POLICY, self.config.replay.draw_policy),
-                    (Origin.MUTATED, self.config.replay.draw_mutated),
-                )
-                for experience in self.store.draw(generator, n, origin)
-                if experience.program not in self.heldout_programs and teaches(experience, self.config.replay.relabel)
-            ]
-            return self._examples(drawn, self.store)
+            draws = ((Origin.POLICY, self.config.replay.draw_policy), (Origin.MUTATED, self.config.replay.draw_mutated))
+            drawn = Rows.concatenate([self.store.draw_rows(generator, n, origin) for origin, n in draws])
+            trains = [program not in self.heldout_programs for program in drawn.programs()]
+            learned = drawn.take(np.array(trains, bool) & teaches(drawn, self.config.replay.relabel))
+            return to_examples(learned, self.store, self.codec, self.config.sampler.max_tokens)
 
-    def _train(self, examples: list[Example]) -> tuple[TrainResult, float | None]:
+    def _train(self, examples: Examples) -> tuple[TrainResult, float | None]:
         with self._phase("train", len(examples) * self.config.trainer.epochs) as update:
             for _ in range(self.config.trainer.epochs):
                 trained = self.trainer.train(examples, progress=update)
-            return trained, self.trainer.heldout_loss(self.heldout_examples) if self.heldout_examples else None
+            return trained, self.trainer.heldout_loss(self.heldout_examples) if len(self.heldout_examples) else None
 
     def _publish_and_swap(self, version: int) -> None:
         checkpoint = self.folder.checkpoint(version)
@@ -244,9 +241,6 @@ class Loop:
         """Whether a program is right on all demonstrations of its task."""
         return demonstration_performance(execution.outputs, self.tasks[execution.task].outputs) == 1.0
 
-    def _examples(self, experiences: Sequence[Experience], store: ReplayStore) -> list[Example]:
-        return to_examples(experiences, store, self.codec, self.config.sampler.max_tokens)
-
     def _metrics(
         self, number: int, trained: TrainResult, heldout_loss: float | None, rollout: Rollout, solved: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -284,9 +278,10 @@ class Loop:
         self.phase_seconds[name] += time.perf_counter() - start
 
 
-def teaches(experience: Experience, relabelled: bool) -> bool:
-    """Whether an experience is learned from: without relabelling, the policy's must be right on all demonstrations."""
-    return relabelled or experience.origin is Origin.MUTATED or experience.priority == 1.0
+def teaches(rows: Rows, relabelled: bool) -> npt.NDArray[np.bool_]:
+    """Whether experiences are learned from: without relabelling, the policy's must be right on all demonstrations."""
+    mutated = rows.ranks["origin"] == ORIGINS.index(Origin.MUTATED)
+    return relabelled | mutated | (rows.ranks["priority"] == 1.0)
 
 
 def progress_of(number: int, seconds: float) -> dict[str, Any]:
