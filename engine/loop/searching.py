@@ -73,6 +73,7 @@ class Searching:
         if self._search.batches(POLICY) < number:
             self._search.learn(given)
         self._search.run(options.method, limits)
+        self._search.ended()
         return sorted(self._found(start), key=lambda work: (work[0], work[1].text))
 
     def _found(self, start: Spent) -> list[Work]:
@@ -101,10 +102,14 @@ class _Shown(RankedSearch):
     def shown(self, limits: Limits) -> None:
         self._update(round(PARTS * (limits.share(self._first, self.spent) or 0.0)), PARTS, self._state())
 
+    def ended(self) -> None:
+        """Say what it has come to."""
+        self.said(self.search.programs, {})
+
     def said(self, programs: int, solved: Mapping[str, Mapping[str, int]]) -> None:
         self.display.say(f"search, {programs:,} programs: {self._state()}")
 
     def _state(self) -> str:
-        left = self._limits.left(self._first, self.spent)
         fitting = f"{len(self.search.state.population.solved)} of {len(self.tasks)} tasks right on all demonstrations"
+        left = "" if self._limits.are_reached(self.spent) else self._limits.left(self._first, self.spent)
         return f"{fitting}, {left}" if left else fitting

@@ -133,6 +133,9 @@ def test_report_and_evaluation_say_who_found_what(finished, tmp_path):
     source = read_run(finished)
     origins = {attempt.origin for result in source.results.values() for attempt in result.attempts["paper"]}
     assert "search" in origins
+    page = (finished / "report" / "index.html").read_text()
+    assert "search alone, so far" in page  # a curve
+    assert "search alone, all so far" in page  # a board
     assert main(["eval", str(finished), "--stored", "--out", str(tmp_path / "eval")]) == 0
     evaluated = json.loads((tmp_path / "eval" / "summary.json").read_text())
     assert evaluated["solved"]["cumulative"] == summary["solved"]["cumulative"]
@@ -239,13 +242,14 @@ def test_near_misses_of_the_policy_are_parents_of_what_search_tries(searching, t
 
 def test_what_the_policy_wrote_is_given_once(searching, tmp_path):
     given = [("67a3c6ac", parse("O = vmirror(I)"))]
+    later = [("68b16354", parse("x1 = rot90(I)\nx2 = rot90(x1)\nx3 = identity(x2)\nO = vmirror(x3)"))]
     with searching() as search:
         first = search.step(1, Spent(), given, ignore)
         spent = search.spent
     with searching() as search:  # as after a kill before the meta-iteration was complete
         assert search.step(1, Spent(), given, ignore) == first
         assert search.spent.runs == spent.runs
-        assert search.step(2, spent, [("68b16354", parse("x1 = rot180(I)\nO = vmirror(x1)"))], ignore)
+        assert search.step(2, spent, later, ignore)
     found = [row["task"] for row in rows(tmp_path / "run" / "search" / "search.jsonl") if row["method"] == "policy"]
     assert found == ["67a3c6ac", "68b16354"]
 

@@ -111,5 +111,5 @@ def test_entries_come_and_go_by_insertion() -> None:
     assert priorities.next_insertion == 3
     priorities = priorities.with_entries([(key(9), Rank(3, 0.9, Origin.MUTATED))])
     assert priorities.entries["key"].tolist() == [key(0), key(2), key(9)]
-    assert priorities.counts() == {Origin.POLICY: 2, Origin.MUTATED: 1}
+    assert priorities.counts() == {Origin.POLICY: 2, Origin.MUTATED: 1, Origin.SEARCH: 0}
     assert Priorities.of(()).next_insertion == 0
