@@ -7,8 +7,8 @@ from typing import Any
 
 from engine.evaluation import Scoreboard, summary_record
 from engine.execution import Execution
-from engine.loop.searching import Spent
 from engine.ranking import Entry, Method
+from engine.search.limits import Spent
 from engine.tasks import Task
 from replay.experience import Origin
 

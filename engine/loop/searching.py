@@ -97,16 +97,18 @@ class _Shown(RankedSearch):
 
     def show(self, update: Update, start: Spent, limits: Limits) -> None:
         """Show further batches by `update`, as the way from `start` to `limits`."""
-        self._update, self._first, self._limits = update, start, limits
+        self._update, self._first, self._limits, self._told = update, start, limits, -1
 
     def shown(self, limits: Limits) -> None:
         self._update(round(PARTS * (limits.share(self._first, self.spent) or 0.0)), PARTS, self._state())
 
     def ended(self) -> None:
-        """Say what it has come to."""
-        self.said(self.search.programs, {})
+        """Say what it has come to, unless that was said just now."""
+        if self._told != self.search.programs:
+            self.said(self.search.programs, {})
 
     def said(self, programs: int, solved: Mapping[str, Mapping[str, int]]) -> None:
+        self._told = programs
         self.display.say(f"search, {programs:,} programs: {self._state()}")
 
     def _state(self) -> str:

@@ -47,7 +47,7 @@ METHODS: dict[str, Callable[[State, Sequence[Seed], Mapping[str, Task]], Source]
     "all": Combined,
 }
 POLICY = "policy"  # the method of programs that a policy wrote, in the search of a run
-IDLE = 200  # batches in a row that run nothing, after which nothing is left
+IDLE = 200  # batches in a row that run nothing, after which a number of runs will not be reached any more
 # Numbers of programs at which the curve has a point: the paper's, and some between.
 MINUTES = (1, 2, 4, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240)  # and the minutes at which it has one
 MILESTONES = (9_600, 19_200, 51_200, 150_000, 400_000, 700_000, 1_000_000, 1_430_000)
@@ -149,10 +149,10 @@ class RankedSearch:
         idle = 0
         while not limits.are_reached(self.spent):
             before = self.spent
-            if idle == IDLE or not self._batch(method, self._sources[method], limits.programs):
+            if not self._batch(method, self._sources[method], limits.programs) or idle == IDLE:
                 self.display.say(f"{method}: nothing is left to try")
                 break
-            idle = idle + 1 if self.spent.runs == before.runs else 0
+            idle = idle + 1 if limits.are_of_runs and self.spent.runs == before.runs else 0
             self.shown(limits)
         return self.summary()
 

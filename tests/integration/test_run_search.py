@@ -18,7 +18,7 @@ from engine.search import effort
 from engine.search.composition.composer import Budget
 from engine.search.effort import Growth
 from engine.search.folder import SearchFolder
-from engine.search.limits import Limits, Spent
+from engine.search.limits import Spent
 from engine.search.sources import combined
 from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
@@ -252,19 +252,3 @@ def test_what_the_policy_wrote_is_given_once(searching, tmp_path):
         assert search.step(2, spent, later, ignore)
     found = [row["task"] for row in rows(tmp_path / "run" / "search" / "search.jsonl") if row["method"] == "policy"]
     assert found == ["67a3c6ac", "68b16354"]
-
-
-@pytest.mark.parametrize(
-    ("limits", "now", "share", "left"),
-    [
-        (Limits(runs=300), Spent(runs=200, seconds=60.0), 0.5, "1.0 min left"),
-        (Limits(runs=900, seconds=90.0), Spent(runs=200, seconds=60.0), 2 / 3, "0.5 min left"),
-        (Limits(seconds=60.0), Spent(seconds=90.0), 1.0, "0.0 min left"),
-        (Limits(), Spent(runs=200, seconds=60.0), None, ""),
-    ],
-)
-def test_what_is_left_of_a_search_is_that_of_the_nearest_limit(limits, now, share, left):
-    start = Spent(runs=100, seconds=0.0)
-    assert limits.share(start, now) == (share if share is None else pytest.approx(share))
-    assert limits.left(start, now) == left
-    assert limits.are_reached(now) == (share == 1.0)
