@@ -10,6 +10,7 @@ record after a kill: the meta-iteration that begins again then gives it no progr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from types import TracebackType
 
@@ -43,18 +44,21 @@ class Searching:
         display: Display,
     ) -> None:
         self._options = config.search
-        self._folder = open_search(folder.search, settings_of(config).as_json(), [seed.row for seed in seeds])
+        settings, workers = settings_of(config), config.interpreter.workers
         hidden = [replace(task, test_outputs=(None,) * len(task.test_outputs)) for task in tasks]
-        self._search = _Shown(
-            settings_of(config), self._folder, hidden, training_tasks, seeds, display, config.interpreter.workers
-        )
+        with ExitStack() as stack:
+            rows = [seed.row for seed in seeds]
+            self._folder = stack.enter_context(closing(open_search(folder.search, settings.as_json(), rows)))
+            self._search = stack.enter_context(
+                _Shown(settings, self._folder, hidden, training_tasks, seeds, display, workers)
+            )
+            self._open = stack.pop_all()
 
     def __enter__(self) -> Searching:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._search.__exit__(kind, error, trace)
-        self._folder.close()
+        self._open.close()
 
     @property
     def spent(self) -> Spent:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -127,7 +127,7 @@ class RankedSearch:
         for seen, keys in zip((state.programs, state.behaviours), self.folder.keys().T, strict=True):
             seen.add(keys)
 
-    def __enter__(self) -> RankedSearch:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
