@@ -33,10 +33,11 @@ class ReplayError(ValueError):
 
 
 class Origin(StrEnum):
-    """Where a program came from: the policy's samples, or mutation (seed programs included)."""
+    """Where a program came from: the policy's samples, mutation (seed programs included), or search on the task."""
 
     POLICY = "policy"
     MUTATED = "mutated"
+    SEARCH = "search"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +81,17 @@ class Experience:
     def key(self) -> bytes:
         """What the experience is stored under, see `experience_key`."""
         return experience_key(self.task, self.program)
+
+    @property
+    def discovered(self) -> tuple[int, Origin] | None:
+        """When the policy or search found it first, and which of them; None for seeds and mutants. Of a meta-iteration
+        samples come before search."""
+        return next(iter(sorted(self.discoveries, key=lambda found: found[0])), None)
+
+    @property
+    def discoveries(self) -> list[tuple[int, Origin]]:
+        """Each of policy and search that found it, with the first meta-iteration."""
+        return [(self.finders[origin], origin) for origin in (Origin.POLICY, Origin.SEARCH) if origin in self.finders]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Experience):

@@ -54,11 +54,17 @@ def figures(source: Source) -> Iterator[Figure]:
     """The figures of a source: those of its summary, or counted from what is known of its tasks."""
     tasks = sum(puzzle.is_scored for puzzle in source.puzzles)
     solved = source.summary.get("solved")
-    for board, rankings in (solved if isinstance(solved, Mapping) else counted(source)).items():
+    for board, rankings in {**(solved if isinstance(solved, Mapping) else counted(source)), **_apart(source)}.items():
         for method, counts in rankings.items():
             numbers = tuple(int(counts.get(f"pass@{k}", 0)) for k in range(1, ATTEMPTS + 1))
             yield Figure(board, method, numbers, tuple(interval(n, tasks) for n in numbers), tasks)
     yield from _by_output(source.summary)
+
+
+def _apart(source: Source) -> Mapping[str, Any]:
+    """What policy and search of a run solve, each for itself, where it has both."""
+    solved = source.summary.get("search", {}).get("solved")
+    return {"samples": solved["policy"], "search": solved["search"]} if solved else {}
 
 
 def _by_output(summary: Mapping[str, Any]) -> Iterator[Figure]:

@@ -30,7 +30,10 @@ from report.model import ATTEMPTS, HEADLINE, Source
 BUDGET = 12_000_000  # bytes of all tasks' details, so that the page stays under 20 MB
 MOST = 80_000  # bytes of one task's
 _SCRIPTS = ("grids", "page", "gallery", "task", "main")
-_BOARDS = {"policy": "policy alone", "cumulative": "all found"}
+_BOARDS = {
+    "policy": "policy alone", "cumulative": "all found", "samples": "policy alone, all samples so far",
+    "search": "search alone, all so far",
+}  # fmt: skip
 
 
 def render(sources: Sequence[Source], watch: str = "") -> str:

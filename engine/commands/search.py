@@ -14,6 +14,7 @@ from engine.errors import UsageError
 from engine.evaluation import verdict
 from engine.progress import Display, compile_interpreter
 from engine.search.folder import SearchFolder
+from engine.search.limits import Limits
 from engine.search.ranked import METHODS, RankedSearch, SearchSettings
 from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks, training_tasks
@@ -48,8 +49,8 @@ def search(options: SearchOptions) -> dict[str, Any]:
                 f"{longer} of the seeds have more than {len(VARIABLES)} variables: they are tried, without mutants"
             )
         with RankedSearch(settings, folder, tasks, seeded, seeds, display, options.workers) as searching:
-            seconds = None if options.minutes is None else 60 * options.minutes
-            summary = searching.run(method, programs, seconds)
+            seconds = None if options.minutes is None else searching.spent.seconds + 60 * options.minutes
+            summary = searching.run(method, Limits(programs=programs, seconds=seconds))
             counts = searching.counts
         display.say(", ".join(f"{name} {count:,}" for name, count in counts.items()))
         display.say(verdict(summary))

@@ -73,7 +73,7 @@ def test_all_comes_back_after_a_restart(path: Path, store: ReplayStore) -> None:
         with ReplayStore(path, readonly=readonly) as again:
             assert list(again) == sorted([both, other], key=lambda e: e.key)
             assert len(again) == 2
-            assert again.counts() == {Origin.POLICY: 1, Origin.MUTATED: 1}
+            assert again.counts() == {Origin.POLICY: 1, Origin.MUTATED: 1, Origin.SEARCH: 0}
             assert again.progress() == {"meta_iteration": 0, "phases": {1: "draw"}}
             assert again.tasks() == ["a", "b"]
             assert [grid.tolist() for grid in again.inputs("a")] == [GRID.tolist(), WIDE.tolist()]
@@ -110,7 +110,7 @@ def test_a_known_key_keeps_the_record_with_the_higher_priority(store: ReplayStor
     for priority, meta_iteration, kept in ((0.25, 2, 1), (0.5, 3, 1), (0.75, 4, 4), (0.5, 5, 4)):
         assert store.commit([experience("O = p(I)", priority, meta_iteration=meta_iteration)], None) == 0
         assert [stored.meta_iteration for stored in store] == [kept]
-    assert store.counts() == {Origin.POLICY: 1, Origin.MUTATED: 0}
+    assert store.counts() == {Origin.POLICY: 1, Origin.MUTATED: 0, Origin.SEARCH: 0}
     assert [e.priority for e in store.draw(np.random.default_rng(0), 9, Origin.POLICY)] == [0.75]
 
 
@@ -480,7 +480,7 @@ def test_stats_are_fit_for_json(store: ReplayStore) -> None:
     store.commit(many(10), None)
     stats = json.loads(json.dumps(store.stats()))
     assert stats["experiences"] == 10
-    assert stats["counts"] == {"policy": 10, "mutated": 0}
+    assert stats["counts"] == {"policy": 10, "mutated": 0, "search": 0}
     assert stats["tasks"] == 2
     assert stats["priorities"]["1.0"] == 2
     assert stats["disk_bytes"] > 0

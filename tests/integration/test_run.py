@@ -26,7 +26,7 @@ TINY = [
     "--preset", "smoke", "--trainer.policy", "compact-tiny", "--tasks.limit", "4", "--sampler.n-samples", "4",
     "--fill.mutants", "740", "--replay.draw-mutated", "60", "--replay.draw-policy", "20",
     "--trainer.max-prompt-tokens", "320", "--sampler.max-tokens", "64", "--loop.meta-iterations", "3",
-    "--loop.threads", "1", "--interpreter.workers", "1", "--sampler.kv-cache-mib", "64",
+    "--loop.threads", "1", "--interpreter.workers", "1", "--sampler.kv-cache-mib", "64", "--search.runs", "0",
 ]  # fmt: skip
 # What two runs of the same seed must agree in.
 COMPARED = [

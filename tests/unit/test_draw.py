@@ -150,7 +150,7 @@ def test_entries_come_and_go() -> None:
     index = changed(index_of([0.1, 0.2, 0.3]), [1], entries_of([9], [0.9], [Origin.MUTATED], first=3))
     assert index.next_insertion == 4
     assert index.keys(np.flatnonzero(index.alive())).tolist() == [key(0), key(2), key(9)]
-    assert index.counts() == {Origin.POLICY: 2, Origin.MUTATED: 1}
+    assert index.counts() == {Origin.POLICY: 2, Origin.MUTATED: 1, Origin.SEARCH: 0}
     assert Index().next_insertion == len(Index()) == 0
 
 

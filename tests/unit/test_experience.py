@@ -177,7 +177,7 @@ def test_summary_counts_what_is_there() -> None:
     assert full is not None
     summary = summarize([half, full, replace(full, task="other", origin=Origin.POLICY, meta_iteration=4)])
     assert summary["experiences"] == 3
-    assert summary["counts"] == {"policy": 1, "mutated": 2}
+    assert summary["counts"] == {"policy": 1, "mutated": 2, "search": 0}
     assert summary["distinct_programs"] == 1
     assert {tenth: n for tenth, n in summary["priorities"].items() if n} == {"0.5": 1, "1.0": 2}
     assert summary["mean_program_length"] == len("O = hmirror(I)")
