@@ -126,7 +126,7 @@ def _range(figure: Figure, k: int, share: bool = False) -> str:
     low, high = figure.intervals[k]
     if share:
         return f"{low / max(figure.tasks, 1):.1%} to {high / max(figure.tasks, 1):.1%}"
-    return f"{low} to {high}"
+    return f"{low:.0f} to {high:.0f}"
 
 
 def _concepts(source: Source) -> list[dict[str, Any]]:

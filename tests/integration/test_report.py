@@ -90,6 +90,19 @@ def test_an_evaluation_counts_by_task_and_by_test_output(tmp_path):
     assert re.search(r"paper, test outputs of 7\s+1\s+0 to 1\s+1\s+0 to 1\s+2\s+0 to 2", text)
 
 
+def test_the_intervals_of_an_evaluation_are_those_of_its_summary(tmp_path):
+    folder = write_evaluation(tmp_path / "eval", ["a", "b"])
+    summary = json.loads((folder / "summary.json").read_text())
+    bounds = {"pass@1": [0.4, 1.6], "pass@2": [1.0, 2.0], "pass@3": [1.0, 2.0]}
+    summary["solved_interval"] = {"cumulative": {"paper": bounds}}  # and none of the other ranking
+    (folder / "summary.json").write_text(json.dumps(summary))
+    main(["report", str(folder)])
+    text = re.sub(r"<[^>]+>", " ", page_of(folder))
+    assert re.search(r"all found\s+paper\s+2\s+0 to 2\s+2\s+1 to 2\s+2\s+1 to 2", text)
+    assert re.search(r"all found\s+distinct\s+2\s+2 to 2", text)
+    assert re.search(r"50.0% to 100.0%\s+paper ranking, pass@3", text)
+
+
 @pytest.mark.parametrize("found", [{}, None])
 def test_the_report_of_a_run_is_one_file_that_asks_the_network_for_nothing(tmp_path, tasks, found, capsys):
     folder = write_run(tmp_path / "run", tasks, found)

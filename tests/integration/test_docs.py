@@ -1,0 +1,341 @@
+"""Every command that the docs show works.
+
+A page is a folder: what its shell blocks say is done in order, at a size that a test can afford. `SMALL` says how a
+verb is made small, `PARSED` which commands are only read by the parser, and why. A command that neither covers fails.
+"""
+
+import hashlib
+import json
+import os
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import report.watch
+from engine.cli import DESCRIPTION, main
+from engine.commands.options import VERBS
+from engine.commands.options.declaration import Group
+from engine.commands.options.parser import parse
+from engine.config import fields, load_config
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+# What a page begins with, of what `Material` makes; everything else it makes itself.
+BEGINS = {
+    "README.md": (),
+    "evaluating.md": ("runs/mine", "runs/base", "programs.jsonl", "solvers.jsonl"),
+    "learning.md": ("solvers.jsonl",),
+    "reference.md": ("solvers.jsonl",),
+    "report.md": ("runs/mine", "runs/base"),
+    "results.md": ("solvers.jsonl",),
+    "running.md": (),
+    "searching.md": ("CHECKOUT",),
+    "tutorial.md": (),
+}
+
+# ------------------------------------------------------------------------------------------------- sizes
+
+# A run whose small form has the configuration of another is that run, whatever its preset was.
+RUN = {
+    "--trainer.policy": "compact-tiny", "--trainer.learning-rate": "1e-3", "--trainer.max-prompt-tokens": "320",
+    "--sampler.backend": "transformers", "--sampler.n-samples": "8", "--sampler.max-tokens": "32",
+    "--fill.mutants": "300", "--seeds.limit": "20", "--replay.draw-mutated": "20", "--replay.draw-policy": "10",
+    "--loop.meta-iterations": "1", "--loop.threads": "1", "--interpreter.workers": "1", "--tasks.limit": "3",
+    **{f"--{name}": "0" for name, _ in fields() if name in ("search.minutes", "search.runs")},
+}  # fmt: skip
+SMALL = {
+    "run": lambda words: resized(words, {"--loop.meta-iterations": one_more(words)} if "--resume" in words else RUN),
+    "search": lambda words: resized(words, {
+        "--programs": thousandth, "--budget": thousandth, "--workers": "1",
+        **({} if "--resume" in words or "--tasks" in words else {"--limit": "20"}),
+    }),
+    "eval": lambda words: resized(words, {
+        "--samples": "2" if "--samples" in words else None, "--sampler.backend": "transformers",
+        "--interpreter.workers": "1", "--limit": None if "mine" in words else "20",
+    }),
+    "seeds discover": lambda words: resized(words, {"--budget": thousandth, "--limit": "4", "--workers": "1"}),
+    "profile": lambda words: words if "--compare" in words else resized(words, {"--programs": "3", "--repeats": "1"}),
+    "bench eval": lambda words: resized(words, {
+        "--programs": "20", "--tasks": "2", "--repeats": "1", "--workers": "1",
+    }),
+    **dict.fromkeys((
+        "report", "show", "exec", "analyse", "macros", "seeds import", "seeds check",
+        "replay stats", "replay top", "replay verify", "replay export",
+    ), list),
+}  # fmt: skip
+PARSED = {
+    "run --preset paper": "a GPU",
+    "run --preset sizes": "a GPU, and a download",
+    "bench samples": "minutes of vLLM; tests/integration/test_sampler.py samples",
+    "bench swap": "minutes of vLLM; tests/integration/test_sampler.py swaps",
+    "bench learning": "minutes; tests/integration/test_bench_learning.py",
+    "bench interpreter": "a minute; with other people's checkouts, more",
+    "bench search": "seconds; tests/integration/test_bench_search.py",
+    "bench differential": "other people's checkouts; tests/integration/test_reference.py",
+    "bench fuzz": "the checked build compiles for minutes; tests/integration/test_fuzzers.py",
+}
+SHELL = ("mkdir", "cat", "cp")  # which are run as they are
+NOT_RUN = {
+    "make": "the set-up is older than this test, which is a part of `make test`",
+    "source": "is what brings `codeit`",
+    "python": "regenerates a page: tests/unit/test_document.py compares it",
+}
+NAMED = {"00576224": "a task for which something was found"}
+
+
+def resized(words, values):
+    """A command with other values of options; a function makes one of the old, None leaves the option alone."""
+    words = list(words)
+    for option, value in values.items():
+        at = words.index(option) + 1 if option in words else None
+        if callable(value):
+            value = None if at is None else value(words[at])
+        if value is not None:
+            words[at : at and at + 1] = [value] if at else [option, value]
+    return words
+
+
+def thousandth(number):
+    return f"{float(number) / 1000:g}" if float(number) < 5000 else str(max(int(number) // 1000, 100))
+
+
+def one_more(words):
+    """A meta-iteration more than a finished run has, so that there is something to resume."""
+    return str(len(Path(words[words.index("--run-dir") + 1], "metrics.jsonl").read_text().splitlines()) + 1)
+
+
+# ------------------------------------------------------------------------------------------------- pages
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One command of a shell block, with the line that it is in."""
+
+    line: int
+    text: str
+
+    @property
+    def words(self):
+        """The command without comment and without what it sets in the environment."""
+        words = shlex.split(self.text.splitlines()[0], comments=True)
+        while re.match(r"[A-Z_]+=", words[0]):
+            words = words[1:]
+        return words
+
+
+def blocks(page):
+    """(language, number of the first line, text) of the fenced blocks of a page."""
+    found, start, language = [], None, ""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, 1):
+        if line.startswith("```"):
+            if start is None:
+                start, language = number, line[3:].strip()
+            else:
+                found.append((language, start + 1, "\n".join(lines[start : number - 1]) + "\n"))
+                start = None
+    assert start is None, f"{page.name}: the block of line {start} does not end"
+    return found
+
+
+def statements(page):
+    """The commands of the shell blocks of a page, here-documents included."""
+    for language, first, text in blocks(page):
+        if language != "sh":
+            continue
+        lines = iter(enumerate(text.splitlines(), first))
+        for number, line in lines:
+            while line.endswith("\\"):
+                line = line[:-1] + next(lines)[1]
+            if mark := re.search(r"<<'(\w+)'$", line):
+                body = iter(lambda: next(lines)[1], mark[1])
+                line = "\n".join([line, *body, mark[1], ""])
+            if line.strip() and not line.startswith("#"):
+                yield Statement(number, line)
+
+
+def verb_of(words):
+    """The verb with the one below it: "search", "seeds import"."""
+    groups = [verb.verb for verb in VERBS if isinstance(verb, Group)]
+    return " ".join(words[: 2 if words[0] in groups else 1])
+
+
+def reason_of(words):
+    """Why a command of codeit is only parsed; None where it runs."""
+    text = " ".join(words)
+    return next((reason for begin, reason in PARSED.items() if text.startswith(begin)), None)
+
+
+ALL = [(page, statement) for page in PAGES for statement in statements(page)]
+
+
+def test_every_command_is_covered():
+    """What is new in the docs is run, or named with the reason why it is not."""
+    for page, statement in ALL:
+        words, where = statement.words, f"{page.name}:{statement.line}: {statement.text.splitlines()[0]}"
+        if words[0] == "codeit":
+            assert reason_of(words[1:]) or verb_of(words[1:]) in SMALL, f"{where}: add it to SMALL or PARSED"
+        else:
+            assert words[0] in SHELL or words[0] in NOT_RUN, f"{where}: add it to SHELL or NOT_RUN"
+    for page in PAGES:
+        for language, line, text in blocks(page):
+            stray = language != "sh" and re.search(r"^(?:\w+=\S+ )*codeit ", text, re.MULTILINE)
+            assert not stray, f"{page.name}:{line}: a block with a command begins with ```sh"
+
+
+def test_nothing_is_excused_that_the_docs_do_not_show():
+    shown = [statement.words for _, statement in ALL]
+    for begin in PARSED:
+        assert any(" ".join(words[1:]).startswith(begin) for words in shown if words[0] == "codeit"), begin
+    assert {words[0] for words in shown} == {"codeit", *SHELL, *NOT_RUN}
+    assert BEGINS.keys() == {page.name for page, _ in ALL}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_in_the_text_exist(page, capsys):
+    """`codeit VERB --option` inside a sentence or a table: verb and options are those of its help."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for command in re.findall(r"`(?:[A-Z_]+=\S+ )?codeit ([^`]+)`", text):
+        words = command.split()
+        if words[0].startswith("-") or words[0] == "VERB":
+            continue
+        verb = verb_of([word for word in words if not word.startswith("-")])
+        assert main_help(verb.split()) == 0, f"{page.name}: codeit {command}"
+        options = set(re.findall(r"--[\w-]+", capsys.readouterr().out))
+        asked = {word.split("=")[0] for word in words if word.startswith("--") and "." not in word}
+        assert asked <= options, f"{page.name}: codeit {command}"
+
+
+def main_help(verb):
+    try:
+        return main([*verb, "--help"])
+    except SystemExit as done:
+        return done.code
+
+
+# --------------------------------------------------------------------------------------------- what is there
+
+
+class Material:
+    """What pages begin with, and what commands made: the same work is done once, for all pages."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.made = {}
+        solvers = files("engine").joinpath("data/seeds.jsonl").read_text().splitlines()[:20]
+        (folder / "solvers.jsonl").write_text("\n".join(solvers) + "\n")
+        (folder / "CHECKOUT").mkdir()
+        functions = [function_of(json.loads(line)) for line in solvers]
+        (folder / "CHECKOUT" / "solvers.py").write_text("\n\n".join(functions) + "\n")
+        (folder / "programs.jsonl").write_text(json.dumps({"program": "O = vmirror(I)"}) + "\n")
+
+    def lay_out(self, page):
+        """Put into the current folder what a page begins with."""
+        makes = {
+            "runs/mine": "run --preset cpu --run-dir runs/mine",
+            "runs/base": "search --programs 150000 --out runs/base",
+        }
+        for name in BEGINS[page.name]:
+            if name in makes:
+                self.run(makes[name].split())
+            elif (self.folder / name).is_dir():
+                shutil.copytree(self.folder / name, name)
+            else:
+                shutil.copy(self.folder / name, name)
+
+    def run(self, words):
+        """Run a command of codeit in its small form, in the current folder."""
+        words = SMALL[verb_of(words)]([existing(word) for word in words])
+        key, out = self.key(words)
+        if key in self.made:
+            shutil.copytree(self.made[key], out)
+            return
+        assert main(words) == 0
+        if key is not None:
+            self.made[key] = self.folder / hashlib.sha256(repr(key).encode()).hexdigest()
+            shutil.copytree(out, self.made[key])
+
+    def key(self, words):
+        """What decides what a new run or search holds, and its folder; None for any other command."""
+        verb, option = words[0], {"run": "--run-dir", "search": "--out"}.get(words[0])
+        if option not in words or "--resume" in words:
+            return None, None
+        at = words.index(option)
+        out, rest = Path(words[at + 1]), [*words[:at], *words[at + 2 :]]
+        read = [content(rest[k + 1]) for k, w in enumerate(rest) if w in ("--seeds", "--tasks", "--tasks.search")]
+        if verb == "run":
+            options = parse(VERBS, DESCRIPTION, rest)
+            rest = [load_config(options.preset, options.config, options.overrides).model_dump_json()]
+        return (verb, *rest, *read), out
+
+
+def function_of(seed):
+    """A seed as arc-dsl writes a solver."""
+    lines = "\n".join(f"    {line}" for line in seed["program"].splitlines())
+    return f"def solve_{seed['task']}(I):\n{lines}\n    return O"
+
+
+def content(name):
+    """What is in a file or folder; of a named task set, its name."""
+    path = Path(name)
+    found = sorted(path.rglob("*.json")) if path.is_dir() else [path] if path.is_file() else []
+    return tuple(sorted(file.read_text() for file in found)) or name
+
+
+def existing(word):
+    """A checkpoint or a task that the small form of a run or search has, for one that only the large form has."""
+    if re.search(r"checkpoints/v\d+$", word):
+        return str(max(Path(word).parent.glob("v*")))
+    if word in NAMED:
+        return json.loads(Path("runs/base/search.jsonl").read_text().splitlines()[0])["task"]
+    return word
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory):
+    return Material(tmp_path_factory.mktemp("material"))
+
+
+@pytest.fixture
+def in_folder(tmp_path, monkeypatch):
+    """A folder of its own, one thread, no report but those that are asked for, and Ctrl-C where one would wait."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr("report.commands.end_in_report", lambda _folder: None)
+
+    def interrupt(_seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report.watch, "time", SimpleNamespace(sleep=interrupt))
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(statements(page))], ids=lambda page: page.name)
+def test_the_commands_of_a_page_work_in_order(page, material, in_folder, capsys):
+    material.lay_out(page)
+    for statement in statements(page):
+        words = statement.words
+        try:
+            if words[0] in SHELL:
+                subprocess.run(["bash", "-ec", statement.text], check=True)
+            elif words[0] == "codeit" and reason_of(words[1:]):
+                options = parse(VERBS, DESCRIPTION, words[1:])
+                if options.verb == "run":
+                    load_config(options.preset, options.config, options.overrides)
+            elif words[0] == "codeit":
+                material.run(words[1:])
+        except (Exception, SystemExit) as error:
+            said = capsys.readouterr()
+            raise AssertionError(f"{page.name}:{statement.line}: {statement.text}\n{said.err}") from error
+    left_over = [name for name in os.listdir() if name not in ("runs",) and name.endswith((".tmp", ".partial"))]
+    assert not left_over
