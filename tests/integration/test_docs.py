@@ -97,11 +97,11 @@ def resized(words, values):
     """A command with other values of options; a function makes one of the old, None leaves the option alone."""
     words = list(words)
     for option, value in values.items():
-        at = words.index(option) + 1 if option in words else None
-        if callable(value):
-            value = None if at is None else value(words[at])
-        if value is not None:
-            words[at : at and at + 1] = [value] if at else [option, value]
+        if option in words:
+            at = words.index(option) + 1
+            words[at] = value(words[at]) if callable(value) else value or words[at]
+        elif isinstance(value, str):
+            words += [option, value]
     return words
 
 

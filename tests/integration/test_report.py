@@ -231,6 +231,54 @@ def test_a_report_without_analyses_has_plots_of_its_own_history(search):
         assert f"<b>{title}</b>" in page
 
 
+# ------------------------------------------------------------------------------------------------ profiles
+
+FLIP, BOTH = "O = vmirror(I)", "x1 = vmirror(I)\nO = rot90(x1)"
+
+
+def write_profile(folder, name, programs):
+    """The folder of a profile of some programs."""
+    rows = [{"program": program, "inputs": [[[1, 2], [3, 4]]]} for program in programs]
+    (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["profile", str(folder / f"{name}.jsonl"), "--out", str(folder / name), "--repeats", "1"]) == 0
+    return folder / name
+
+
+def test_a_profile_is_shown_by_primitive_and_by_program(tmp_path):
+    folder = write_profile(tmp_path, "<b>", [FLIP, BOTH])
+    assert main(["report", str(folder)]) == 0
+    page = page_of(folder)
+    text = re.sub(r"<[^>]+>", " ", page)
+    assert re.search(r"Time by primitive .*vmirror .*rot90 .*Time by program", text, re.DOTALL)
+    assert "x1 = vmirror(I); O = rot90(x1)" in text
+    assert "2 programs, 2 runs" in text
+    assert "<b>.jsonl" not in page
+
+
+def test_two_profiles_stand_side_by_side_beside_what_they_are_of(tmp_path, search):
+    profiles = [write_profile(tmp_path, "before", [FLIP, BOTH]), write_profile(tmp_path, "after", [FLIP])]
+    assert main(["report", str(search), *map(str, profiles)]) == 0
+    page = page_of(search)
+    assert [source["kind"] for source in data_of(page)["sources"]] == ["search"]  # what the gallery knows
+    text = re.sub(r"<[^>]+>", " ", page)
+    assert "Profiles side by side" in text
+    assert "A before, B after" in text
+    assert "programs in both: 1 in A alone" in text
+
+
+def test_more_than_two_profiles_are_refused(tmp_path, capsys):
+    folder = write_profile(tmp_path, "one", [FLIP])
+    assert main(["report", *[str(folder)] * 3]) == 2
+    assert "two profiles stand side by side, not 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"primitives": [3], "programs": [], "runs": 1, "repeats": 1}'])
+def test_a_damaged_profile_is_named(tmp_path, content, capsys):
+    (tmp_path / "profile.json").write_text(content)
+    assert main(["report", str(tmp_path)]) == 2
+    assert "profile.json" in capsys.readouterr().err
+
+
 # ------------------------------------------------------------------------------------------------ bad input
 
 
