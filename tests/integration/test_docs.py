@@ -4,13 +4,17 @@ A page is a folder: what its shell blocks say is done in order, at a size that a
 verb is made small, `PARSED` which commands are only read by the parser, and why. A command that neither covers fails.
 """
 
+import ast
 import hashlib
 import json
+import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import takewhile
 from pathlib import Path
@@ -24,6 +28,8 @@ from engine.commands.options import VERBS
 from engine.commands.options.declaration import Group
 from engine.commands.options.parser import parse
 from engine.config import fields, load_config
+from engine.search import effort
+from engine.search.effort import Growth
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -227,6 +233,18 @@ def main_help(verb):
         return done.code
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for target, _, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(#([\w-]+))?\)", text):
+        file = page.parent / target if target else page
+        assert file.exists(), f"{page.name}: {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            anchors = [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
+            assert anchor in anchors, f"{page.name}: {target}#{anchor}"
+
+
 # --------------------------------------------------------------------------------------------- what is there
 
 
@@ -310,10 +328,12 @@ def material(tmp_path_factory):
 
 @pytest.fixture
 def in_folder(tmp_path, monkeypatch):
-    """A folder of its own, one thread, no report but those that are asked for, and Ctrl-C where one would wait."""
+    """A folder of its own, one thread, small batches, no report that was not asked for, Ctrl-C where one would wait."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr("report.commands.end_in_report", lambda _folder: None)
+    batches = Growth(150, 600)
+    monkeypatch.setattr(effort, "RANKED", replace(effort.RANKED, mutants=batches, crossings=batches))
 
     def interrupt(_seconds):
         raise KeyboardInterrupt
@@ -339,3 +359,61 @@ def test_the_commands_of_a_page_work_in_order(page, material, in_folder, capsys)
         except (Exception, SystemExit) as error:
             said = capsys.readouterr()
             raise AssertionError(f"{page.name}:{statement.line}: {statement.text}\n{said.err}") from error
+
+
+# ------------------------------------------------------------------------------------------------- Python
+
+EXAMPLES = [(line, text) for language, line, text in blocks(ROOT / "docs" / "reference.md") if language == "python"]
+
+
+@pytest.mark.parametrize(("line", "text"), EXAMPLES, ids=[f"line {line}" for line, _ in EXAMPLES])
+def test_python_examples_give_what_they_say(line, text, tmp_path):
+    """A line `EXPRESSION  # VALUE` gives that value."""
+    said = re.findall(r"^(\S.*?)  # ([\[(].*[\])])$", text, re.MULTILINE)
+    said = [(expression, value) for expression, value in said if "=" not in expression]
+    assert said
+    checks = "".join(f"found.append(({expression}, {value}))\n" for expression, value in said)
+    (tmp_path / "example.py").write_text(f"found = []\n{text}{checks}")
+    for given, value in runpy.run_path(str(tmp_path / "example.py"))["found"]:
+        assert (given.tolist() if hasattr(given, "tolist") else given) == value
+
+
+def tutorial_block(mark):
+    return next(text for _, _, text in blocks(ROOT / "docs" / "tutorial.md") if mark in text)
+
+
+def with_the_primitive(folder, *parts):
+    """A copy of parts of the sources, with the primitive of the tutorial."""
+    for part in parts:
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "interpreter" / "primitives" / "frames.py").write_text(tutorial_block("@prim"))
+    imports = folder / "interpreter" / "primitives" / "__init__.py"
+    imports.write_text(imports.read_text().replace("    containers,\n", "    containers,\n    frames,\n"))
+    return folder
+
+
+def in_copy(folder, *arguments):
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_the_tutorial_adds_a_primitive(tmp_path):
+    """The table takes it, and the reference has it; compiling takes minutes, see the next test."""
+    page = in_copy(with_the_primitive(tmp_path, "interpreter"), "-m", "interpreter.document")
+    assert "| `frame(grid: Grid, color: Integer)` | Grid | `grid` with `color` in its outermost rows" in page
+    assert "161 in all." in page
+
+
+@pytest.mark.slow
+def test_the_primitive_of_the_tutorial_does_what_it_says(tmp_path):
+    """Its other way to the same grid gives the same grid."""
+    folder = with_the_primitive(tmp_path, "interpreter", "replay", "trainer", "engine", "report")
+    ((name, programs),) = ast.literal_eval("{" + tutorial_block("is the box around") + "}").items()
+    grid = [[0, 0, 0, 0], [0, 4, 0, 0], [0, 0, 0, 0]]
+    rows = [json.dumps({"program": program, "inputs": [grid]}) for program in programs]
+    (folder / "programs.jsonl").write_text("\n".join(rows) + "\n")
+    one, other = map(json.loads, in_copy(folder, "-m", "engine.cli", "exec", "programs.jsonl").splitlines())
+    assert one["outputs"] == other["outputs"] == [[[2, 2, 2, 2], [2, 4, 0, 2], [2, 2, 2, 2]]], name
