@@ -48,8 +48,8 @@ def _beside(first: Source, second: Source) -> Iterator[Plot]:
     primitives, programs = comparison_listings(comparison)
     rows = comparison["primitives"]
     yield _plot("Time by primitive", primitives, [row["name"] for row in rows], _both(rows), legend)
-    rows = comparison["programs"]
-    yield _plot("Time by program", _with_texts(programs, rows), _first(programs), _both(rows), legend)
+    if rows := comparison["programs"]:
+        yield _plot("Time by program", _with_texts(programs, rows), _first(programs), _both(rows), legend)
 
 
 def _both(rows: Sequence[Row]) -> list[list[float]]:

@@ -288,7 +288,11 @@ class Material:
         if option not in words:
             words += [option, f"runs/unnamed-{len(self.states)}"]
         out = Path(words[words.index(option) + 1])
-        key = (self.states.get(out.resolve()), *self.work(words))
+        state = self.states.get(out.resolve())
+        key = (state, *self.work(words))
+        if "--resume" in words and state is None:  # a copy that the page made
+            assert main(words) == 0
+            return
         if key in self.made:
             shutil.rmtree(out, ignore_errors=True)
             shutil.copytree(self.made[key], out)
