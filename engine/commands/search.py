@@ -17,7 +17,7 @@ from engine.search.folder import SearchFolder
 from engine.search.limits import Limits
 from engine.search.ranked import METHODS, RankedSearch, SearchSettings
 from engine.seeds.seed import load_seeds
-from engine.tasks import load_tasks, training_tasks
+from engine.tasks import TASK_SETS, load_tasks, training_tasks
 from interpreter.language.vocabulary import VARIABLES, has_tokens
 from interpreter.machine.screening import MAX_FUEL
 from interpreter.mutation.mutator import Rates
@@ -29,9 +29,11 @@ def search(options: SearchOptions) -> dict[str, Any]:
     out, programs, method = options.out, options.most_programs, options.method
     folder = SearchFolder.open(out) if options.resume else None
     settings = _read_settings(folder) if folder else _settings(options)
-    seeded = training_tasks()
-    seeds = load_seeds(str(folder.seeds) if folder else options.seeds, seeded)
     tasks = load_tasks(settings.tasks, settings.task_ids, settings.limit)
+    seeded = training_tasks()
+    if settings.tasks not in TASK_SETS:  # one's own tasks, for which one may have programs
+        seeded |= {task.id: task for task in tasks}
+    seeds = load_seeds(str(folder.seeds) if folder else options.seeds, seeded)
     done = folder.progress().get("programs", 0) if folder else 0
     if programs is not None and done >= programs:
         raise UsageError(
