@@ -22,7 +22,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from bench.baselines.reference import Kind, Reference, Verdict
-from bench.rules import rule_of
+from bench.baselines.rules import rule_of
 from bench.wild import Real, mutant, real_programs
 from engine.errors import UsageError
 from engine.progress import Display

@@ -33,7 +33,8 @@ from engine.seeds.seed import Seed, load_seeds
 from engine.tasks import Task, load_tasks
 from replay.experience import Experience, Origin, relabel
 from replay.store import ReplayStore
-from trainer.codec import Codec, Example
+from trainer.codec import Codec
+from trainer.examples import Examples
 
 KEPT_EVERY = 5
 _MEASURED = ("seeds.", "fill.", "replay.", "trainer.", "tasks.train", "interpreter.", "loop.seed", "sampler.max-tokens")
@@ -88,11 +89,11 @@ def _solution(seed: Seed, task: Task) -> Experience:
     return experience
 
 
-def _drawn(config: Config, store: ReplayStore, codec: Codec, longest: int) -> Iterator[list[Example]]:
+def _drawn(config: Config, store: ReplayStore, codec: Codec, longest: int) -> Iterator[Examples]:
     """Examples in slices, drawn anew when those of a draw are used up, as each meta-iteration does."""
     generator = np.random.default_rng(config.loop.seed)
     while True:
-        drawn = store.draw(generator, config.replay.draw_policy + config.replay.draw_mutated, Origin.MUTATED)
-        generator.shuffle(drawn)
+        drawn = store.draw_rows(generator, config.replay.draw_policy + config.replay.draw_mutated, Origin.MUTATED)
+        order = generator.permutation(len(drawn))
         for start in range(0, len(drawn), SLICE):
-            yield to_examples(drawn[start : start + SLICE], store, codec, longest)
+            yield to_examples(drawn.take(order[start : start + SLICE]), store, codec, longest)

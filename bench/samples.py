@@ -11,7 +11,8 @@ On a CPU `generate` gets one prompt a batch, which is faster there than several:
 323 to 576 tokens, 24 samples each, a batch of one took 61 s of one processor, of two 84 s; for T5, one and four 38 s.
 
 The policy has read the seed programs for a minute, so that its programs end where programs end, each at its own
-length. T5 follows, in the shape of the text policies' 220M (bench/samples_t5.py). Medians of `repeats`.
+length. What the grammar costs comes next (bench/sampling/grammar.py), then T5, in the shape of the text policies' 220M
+(bench/sampling/t5.py). Medians of `repeats`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -28,16 +29,19 @@ from transformers import LlamaForCausalLM
 
 from bench.baselines.generate import GrammarRule, generate
 from bench.rates import Lengths, in_turns, ratio, tokens_per_s
-from bench.samples_t5 import measure_t5
+from bench.sampling.grammar import measure_grammar
+from bench.sampling.t5 import measure_t5
+from engine.errors import UsageError
 from engine.sampler import Sampler, SamplerConfig, SampleRequest, open_sampler
 from engine.sampler.constraint import CompactGrammar
 from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks, training_tasks
 from interpreter.language.program import ProgramError
-from interpreter.language.vocabulary import BOS, detokenize
-from trainer.codec import CompactCodec, Example
+from interpreter.language.vocabulary import BOS, detokenize, has_tokens
+from trainer.codec import CompactCodec
 from trainer.config import TrainerConfig
 from trainer.errors import PromptTooLong
+from trainer.examples import Example
 from trainer.policy import new_policy, parameter_count
 from trainer.training import Trainer
 
@@ -50,25 +54,43 @@ EPOCHS = 3
 
 def measure(
     policy: str = "compact-25m",
-    tasks: int = 8,
+    prompts: int = 8,
     n: int = 24,
+    sequences: int = 96,
     repeats: int = 2,
     threads: int = 1,
     t5: bool = True,
     max_tokens: int = 96,
+    device: str = "auto",
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    seeds: str | None = None,
 ) -> dict[str, Any]:
-    """Time `n` samples for each of the first `tasks` prompts."""
+    """Time `n` samples for each of the first `prompts` prompts.
+
+    Raises `UsageError` for another device than there is.
+    """
+    _check_device(device)
     torch.set_num_threads(threads)
     codec = CompactCodec(MAX_PROMPT_TOKENS)
-    programs = _programs(codec)
-    options = SamplerConfig(max_tokens=max_tokens, threads=threads)
-    requests = [SampleRequest(prompt, n, seed) for seed, prompt in enumerate(_prompts(codec, tasks))]
+    programs = _programs(codec, seeds)
+    options = SamplerConfig(max_tokens=max_tokens, threads=threads, max_sequences=sequences, dtype=dtype)
+    requests = [SampleRequest(prompt, n, seed) for seed, prompt in enumerate(_prompts(codec, prompts))]
     result = _measure_compact(policy, codec, programs, requests, options, repeats)
+    result |= measure_grammar([request.prompt for request in requests], codec, options, repeats)
     if t5:
-        prompts = _prompts(CompactCodec(T5_PROMPT_TOKENS), min(tasks, T5_PROMPTS))
+        read = _prompts(CompactCodec(T5_PROMPT_TOKENS), min(prompts, T5_PROMPTS))
         lengths = [min(len(program), T5_TOKENS) for program in programs]
-        result |= measure_t5(prompts, lengths, n, options.max_sequences, _batch(n, options), repeats)
+        result |= measure_t5(read, lengths, n, options.max_sequences, _batch(n, options), repeats)
     return result
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _check_device(device: str) -> None:
+    if device not in ("auto", _device()):
+        raise UsageError(f"samples are drawn on {_device()} here, and --device is {device}: auto takes what there is")
 
 
 def _measure_compact(
@@ -84,7 +106,6 @@ def _measure_compact(
     trainer = Trainer(policy, codec, READING)
     for _ in range(EPOCHS):
         trainer.train([Example((BOS,), program) for program in programs])
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     written: list[tuple[int, ...]] = []
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = trainer.publish(Path(folder) / "v1", 1)
@@ -95,14 +116,19 @@ def _measure_compact(
             ways = {
                 "vllm": partial(_draw, vllm, checkpoint, requests, written),
                 "shared": partial(_draw, shared, checkpoint, requests, []),
-                "generate": partial(_generate, policy.to(device).eval(), requests, options),
+                "generate": partial(
+                    _generate, policy.to(_device(), getattr(torch, options.dtype)).eval(), requests, options
+                ),
             }
             rates = in_turns(ways, repeats)
     return {
         "policy": name,
         "parameters": parameter_count(policy),
+        "device": _device(),
+        "dtype": options.dtype,
         "prompts": len(requests),
         "n": requests[0].n,
+        "sequences": options.max_sequences,
         "threads": options.threads,
         "prompt_tokens_median": float(np.median([len(request.prompt) for request in requests])),
         "tokens": np.quantile([len(tokens) for tokens in written], (0.1, 0.5, 0.9)).tolist(),
@@ -116,13 +142,13 @@ def _measure_compact(
     }
 
 
-def _programs(codec: CompactCodec) -> list[tuple[int, ...]]:
-    """The embedded seed programs, as tokens."""
-    seeds = load_seeds(None, training_tasks())
-    return [tuple(codec.encode_program(seed.program.text)) for seed in seeds]
+def _programs(codec: CompactCodec, seeds: str | None) -> list[tuple[int, ...]]:
+    """The seed programs that have tokens, as tokens."""
+    programs = [seed.program for seed in load_seeds(seeds, training_tasks())]
+    return [tuple(codec.encode_program(program.text)) for program in programs if has_tokens(program)]
 
 
-def _prompts(codec: CompactCodec, tasks: int) -> list[tuple[int, ...]]:
+def _prompts(codec: CompactCodec, count: int) -> list[tuple[int, ...]]:
     """The prompts of the first evaluation tasks that fit the codec."""
     prompts: list[tuple[int, ...]] = []
     for task in load_tasks("arc1-eval"):
@@ -130,7 +156,7 @@ def _prompts(codec: CompactCodec, tasks: int) -> list[tuple[int, ...]]:
             prompts.append(tuple(codec.encode_prompt(task.demonstrations)))
         except PromptTooLong:
             continue
-        if len(prompts) == tasks:
+        if len(prompts) == count:
             break
     return prompts
 
@@ -147,7 +173,7 @@ def _draw(
 
 def _batch(n: int, options: SamplerConfig) -> int:
     """The rows that `generate` decodes at a time: see above."""
-    return options.max_sequences if torch.cuda.is_available() else n
+    return options.max_sequences if _device() == "cuda" else n
 
 
 def _generate(policy: LlamaForCausalLM, requests: Sequence[SampleRequest], options: SamplerConfig) -> Lengths:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -30,7 +30,7 @@ from engine.sampler.config import SamplerConfig
 from trainer.config import TrainerConfig
 from trainer.section import Section
 
-PRESETS = ("smoke", "cpu", "paper", "paper-codet5", "sizes")
+PRESETS = ("smoke", "cpu", "solve", "paper", "paper-codet5", "sizes")
 
 
 class TasksConfig(Section):
@@ -69,9 +69,30 @@ class ReplayConfig(Section):
     """Experiences from the policy drawn a meta-iteration."""
     draw_mutated: int = Field(10_000, ge=1)
     """Experiences from mutation (seeds included) drawn a meta-iteration."""
+    draw_search: int = Field(10_000, ge=0)
+    """Experiences from search on the search set drawn a meta-iteration, where there is search."""
     relabel: bool = True
     """Whether the policy learns from what its programs did instead of what was asked (hindsight relabelling); without
-    it, of its programs only those that are right on all demonstrations are learned from."""
+    it, of its programs and those of search only what is right on all demonstrations is learned from."""
+
+
+class SearchConfig(Section):
+    """Search on the demonstrations of the search set, in each meta-iteration; by default none, as in the paper."""
+
+    minutes: float = Field(0.0, ge=0)
+    """Minutes of search a meta-iteration, to the end of a batch; 0: no such limit, and no search without the next."""
+    runs: int = Field(0, ge=0)
+    """Runs of a program on a grid a meta-iteration, likewise; 0: no such limit. With this alone what is found does not
+    depend on the machine; of both the first that is reached ends search."""
+    method: Literal["all", "compose", "mutate"] = "all"
+    """What proposes programs, see `codeit search --method`; the policy's near misses are parents and pieces of it."""
+    leave_own_out: bool = False
+    """Where seeds belong to tasks of the search set, keep what search makes of a task's own seeds from it."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is search."""
+        return self.minutes > 0 or self.runs > 0
 
 
 class InterpreterConfig(Section):
@@ -102,6 +123,7 @@ class Config(BaseSettings):
     seeds: SeedsConfig = SeedsConfig()
     fill: FillConfig = FillConfig()
     replay: ReplayConfig = ReplayConfig()
+    search: SearchConfig = SearchConfig()
     trainer: TrainerConfig = TrainerConfig()
     sampler: SamplerConfig = SamplerConfig()
     interpreter: InterpreterConfig = InterpreterConfig()

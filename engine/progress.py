@@ -14,12 +14,13 @@ from engine.errors import UsageError
 console = Console(stderr=True)
 
 
-def compile_interpreter(search: bool = False) -> None:
-    """Compile the interpreter if its cache lacks it, with `search` also what makes programs, and say so, because that
-    takes a while. Raises `UsageError` where it cannot be done."""
+def compile_interpreter(search: bool = False, learning: bool = False) -> None:
+    """Compile the interpreter if its cache lacks it, with `search` also what makes programs, with `learning` what
+    stores and learns from them, and say so, because that takes a while. Raises `UsageError` where it cannot be done."""
     from interpreter import compilation  # deferred: Numba is slow to import
 
-    groups = (compilation.MACHINE, compilation.SEARCH) if search else (compilation.MACHINE,)
+    chosen = {compilation.MACHINE: True, compilation.SEARCH: search, compilation.LEARNING: learning}
+    groups = [group for group, wanted in chosen.items() if wanted]
     try:
         missing = [group for group in groups if not compilation.is_compiled(group)]
         if missing:

@@ -5,9 +5,11 @@
     seeds.jsonl      the seed programs it started with
     solutions.jsonl  programs that match all demonstrations of a search task, as they are found
     solved.jsonl     one object a meta-iteration: the tasks solved by its samples and by all so far, with the attempts
-                     needed, {"meta_iteration": n, "policy": {ranking: {task: attempts}}, "cumulative": {...}}
+                     needed, {"meta_iteration": n, "policy": {ranking: {task: attempts}}, "cumulative": {...}};
+                     with search also by all "samples" so far and by "search" alone
     replay/          experiences and the progress record (LMDB)
     heldout/         experiences whose programs never train (LMDB)
+    search/          the run's search, where it has one: a folder as `codeit search` has it, see `engine.search.folder`
     checkpoints/     one folder a policy version: v00001, ...
     tensorboard/     the metrics as events
     eval/<set>/      what `codeit eval` writes
@@ -65,6 +67,7 @@ class RunFolder:
         self.path = path
         self.replay = path / "replay"
         self.heldout = path / "heldout"
+        self.search = path / "search"
         self.seeds = path / "seeds.jsonl"
         self.checkpoints = path / "checkpoints"
         self.tensorboard = path / "tensorboard"
@@ -176,6 +179,8 @@ class RunFolder:
             return f"metrics.jsonl has no line of meta-iteration {lacking[0]}, but there were {done}"
         if not (self.heldout / "data.mdb").is_file():
             return "heldout/ is missing, which was filled together with replay/"
+        if progress.get("search") and not (self.search / "progress.json").is_file():
+            return "search/ is missing, what search has found and tried so far"
         return None
 
     def _numbers(self, name: str) -> list[int]:

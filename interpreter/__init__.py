@@ -8,6 +8,7 @@ Each folder imports only those above it.
     machine/       running bytecode: machine, process pool, screening, profile
     mutation/      typed mutants of programs
     enumeration/   programs bottom-up, in order of cost
+    encoding/      experiences as tokens
     dropin/        arc-dsl's names on plain Python values
 
 `compilation` compiles or loads all of it at once.

@@ -1,9 +1,10 @@
 """All native code, compiled or loaded together: this imports every module with entry points.
 
-There are two groups, because a user who only runs programs need not wait for what makes them:
+There are three groups, because a user who only runs programs need not wait for what makes them:
 
-    MACHINE  primitives, batches, profile, screening, kinds, digests, the drop-in, traces
-    SEARCH   mutation, enumeration, fits
+    MACHINE   primitives, batches, profile, screening, kinds, digests, the drop-in, traces
+    SEARCH    mutation, enumeration, fits, the masks of the grammar
+    LEARNING  experiences as tokens
 
 Warm them in a parent before it starts threads or workers; what is not warmed is compiled when it is first used.
 """
@@ -16,18 +17,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from interpreter.dropin import messages, trace
+from interpreter.encoding import examples
 from interpreter.enumeration import enumerator
 from interpreter.fitting import layers, tables
+from interpreter.language import grammar_batch
 from interpreter.machine import call_tree, kinds, machine, screening
 from interpreter.machine.pool import default_workers
 from interpreter.mutation import generation
 from interpreter.runtime import digests, native
-from interpreter.runtime.native import MACHINE, SEARCH, CompilationError
+from interpreter.runtime.native import LEARNING, MACHINE, SEARCH, CompilationError
 
-__all__ = ["MACHINE", "SEARCH", "CompilationError", "is_compiled", "warm_up"]
+__all__ = ["LEARNING", "MACHINE", "SEARCH", "CompilationError", "is_compiled", "warm_up"]
 
 ENTRY_MODULES = (
-    call_tree, digests, enumerator, generation, kinds, layers, machine, messages, screening, tables, trace,
+    call_tree, digests, enumerator, examples, generation, grammar_batch, kinds, layers, machine, messages, screening,
+    tables, trace,
 )  # fmt: skip
 MAX_PARTS = 8  # processes that compile: each needs 300 MB, and does anew what its part shares with others
 
@@ -37,7 +41,7 @@ def is_compiled(*groups: str) -> bool:
 
     Raises `OSError` for a cache that cannot be trusted, and `CompilationError` where nothing can be compiled.
     """
-    return all(native.is_complete(group) for group in groups or (MACHINE, SEARCH))
+    return all(native.is_complete(group) for group in groups or (MACHINE, SEARCH, LEARNING))
 
 
 def warm_up(*groups: str) -> None:
@@ -45,7 +49,7 @@ def warm_up(*groups: str) -> None:
 
     Raises `OSError` where it cannot be kept, `CompilationError` where nothing can be compiled.
     """
-    groups = groups or (MACHINE, SEARCH)
+    groups = groups or (MACHINE, SEARCH, LEARNING)
     missing = [group for group in groups if not native.is_complete(group)]
     parts = min(default_workers(), MAX_PARTS)
     if missing and parts > 1:

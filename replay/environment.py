@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import lmdb
@@ -18,6 +19,7 @@ MAX_READERS = 256
 
 DATA_FILE, _LOCK_FILE, _WRITER_FILE = "data.mdb", "lock.mdb", "writer.lock"
 _FORMAT = "codeit replay store"
+FIRST_DATABASES = 3  # that stores of every version have
 
 
 def claim(folder: Path) -> FileLock:
@@ -48,7 +50,7 @@ def open_environment(folder: Path, readonly: bool, map_size: int) -> lmdb.Enviro
         if (folder / DATA_FILE).exists():
             check_whole(folder / DATA_FILE)
         environment = lmdb.open(
-            str(folder), map_size=map_size, readonly=readonly, lock=lock, max_dbs=3, max_readers=MAX_READERS
+            str(folder), map_size=map_size, readonly=readonly, lock=lock, max_dbs=6, max_readers=MAX_READERS
         )
     except TornFile as error:
         raise ReplayError(f"{folder / DATA_FILE} is damaged: {error}; copy it again from where it came") from None
@@ -63,22 +65,56 @@ def open_environment(folder: Path, readonly: bool, map_size: int) -> lmdb.Enviro
     return environment
 
 
-def open_databases(environment: lmdb.Environment, folder: Path, readonly: bool) -> tuple[lmdb._Database, ...]:
-    """Handles of tasks, experiences and meta; a new store gets all of them and its format in one transaction."""
-    names = (b"tasks", b"experiences", b"meta")
+@dataclass(frozen=True)
+class Databases:
+    """Handles of the databases of a store, see `replay.store`. Those after `meta` are None where a store of an earlier
+    version has none, which only a reader meets."""
+
+    tasks: lmdb._Database
+    experiences: lmdb._Database
+    meta: lmdb._Database
+    numbers: lmdb._Database | None
+    blocks: lmdb._Database | None
+    removed: lmdb._Database | None
+
+    @classmethod
+    def names(cls) -> list[bytes]:
+        return [field.name.encode() for field in fields(cls)]
+
+    @classmethod
+    def open(cls, environment: lmdb.Environment) -> Databases:
+        """Those that are there. Raises `lmdb.NotFoundError` for something else in LMDB."""
+        known = [environment.open_db(name, create=False) for name in cls.names()[:FIRST_DATABASES]]
+        try:
+            return cls(*known, *(environment.open_db(name, create=False) for name in cls.names()[FIRST_DATABASES:]))
+        except lmdb.NotFoundError:
+            return cls(*known, None, None, None)
+
+
+def open_databases(environment: lmdb.Environment, folder: Path, readonly: bool) -> Databases:
+    """The databases; a new store gets all of them and its format in one transaction."""
     if not readonly and environment.stat()["entries"] == 0:
         with environment.begin(write=True) as txn:
-            meta = [environment.open_db(name, txn=txn) for name in names][-1]
-            txn.put(b"format", pack(_FORMAT), db=meta)
+            databases = [environment.open_db(name, txn=txn) for name in Databases.names()]
+            set_format(txn, databases[FIRST_DATABASES - 1])
     try:
-        databases = tuple(environment.open_db(name, create=False) for name in names)
+        found = Databases.open(environment)
     except lmdb.NotFoundError:
         raise ReplayError(f"{folder} holds something else in LMDB; name the replay folder of a run") from None
     with environment.begin() as txn:
-        record = txn.get(b"format", db=databases[-1], default=b"")
+        record = txn.get(b"format", db=found.meta, default=b"")
     if unpack(record, f"replay store {folder}", str) != _FORMAT:
         raise ReplayError(f"{folder} holds something else in LMDB; name the replay folder of a run")
-    return databases
+    if not readonly and found.blocks is None:
+        for name in Databases.names()[FIRST_DATABASES:]:
+            environment.open_db(name)
+        found = Databases.open(environment)
+    return found
+
+
+def set_format(txn: lmdb.Transaction, meta: lmdb._Database) -> None:
+    """Mark a store as one that this version writes, which earlier ones refuse."""
+    txn.put(b"format", pack(_FORMAT), db=meta)
 
 
 @contextmanager

@@ -3,9 +3,9 @@
 Hindsight relabelling keeps the demonstration inputs of a task but replaces their targets with the outputs
 that the program really produced, so that every program with a valid output is a correct example of something.
 
-Bytes of a record: one byte of schema version, then msgpack. An experience is a map of its fields by name and
-its insertion number; a task is an array of grids; a grid is a byte string: height, width, then one byte a cell,
-row by row. Programs are canonical text, never opcodes, so that a new primitive leaves every record readable.
+Bytes of a record: one byte of schema version, then msgpack. A task is an array of grids; a grid is a byte string:
+height, width, then one byte a cell, row by row. Experiences are stored otherwise (`replay.rows`), but for those of
+schema version 1, which are records: a map of their fields by name and their insertion number.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgpack
 import numpy as np
@@ -23,7 +23,8 @@ import numpy as np
 from interpreter.grids import Grid, is_valid
 from interpreter.language.program import Program, ProgramError, parse
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+FIRST_VERSION = 1
 KEY_BYTES = 16
 
 
@@ -32,17 +33,18 @@ class ReplayError(ValueError):
 
 
 class Origin(StrEnum):
-    """Where a program came from: the policy's samples, or mutation (seed programs included)."""
+    """Where a program came from: the policy's samples, mutation (seed programs included), or search on the task."""
 
     POLICY = "policy"
     MUTATED = "mutated"
+    SEARCH = "search"
 
 
 @dataclass(frozen=True, eq=False)
 class Experience:
     """One training example: `program` maps the inputs `pairs` of `task` to `outputs`.
 
-    Two experiences are equal when their records are. Raises `ReplayError` for fields that do not fit together.
+    Two experiences are equal when all their fields are. Raises `ReplayError` for fields that do not fit together.
     """
 
     task: str
@@ -80,10 +82,24 @@ class Experience:
         """What the experience is stored under, see `experience_key`."""
         return experience_key(self.task, self.program)
 
+    @property
+    def discovered(self) -> tuple[int, Origin] | None:
+        """When the policy or search found it first, and which of them; None for seeds and mutants. Of a meta-iteration
+        samples come before search."""
+        return next(iter(sorted(self.discoveries, key=lambda found: found[0])), None)
+
+    @property
+    def discoveries(self) -> list[tuple[int, Origin]]:
+        """Each of policy and search that found it, with the first meta-iteration."""
+        return [(self.finders[origin], origin) for origin in (Origin.POLICY, Origin.SEARCH) if origin in self.finders]
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Experience):
             return NotImplemented
-        return pack_experience(self, 0) == pack_experience(other, 0)
+        same = all(getattr(self, name) == getattr(other, name) for name in _FIELDS if name != "outputs")
+        return (
+            same and len(self.outputs) == len(other.outputs) and all(map(np.array_equal, self.outputs, other.outputs))
+        )
 
     def __hash__(self) -> int:
         return hash(self.key)
@@ -216,15 +232,6 @@ def summarize(experiences: Iterable[Experience]) -> dict[str, Any]:
 # Records as bytes
 
 
-class Rank(NamedTuple):
-    """What draws and eviction need to know of a stored experience."""
-
-    insertion: int
-    """ascending with the time of writing"""
-    priority: float
-    origin: Origin
-
-
 T = TypeVar("T")
 
 _FIELDS = tuple(field.name for field in fields(Experience))
@@ -241,15 +248,20 @@ def unpack(raw: bytes, what: str, build: Callable[[Any], T]) -> T:
 
     Raises `ReplayError`, naming `what`, for a foreign schema version and for anything that cannot be built.
     """
-    if raw[:1] != _VERSION:
-        version = raw[0] if raw else "none"
-        raise ReplayError(
-            f"{what}: schema version {version}, but this codeit reads {SCHEMA_VERSION}; use the one that wrote it"
-        )
+    check_version(raw, what)
     try:
         return build(msgpack.unpackb(raw[1:], strict_map_key=False))
     except (LookupError, TypeError, ValueError) as error:
         raise ReplayError(f"{what}: the record is damaged ({error})") from error
+
+
+def check_version(raw: bytes | memoryview, what: str, oldest: int = FIRST_VERSION) -> None:
+    """Raise `ReplayError`, naming `what`, for bytes that do not begin with a schema version from `oldest` on."""
+    version = raw[0] if len(raw) else "none"
+    if version not in range(oldest, SCHEMA_VERSION + 1):
+        raise ReplayError(
+            f"{what}: schema version {version}, but this codeit reads {SCHEMA_VERSION}; use the one that wrote it"
+        )
 
 
 def _pack_grid(grid: object) -> bytes:
@@ -265,24 +277,14 @@ def unpack_grid(raw: bytes) -> Grid:
     return np.frombuffer(raw, np.int8, offset=2).reshape(raw[0], raw[1])
 
 
-def pack_experience(experience: Experience, insertion: int) -> bytes:
-    """The record of an experience. `ReplayError` for an invalid grid."""
-    return pack({"insertion": insertion, **{name: getattr(experience, name) for name in _FIELDS}})
-
-
 def unpack_experience(key: bytes, raw: bytes) -> Experience:
     """The experience in the record `raw` stored under `key`. Raises `ReplayError`."""
     return unpack(raw, f"experience {key.hex()}", _build_experience)
 
 
-def unpack_rank(key: bytes, raw: bytes) -> Rank:
-    """What the record `raw` stored under `key` says for draws and eviction. Raises `ReplayError`."""
-    return unpack(raw, f"experience {key.hex()}", _build_rank)
-
-
-def unpack_finders(key: bytes, raw: bytes) -> dict[str, int]:
-    """The finders in the record `raw` stored under `key`. Raises `ReplayError`."""
-    return unpack(raw, f"experience {key.hex()}", _build_finders)
+def unpack_insertion(key: bytes, raw: bytes) -> int:
+    """The insertion number in the record `raw` stored under `key`. Raises `ReplayError`."""
+    return unpack(raw, f"experience {key.hex()}", lambda record: int(record["insertion"]))
 
 
 def unpack_inputs(task: str, raw: bytes) -> list[Grid]:
@@ -302,7 +304,3 @@ def _build_finders(record: dict[str, Any]) -> dict[str, int]:
     """Records of earlier versions have one finder, their origin."""
     finders = record.get("finders") or {record["origin"]: record["meta_iteration"]}
     return {str(name): int(number) for name, number in finders.items()}
-
-
-def _build_rank(record: dict[str, Any]) -> Rank:
-    return Rank(int(record["insertion"]), float(record["priority"]), Origin(record["origin"]))

@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 def report(options: ReportOptions) -> None:
     """Write the report of some folders, or serve it as it changes."""
     if not options.folders:
-        raise UsageError("name a DIR: the folder of a run, a search or an evaluation (see codeit report --help)")
+        raise UsageError(
+            "name a DIR: the folder of a run, a search, an evaluation or a profile (see codeit report --help)"
+        )
     if options.watch:
         watch(options.folders, options.port)
         return

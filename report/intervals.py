@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from engine.ranking import Method
 from report.model import ATTEMPTS, Source
 
 RESAMPLES = 10_000
+Interval = tuple[float, float]  # low and high, in the unit of the count
+_NAMES = tuple(f"pass@{k}" for k in range(1, ATTEMPTS + 1))
 
 # CodeIt (arXiv 2402.04858) on the 400 evaluation tasks of ARC-AGI-1, pass@3 by its own ranking.
 PAPER = (("CodeIt", 59), ("its policy alone", 48), ("its mutation baseline, 1.43 million programs", 42))
@@ -40,7 +42,7 @@ class Figure:
     board: str
     method: str
     counts: tuple[int, ...]
-    intervals: tuple[tuple[int, int], ...]
+    intervals: tuple[Interval, ...]
     tasks: int
     unit: str = "tasks"
     """what is counted: tasks, or test outputs, of which `tasks` is then the number"""
@@ -51,14 +53,24 @@ class Figure:
 
 
 def figures(source: Source) -> Iterator[Figure]:
-    """The figures of a source: those of its summary, or counted from what is known of its tasks."""
+    """The figures of a source: those of its summary, or counted from what is known of its tasks.
+
+    Intervals are those of the summary, where it has them: what an evaluation said stays what its report says.
+    """
     tasks = sum(puzzle.is_scored for puzzle in source.puzzles)
     solved = source.summary.get("solved")
-    for board, rankings in (solved if isinstance(solved, Mapping) else counted(source)).items():
+    known = source.summary.get("solved_interval", {})
+    for board, rankings in {**(solved if isinstance(solved, Mapping) else counted(source)), **_apart(source)}.items():
         for method, counts in rankings.items():
-            numbers = tuple(int(counts.get(f"pass@{k}", 0)) for k in range(1, ATTEMPTS + 1))
-            yield Figure(board, method, numbers, tuple(interval(n, tasks) for n in numbers), tasks)
+            numbers = tuple(int(counts.get(name, 0)) for name in _NAMES)
+            yield Figure(board, method, numbers, _intervals(known, board, method, numbers, tasks), tasks)
     yield from _by_output(source.summary)
+
+
+def _apart(source: Source) -> Mapping[str, Any]:
+    """What policy and search of a run solve, each for itself, where it has both."""
+    solved = source.summary.get("search", {}).get("solved")
+    return {"samples": solved["policy"], "search": solved["search"]} if solved else {}
 
 
 def _by_output(summary: Mapping[str, Any]) -> Iterator[Figure]:
@@ -66,11 +78,18 @@ def _by_output(summary: Mapping[str, Any]) -> Iterator[Figure]:
     known = summary.get("solved_outputs_interval", {})
     for board, rankings in summary.get("solved_outputs", {}).items():
         for method, counts in rankings.items():
-            names = [f"pass@{k}" for k in range(1, ATTEMPTS + 1)]
-            intervals = tuple(tuple(known[board][method][name]) for name in names)
-            yield Figure(
-                board, method, tuple(counts[name] for name in names), intervals, summary["outputs"], "test outputs"
-            )
+            numbers, outputs = tuple(counts[name] for name in _NAMES), summary["outputs"]
+            intervals = _intervals(known, board, method, numbers, outputs)
+            yield Figure(board, method, numbers, intervals, outputs, "test outputs")
+
+
+def _intervals(
+    known: Mapping[str, Any], board: str, method: str, counts: Sequence[int], of: int
+) -> tuple[Interval, ...]:
+    """The intervals of counts: those that a summary has, or drawn."""
+    found = known.get(board, {}).get(method, {})
+    bounds = (found.get(name) or interval(count, of) for name, count in zip(_NAMES, counts, strict=True))
+    return tuple((low, high) for low, high in bounds)
 
 
 def counted(source: Source) -> Mapping[str, Any]:

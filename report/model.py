@@ -14,6 +14,7 @@ from engine.tasks import Task
 from interpreter.grids import Grid
 
 ATTEMPTS = 3
+PROFILE = "profile"  # the kind of source that has no tasks
 HEADLINE = Method.PAPER  # what a history of solved tasks goes by, as `solved_cumulative` of a run does
 
 
@@ -120,6 +121,8 @@ class Source:
     fuel: int = 4_000_000
     analyses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """what `codeit analyse` wrote of it, by name"""
+    profile: Mapping[str, Any] = field(default_factory=dict)
+    """of a profile: `profile.json`"""
     generalization: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     """by lines of a program: how many are right on all demonstrations, and of these on the tests"""
 

@@ -23,35 +23,42 @@ from report.figures.analyses import analysis_plots
 from report.figures.curves import run_plots, search_plots
 from report.figures.drawing import Plot
 from report.figures.lessons import lesson_plots
+from report.figures.profiles import profile_plots
 from report.index import index
 from report.intervals import PAPER, PAPER_TASKS, Figure, figures
-from report.model import ATTEMPTS, HEADLINE, Source
+from report.model import ATTEMPTS, HEADLINE, PROFILE, Source
 
 BUDGET = 12_000_000  # bytes of all tasks' details, so that the page stays under 20 MB
 MOST = 80_000  # bytes of one task's
 _SCRIPTS = ("grids", "page", "gallery", "task", "main")
-_BOARDS = {"policy": "policy alone", "cumulative": "all found"}
+_BOARDS = {
+    "policy": "policy alone", "cumulative": "all found", "samples": "policy alone, all samples so far",
+    "search": "search alone, all so far",
+}  # fmt: skip
 
 
 def render(sources: Sequence[Source], watch: str = "") -> str:
     """The page of one source or several; with `watch`, it reloads where the server's version is another."""
+    profiles = [source for source in sources if source.kind == PROFILE]
+    everything, sources = sources, [source for source in sources if source.kind != PROFILE]
     cases = catalogue(sources)
     environment = Environment(
         loader=PackageLoader("report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     script = _script()
     text = environment.get_template("page.html.j2").render(
-        title=_title(sources),
+        title=_title(everything),
         version=metadata.version("codeit"),
         watch=watch,
         style=Markup(_template("style.css")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        overview=[_overview(number, source) for number, source in enumerate(sources)],
+        overview=[*_overviews(sources), *_overviews(profiles, lettered=not sources)],
+        has_tasks=bool(sources),
         pairs=list(_pairs(sources, cases)),
         paper=[(name, count, f"{count / PAPER_TASKS:.1%}") for name, count in PAPER],
         paper_tasks=PAPER_TASKS,
-        groups=_groups(sources),
+        groups=_groups(sources, profiles),
         index=_json(index(sources, cases)),
         details=_details(sources, cases),
     )
@@ -85,14 +92,21 @@ def _details(sources: Sequence[Source], cases: Sequence[Case]) -> Iterator[Marku
         yield _json(detail(case, machines, budget))
 
 
-def _overview(number: int, source: Source) -> dict[str, Any]:
+def _overviews(sources: Sequence[Source], lettered: bool = True) -> list[dict[str, Any]]:
+    """What is said of each source, under the letter that the page knows it by, where there are several."""
+    letters = map(chr, range(ord("A"), ord("A") + len(sources)))
+    return [_overview(letter if lettered else "", source) for letter, source in zip(letters, sources, strict=True)]
+
+
+def _overview(letter: str, source: Source) -> dict[str, Any]:
     rows = list(figures(source)) if source.is_scored else []
     asked = f"{len(source.puzzles)} tasks" + (f" of {source.task_set}" if source.task_set else "")
+    about = "" if source.kind == PROFILE else f" on {asked}"
     return {
-        "letter": chr(ord("A") + number),
+        "letter": letter,
         "name": source.name,
         "kind": source.kind,
-        "about": asked,
+        "about": about,
         "notes": [*source.notes, *_unscored(source)],
         "facts": source.facts,
         "numbers": [_number(row) for row in rows if row.unit == "tasks"],
@@ -126,7 +140,7 @@ def _range(figure: Figure, k: int, share: bool = False) -> str:
     low, high = figure.intervals[k]
     if share:
         return f"{low / max(figure.tasks, 1):.1%} to {high / max(figure.tasks, 1):.1%}"
-    return f"{low} to {high}"
+    return f"{low:.0f} to {high:.0f}"
 
 
 def _concepts(source: Source) -> list[dict[str, Any]]:
@@ -163,7 +177,7 @@ def _solves(case: Case, number: int) -> bool:
     return result is not None and bool(result.needed(HEADLINE))
 
 
-def _groups(sources: Sequence[Source]) -> list[dict[str, Any]]:
+def _groups(sources: Sequence[Source], profiles: Sequence[Source]) -> list[dict[str, Any]]:
     """Plots under their headings, those without plots left out."""
     runs = [source for source in sources if source.kind == "run"]
     searches = [source for source in sources if source.kind == "search"]
@@ -171,6 +185,7 @@ def _groups(sources: Sequence[Source]) -> list[dict[str, Any]]:
     for source in sources:
         plots = [*lesson_plots(source), *analysis_plots(source)]
         groups.setdefault(source.name if len(sources) > 1 else "", []).extend(plots)
+    groups["Profile" if len(profiles) == 1 else "Profiles side by side"] = list(profile_plots(profiles))
     return [{"title": title, "figures": [_figure(plot) for plot in plots]} for title, plots in groups.items() if plots]
 
 

@@ -21,15 +21,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 
+from interpreter.encoding.grids import GridTokens
 from interpreter.grids import MAX_COLOR, MAX_SIDE, Grid, is_valid
 from interpreter.language.program import Program, parse
 from interpreter.language.vocabulary import BOS, PROGRAM_TOKENS, detokenize, tokenize
 from trainer.errors import CodecError, PromptTooLong
+from trainer.examples import Example
 
 # The values of each family of grid tokens: token `h3` is the value 3 of the family `h`.
 FAMILIES: dict[str, range] = {
@@ -47,17 +48,6 @@ UNCHANGED = -1
 Pair = tuple[Grid, Grid]
 # Trained from scratch and decoder-only; pretrained, encoder-decoder or decoder-only.
 PolicyKind = Literal["compact", "seq2seq", "causal"]
-
-
-@dataclass(frozen=True)
-class Example:
-    """What a policy learns from: the ids it is given, and the ids (with <eos>) it should write."""
-
-    prompt: tuple[int, ...]
-    program: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return len(self.prompt) + len(self.program)
 
 
 def vocabulary_hash(tokens: Sequence[str]) -> str:
@@ -126,6 +116,8 @@ class CompactCodec:
         if len(self._ids) != len(self.tokens):
             raise ValueError("a grid token has the name of a program token")
         self._first = {family: self._ids[f"{family}{values[0]}"] - values[0] for family, values in FAMILIES.items()}
+        self.grid_tokens = GridTokens(*(self._ids[mark] for mark in MARKS), *self._first.values(), BOS)
+        """What `interpreter.encoding` needs to know of the vocabulary, which writes the same, compiled."""
         self._meaning = {self._ids[mark]: (mark, 0) for mark in MARKS} | {BOS: ("<bos>", 0)}
         for family, values in FAMILIES.items():
             self._meaning |= {self._first[family] + value: (family, value) for value in values}

@@ -29,7 +29,7 @@ from typing import Any, Protocol
 
 import torch
 
-from trainer.codec import Example
+from trainer.examples import Example, Examples
 from trainer.training import Progress, Trainer, TrainResult
 
 # Seconds between looks at a process whose weights are being received.
@@ -124,10 +124,10 @@ class TrainerGroup:
         self.close()
 
     def train(self, examples: Sequence[Example], progress: Progress | None = None) -> TrainResult:
-        return self._call("train", examples, progress=progress)
+        return self._call("train", Examples.of(examples), progress=progress)
 
     def heldout_loss(self, examples: Sequence[Example]) -> float:
-        return self._call("heldout_loss", examples, members=1)
+        return self._call("heldout_loss", Examples.of(examples), members=1)
 
     def publish(self, folder: Path, policy_version: int) -> Path:
         return self._call("publish", folder, policy_version, members=1)

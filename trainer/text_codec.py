@@ -35,8 +35,9 @@ import numpy as np
 from interpreter.grids import MAX_SIDE, Grid
 from interpreter.language.program import Program, ProgramError, parse
 from interpreter.language.vocabulary import check_tokens
-from trainer.codec import Example, Pair, PolicyKind, background_of, check_pairs, keep_fitting, vocabulary_hash
+from trainer.codec import Pair, PolicyKind, background_of, check_pairs, keep_fitting, vocabulary_hash
 from trainer.errors import CodecError, PromptTooLong
+from trainer.examples import Example
 
 NEXT_GRID = "|"
 NEXT_LINE = "\n"

@@ -10,7 +10,8 @@ with any tokenizer and in any way of cutting the text into pieces.
 
 Pieces are taken from those that canonical programs are made of (the paper's allowed tokens) and single characters, so
 that something may always follow. Near `max_tokens` a new line must be the last; a program that is still too long does
-not end, which the sampler reports as not finished. Types are not looked at. Pure and torch-free.
+not end, which the sampler reports as not finished. Types are not looked at. Pure and torch-free. `text_batch` runs many
+programs at once.
 """
 
 from __future__ import annotations
@@ -70,6 +71,33 @@ class TextState(NamedTuple):
     used: int
 
 
+class Branch:
+    """A beginning that pieces have in common: what they go on with, and which are this whole beginning."""
+
+    def __init__(self) -> None:
+        self.longer: dict[str, Branch] = {}
+        self.tokens: list[int] = []
+
+    @classmethod
+    def of(cls, pieces: dict[int, str]) -> Branch:
+        """All pieces, by their characters."""
+        root = cls()
+        for token, text in pieces.items():
+            branch = root
+            for character in text:
+                branch = branch.longer.setdefault(character, cls())
+            branch.tokens.append(token)
+        return root
+
+    def fitting(self, place: Place) -> Iterator[int]:
+        """The pieces that can be written where this beginning has been; what no program has is not followed."""
+        yield from self.tokens
+        for character, branch in self.longer.items():
+            after = read(place, character)
+            if after is not None:
+                yield from branch.fitting(after)
+
+
 class TextGrammar:
     """The state machine of programs of at most `max_tokens` tokens; `ids` (k,) are all that may ever be written."""
 
@@ -82,6 +110,7 @@ class TextGrammar:
         # Two of the longest lines: one that has begun, and `O`.
         longest = max(len(codec.ids_of(line)) for line in _longest_lines())
         self._reserve = min(2 * longest + 1, max_tokens // 2)
+        self._branches = Branch.of(self._pieces)
         self._masks: dict[int | Place, Mask] = {}
 
     def start(self) -> TextState:
@@ -96,16 +125,24 @@ class TextGrammar:
             return TextState(state.place, used)
         if token == self.eos and self.allowed(state)[self.ids == token].any():
             return TextState(Place(Slot.END), used)
-        place = _read(state.place, self._pieces.get(token, "\0"))
+        place = read(state.place, self._pieces.get(token, "\0"))
         if place is None:
             raise GrammarError(f"id {token} ({self._pieces.get(token)!r}) cannot follow: {state.place}")
         if place.slot is not Slot.TARGET or not place.written:  # a target that has begun is not taken back
-            place = place._replace(closing=used + self._reserve >= self.max_tokens)
+            place = place._replace(closing=self.is_closing(used))
         return TextState(place, used)
+
+    def is_closing(self, used: int) -> bool:
+        """Whether a line that is begun after `used` tokens must be the last."""
+        return used + self._reserve >= self.max_tokens
+
+    def situation(self, state: TextState) -> int | Place:
+        """What decides, together with `is_closing` of the next length, how a program may go on from a state."""
+        return state.used if state.used < len(self._prefix) else state.place
 
     def allowed(self, state: TextState) -> Mask:
         """Which of `ids` may come next: (k,) bool."""
-        key = state.used if state.used < len(self._prefix) else state.place
+        key = self.situation(state)
         mask = self._masks.get(key)
         if mask is None:
             if len(self._masks) >= _CACHED:
@@ -116,12 +153,14 @@ class TextGrammar:
     def _mask(self, key: int | Place) -> Mask:
         if isinstance(key, int):
             return self.ids == self._prefix[key]
-        fitting = [token for token, text in self._pieces.items() if _read(key, text) is not None]
+        fitting = list(self._branches.fitting(key))
         # The end, too, where a tokenizer has no piece that could follow: then the text is no program.
-        return np.isin(self.ids, fitting or [self.eos])
+        mask = np.zeros(len(self.ids), np.bool_)
+        mask[np.searchsorted(self.ids, fitting or [self.eos])] = True
+        return mask
 
 
-def _read(place: Place | None, text: str) -> Place | None:
+def read(place: Place, text: str) -> Place | None:
     """Where a text stands after some more characters; None where they cannot be written."""
     for character in text:
         words, beginnings = _words(place.slot, place.variables, place.least, place.most, place.closing)

@@ -39,9 +39,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from trainer.checkpoint import TRAINING, load_manifest, load_vocabulary, publishing, write_vocabulary
-from trainer.codec import Codec, Example
+from trainer.codec import Codec
 from trainer.config import TrainerConfig
 from trainer.errors import CheckpointError
+from trainer.examples import Example, Examples, padded
 from trainer.policy import load_policy
 from trainer.pretrained import lora_factors, save_policy
 
@@ -88,15 +89,19 @@ class Batch:
 
         `start` is the token that an encoder-decoder policy's decoder begins with, None for a decoder-only policy.
         """
+        some = Examples.of(examples)
+        tokens, starts, ends = some.tokens, some.starts[:-1], some.starts[1:]
+        programs = starts + some.prompts
         if start is not None:
-            read = _padded([(start, *example.program[:-1]) for example in examples], 0)
-            labels = _padded([example.program for example in examples], IGNORED)
-            return cls(read, labels, _padded([example.prompt for example in examples], NO_TOKEN))
-        ignored = [(IGNORED,) * (len(example.prompt) - 1) for example in examples]
-        return cls(
-            _padded([(example.prompt + example.program)[:-1] for example in examples], 0),
-            _padded([before + example.program for before, example in zip(ignored, examples, strict=True)], IGNORED),
-        )
+            labels = padded(tokens, programs, ends, IGNORED)
+            read = np.full_like(labels, start)
+            read[:, 1:] = padded(tokens, programs, ends - 1, 0)
+            prompts = padded(tokens, starts, programs, NO_TOKEN)
+            return cls(*map(torch.from_numpy, (read, labels, prompts)))
+        ids = padded(tokens, starts, ends - 1, 0)
+        labels = padded(tokens, starts + 1, ends, IGNORED)
+        labels[np.arange(labels.shape[1]) < some.prompts[:, None] - 1] = IGNORED
+        return cls(torch.from_numpy(ids), torch.from_numpy(labels))
 
     @property
     def size(self) -> int:
@@ -111,14 +116,6 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         prompts = None if self.prompts is None else self.prompts.to(device)
         return Batch(self.ids.to(device), self.labels.to(device), prompts)
-
-
-def _padded(rows: Sequence[Sequence[int]], padding: int) -> Tensor:
-    """Rows (n, longest) of int64, padded on the right."""
-    padded = np.full((len(rows), max(map(len, rows))), padding, np.int64)
-    for index, row in enumerate(rows):
-        padded[index, : len(row)] = row
-    return torch.from_numpy(padded)
 
 
 class ProgramLoss(nn.Module):
@@ -143,11 +140,11 @@ class ProgramLoss(nn.Module):
 
 
 def plan_batches(
-    lengths: Sequence[int] | Sequence[tuple[int, ...]], batch_tokens: int, generator: np.random.Generator | None
+    lengths: Sequence[int] | npt.NDArray[np.int64], batch_tokens: int, generator: np.random.Generator | None
 ) -> list[npt.NDArray[np.int64]]:
     """Indices of examples, batch by batch; a batch is at most `batch_tokens` with padding, or one example.
 
-    An example has one length, or several of parts that are padded separately: then their sum counts.
+    An example has one length, or several, (n, parts), of parts that are padded separately: then their sum counts.
     With a generator the examples are shuffled, sorted by length in pools, and the batches shuffled; without one
     all are sorted by length.
     """
@@ -215,6 +212,7 @@ class Trainer:
         Raises ValueError for no examples or one longer than the policy's positions, RuntimeError for a loss that is
         not finite.
         """
+        examples = Examples.of(examples)
         self._check(examples)
         started = time.perf_counter()
         lengths = self._lengths(examples)
@@ -225,7 +223,7 @@ class Trainer:
         done = padded = 0
         self.policy.train()
         for update in updates:
-            made = [Batch.of([examples[index] for index in indices], self._start) for indices in update]
+            made = [Batch.of(examples.take(indices), self._start) for indices in update]
             losses.append(self._update(made))
             done += sum(len(indices) for indices in update)
             padded += sum(batch.size for batch in made)
@@ -234,10 +232,10 @@ class Trainer:
             if progress is not None:
                 progress(done, len(examples))
         release_memory()
-        tokens = sum(map(sum, lengths)) - (len(lengths) if self._start is None else 0)
+        tokens = int(lengths.sum()) - (len(lengths) if self._start is None else 0)
         total = self._accelerator.reduce(torch.stack(losses).sum(), "sum")
         return TrainResult(
-            loss=total.item() / sum(len(example.program) for example in examples),
+            loss=total.item() / int(examples.programs.sum()),
             examples=len(examples),
             steps=len(losses),
             tokens=tokens,
@@ -248,14 +246,14 @@ class Trainer:
     @torch.no_grad()
     def heldout_loss(self, examples: Sequence[Example]) -> float:
         """The mean loss a program token (nats) on examples, without learning from them."""
+        examples = Examples.of(examples)
         self._check(examples)
         self.policy.eval()
         total = 0.0
         for indices in plan_batches(self._lengths(examples), self.config.batch_tokens, None):
-            chosen = [examples[index] for index in indices]
-            batch = Batch.of(chosen, self._start).to(self.device)
+            batch = Batch.of(examples.take(indices), self._start).to(self.device)
             total += self._evaluated(batch.ids, batch.labels, batch.prompts).item() * batch.program_tokens
-        return total / sum(len(example.program) for example in examples)
+        return total / int(examples.programs.sum())
 
     def publish(self, folder: Path, policy_version: int) -> Path:
         """Write a checkpoint to `folder`, which must not exist, and return it. Raises `CheckpointError`."""
@@ -327,16 +325,16 @@ class Trainer:
             torch.manual_seed(int(entropy.generate_state(1)[0]))
             yield
 
-    def _lengths(self, examples: Sequence[Example]) -> list[tuple[int, ...]]:
-        """The tokens of each example: of its prompt and its program, or of the one sequence that they are."""
+    def _lengths(self, examples: Examples) -> npt.NDArray[np.int64]:
+        """The tokens of each example, (n, parts): of the one sequence that it is, or of its prompt and its program."""
         if self._start is None:
-            return [(len(example),) for example in examples]
-        return [(len(example.prompt), len(example.program)) for example in examples]
+            return examples.lengths[:, None]
+        return np.column_stack([examples.prompts, examples.programs])
 
-    def _check(self, examples: Sequence[Example]) -> None:
-        if not examples:
+    def _check(self, examples: Examples) -> None:
+        if not len(examples):
             raise ValueError("no examples to learn from")
-        longest, limit = max(map(len, examples)), getattr(self.policy.config, "max_position_embeddings", None)
+        longest, limit = int(examples.lengths.max()), getattr(self.policy.config, "max_position_embeddings", None)
         if limit is not None and longest > limit:
             raise ValueError(f"an example has {longest} tokens, the policy {limit} positions")
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
-from engine.sampler.constraint import PolicyGrammar, Tracker, constrain
+from engine.sampler.constraint import Constraint, PolicyGrammar
 from interpreter.language.vocabulary import EOS, PAD
 
 Rows = Sequence[tuple[int, int]]  # (prompt, index of the sample) of each row of a batch
@@ -62,7 +62,9 @@ class GrammarRule(LogitsProcessor):
 
     def __init__(self, grammar: PolicyGrammar, rows: Rows) -> None:
         self._written: list[list[int]] = [[] for _ in rows]
-        self._trackers = [Tracker(grammar, tokens) for tokens in self._written]
+        self._constraint = Constraint(grammar, len(rows))
+        for row, tokens in enumerate(self._written):
+            self._constraint.start(row, tokens)
         self._started = False
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -71,7 +73,7 @@ class GrammarRule(LogitsProcessor):
                 if tokens[-1:] != [EOS]:  # what follows is padding
                     tokens.append(token)
         self._started = True
-        return constrain(scores, self._trackers)
+        return self._constraint.apply(scores)
 
 
 class LengthRule(LogitsProcessor):

@@ -5,7 +5,8 @@
                "share_of_first": characters of the shortest of those of the first, in the mean}, ...],
  "origins": {origin: {"programs", "characters", "lines": in the mean, "primitives": {name: share of its programs}}}}.
 
-Of a run the origins are `policy` and `mutated` (seeds and mutants, on training tasks too), of a search it is `search`.
+Of a run the origins are `policy`, `search` and `mutated` (seeds and mutants, on training tasks too); what the policy
+and search both found is of the first. Of a search it is `search`, and in that of a run `policy`, too.
 """
 
 from __future__ import annotations
@@ -109,9 +110,8 @@ def _shortest(step: int, shorter: dict[str, list[dict[str, Any]]]) -> dict[str, 
 def _of_run(subject: Subject) -> Iterator[Found]:
     with open_replay(subject.path) as store:
         for experience in store.in_order():
-            step = experience.finders.get(Origin.POLICY)
+            step, origin = experience.discovered or (None, Origin.MUTATED)
             fits = step is not None and experience.priority == 1.0 and experience.task in subject.tasks
-            origin = Origin.MUTATED if step is None else Origin.POLICY
             number = experience.meta_iteration if step is None else step
             yield Found(experience.task, experience.program, number, str(origin), fits)
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from engine.errors import UsageError
 from engine.evaluation.evaluator import Evaluator
 from engine.evaluation.folder import SETTINGS, EvaluationFolder, Row
-from engine.evaluation.sources import RUN, SEARCH, Source, find_source
+from engine.evaluation.sources import FOUND, POLICY, RUN, SEARCH, Source, find_source
 from engine.execution import digest
 from engine.files import read_json, read_lines
 from engine.progress import Display
@@ -101,7 +101,7 @@ class Subject:
             for row in read_lines(self.path / "search.jsonl", "task", "program", "prediction", "number"):
                 yield Row(
                     row["number"], row["task"], row["program"], row["demonstration_performance"], row["prediction"], 0,
-                    "search", None,
+                    POLICY if row.get("method") == POLICY else FOUND, None,
                 )  # fmt: skip
             return
         if self.kind == EVALUATION:

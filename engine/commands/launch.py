@@ -76,7 +76,7 @@ def run(options: RunOptions) -> None:
         folder = RunFolder.create(options.run_dir or default_run_dir(options.preset), config, rows)
     from engine.loop.loop import Loop
 
-    compile_interpreter(search=True)
+    compile_interpreter(search=True, learning=True)
     with Display() as display:
         display.say(f"{folder.path}: {len(search_tasks)} tasks of {config.tasks.search}, {len(seed_programs)} seeds")
         with Loop(config, folder, search_tasks, training_tasks, seed_programs, display) as loop:

@@ -23,8 +23,8 @@ from engine.commands.options.profile import ProfileOptions
 from engine.commands.speedscope import flame_graphs
 from engine.errors import UsageError
 from engine.files import make_folder, write_json
-from engine.profiling import comparison
 from engine.profiling.comparison import compare, read_profile
+from engine.profiling.listing import comparison_listings, profile_listings, totals
 from engine.profiling.work import Work, find_work
 from engine.progress import compile_interpreter, console
 from interpreter.grids import GridTable
@@ -81,8 +81,8 @@ def profile(options: ProfileOptions) -> None:
     compile_interpreter()
     result, tree = profile_work(what, work, ProfiledMachine(options.fuel), options.repeats)
     written = write(result, tree, options.folder)
-    for table in tables(result, options.top):
-        console.print(table)
+    for listing in profile_listings(result):
+        console.print(listing.table(options.top))
     for error in result["errors"]:
         console.print(f"left out: {error}", markup=False)
     where = " and ".join(map(str, written))
@@ -94,8 +94,8 @@ def _compare(options: ProfileOptions) -> None:
         raise UsageError(f"--compare takes two profiles, not {len(options.what)}: codeit profile --compare A B")
     first, second = (read_profile(Path(name)) for name in options.what)
     result = compare(first, second, options.what)
-    for table in comparison.tables(result, options.top):
-        console.print(table)
+    for listing in comparison_listings(result):
+        console.print(listing.table(options.top))
     if options.out is not None:
         make_folder(options.out)
         write_json(options.out / "comparison.json", result)
@@ -181,43 +181,10 @@ def _nested(node: Node) -> dict[str, Any]:
 def write(result: dict[str, Any], tree: Node, out: Path) -> list[Path]:
     """Write both files, `profile.json` last, under temporary names first; the paths of both."""
     out.mkdir(parents=True, exist_ok=True)
-    title = f"{result['file']}: {_totals(result)}"
+    title = f"{result['file']}: {totals(result)}"
     graphs = flame_graphs(tree, {name: module_of(name) for name in PRIMITIVES}, title)
     for name, content in (("profile.speedscope.json", graphs), ("profile.json", result)):
         unfinished = out / f"{name}.tmp"
         unfinished.write_text(json.dumps(content) + "\n", encoding="utf-8")
         unfinished.replace(out / name)
     return [out / "profile.json", out / "profile.speedscope.json"]
-
-
-def _totals(result: dict[str, Any]) -> str:
-    what = f"{len(result['programs'])} programs, {result['runs']} runs in {1e3 * result['seconds']:.1f} ms"
-    return f"{what}, {result['repeats']} times"
-
-
-def tables(result: dict[str, Any], top: int) -> Iterable[Any]:
-    """What the terminal shows: the first `top` primitives and programs, each as a rich table."""
-    from rich.table import Table
-
-    runs = result["runs"] * result["repeats"]
-    whole = max(sum(row["own_seconds"] for row in result["primitives"]), 1e-12)
-    primitives = Table("primitive", "time", "us/run", "calls/run", "ns/call", "fuel/run", "words/run",
-                       title=f"primitives, without what they call: {_totals(result)}")  # fmt: skip
-    for row in result["primitives"][:top]:
-        primitives.add_row(
-            row["name"], f"{row['own_seconds'] / whole:.1%}", f"{1e6 * row['own_seconds'] / runs:.3f}",
-            f"{row['calls'] / runs:.2f}", f"{1e9 * row['own_seconds'] / row['calls']:.0f}",
-            f"{row['own_fuel'] / runs:,.1f}", f"{row['own_words'] / runs:,.1f}",
-        )  # fmt: skip
-    programs = Table("program", "us/run", "runs", "fuel/run", "words/run", "outcomes", title="programs by their time")
-    for row in result["programs"][:top]:
-        programs.add_row(
-            f"line {row['line']}" + (f" ({row['task']})" if "task" in row else ""), f"{row['us_per_run']:.2f}",
-            f"{row['runs']}", f"{row['fuel_per_run']:,.0f}", f"{row['words_per_run']:,.0f}",
-            ", ".join(f"{label} {count}" for label, count in row["outcomes"].items()),
-        )  # fmt: skip
-    for table in (primitives, programs):
-        table.columns[0].no_wrap = True
-        for column in table.columns[1:]:
-            column.justify = "right"
-        yield table

@@ -14,9 +14,10 @@ from engine.errors import UsageError
 from engine.evaluation import verdict
 from engine.progress import Display, compile_interpreter
 from engine.search.folder import SearchFolder
+from engine.search.limits import Limits
 from engine.search.ranked import METHODS, RankedSearch, SearchSettings
 from engine.seeds.seed import load_seeds
-from engine.tasks import load_tasks, training_tasks
+from engine.tasks import TASK_SETS, load_tasks, training_tasks
 from interpreter.language.vocabulary import VARIABLES, has_tokens
 from interpreter.machine.screening import MAX_FUEL
 from interpreter.mutation.mutator import Rates
@@ -28,9 +29,11 @@ def search(options: SearchOptions) -> dict[str, Any]:
     out, programs, method = options.out, options.most_programs, options.method
     folder = SearchFolder.open(out) if options.resume else None
     settings = _read_settings(folder) if folder else _settings(options)
-    seeded = training_tasks()
-    seeds = load_seeds(str(folder.seeds) if folder else options.seeds, seeded)
     tasks = load_tasks(settings.tasks, settings.task_ids, settings.limit)
+    seeded = training_tasks()
+    if settings.tasks not in TASK_SETS:  # one's own tasks, for which one may have programs
+        seeded |= {task.id: task for task in tasks}
+    seeds = load_seeds(str(folder.seeds) if folder else options.seeds, seeded)
     done = folder.progress().get("programs", 0) if folder else 0
     if programs is not None and done >= programs:
         raise UsageError(
@@ -48,8 +51,8 @@ def search(options: SearchOptions) -> dict[str, Any]:
                 f"{longer} of the seeds have more than {len(VARIABLES)} variables: they are tried, without mutants"
             )
         with RankedSearch(settings, folder, tasks, seeded, seeds, display, options.workers) as searching:
-            seconds = None if options.minutes is None else 60 * options.minutes
-            summary = searching.run(method, programs, seconds)
+            seconds = None if options.minutes is None else searching.spent.seconds + 60 * options.minutes
+            summary = searching.run(method, Limits(programs=programs, seconds=seconds))
             counts = searching.counts
         display.say(", ".join(f"{name} {count:,}" for name, count in counts.items()))
         display.say(verdict(summary))

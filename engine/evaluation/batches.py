@@ -49,7 +49,7 @@ def _batch(stored: list[Stored], tasks: Mapping[str, int]) -> Batch:
     kept: list[Stored] = []
     left_out: Counter[str] = Counter()
     problems: list[str] = []
-    known: set[tuple[str | Program, int]] = set()
+    known: set[tuple[str | Program, int, str]] = set()
     for start in range(0, len(stored), PARSED):
         programs = []
         for one in stored[start : start + PARSED]:
@@ -64,7 +64,7 @@ def _batch(stored: list[Stored], tasks: Mapping[str, int]) -> Batch:
             owner = -1 if one.task is None else tasks.get(one.task)
             if owner is None:
                 left_out[OTHER_TASK] += 1
-            elif (key := (one.program, owner)) in known:
+            elif (key := (one.program, owner, one.origin)) in known:
                 left_out[REPEATED] += 1
             else:
                 known.add(key)

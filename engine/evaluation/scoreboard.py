@@ -119,10 +119,25 @@ def verdict(summary: dict[str, Any]) -> str:
     if unscored == summary["tasks"]:
         return "\n".join(lines)
     lines += _counted(summary, "solved", "")
+    lines += _apart(summary.get("search"))
+    if summary.get("origins"):  # of an evaluation of programs that several have found
+        lines += _counted({"solved": summary["origins"]}, "solved", " by its programs alone")
     if "solved_outputs" in summary:
         lines += _counted(summary, "solved_outputs", f" of {summary['outputs']} test outputs")
     lines += [f"  {who:<10} ARC Prize's score {score:.1%}" for who, score in summary.get("arc_prize", {}).items()]
     return "\n".join(lines)
+
+
+def _apart(search: dict[str, Any] | None) -> list[str]:
+    """What policy and search of a run found so far, each for itself."""
+    if search is None:
+        return []
+    solved = {"samples": search["solved"]["policy"], "search": search["solved"]["search"]}
+    only = [f"{counts['search']} and {counts['policy']} ({method})" for method, counts in search["only"].items()]
+    return [
+        *_counted({"solved": solved}, "solved", ""),
+        f"  tasks that search alone solves, and that samples alone do, at pass@{max(ATTEMPTS)}: {', '.join(only)}",
+    ]
 
 
 def _counted(summary: dict[str, Any], name: str, of: str) -> list[str]:

@@ -1,6 +1,6 @@
 """What is evaluated: sources of programs, read one program at a time, in order of discovery.
 
-    run          what the policy of a run found          checkpoint   nothing stored: its policy is sampled
+    run          what policy and search of a run found   checkpoint   nothing stored: its policy is sampled
     search       what a search found                     replay       all experiences of a replay store
     programs     a file or folder of programs: JSONL with `program` and, if it is for one task alone, `task`, or
                  whatever `seeds import` reads
@@ -23,7 +23,6 @@ from engine.run_folder import RunFolder, open_replay
 from engine.search.folder import is_search
 from engine.seeds.files import TASK_KEYS, read_entries
 from interpreter.language.program import Program, quoted
-from replay.experience import Origin
 from trainer.checkpoint import MANIFEST
 
 RUN, CHECKPOINT, SEARCH, REPLAY, PROGRAMS = "run", "checkpoint", "search", "replay", "programs"
@@ -65,7 +64,7 @@ class Source:
         if self.samples is not None:
             return islice(_lines(self.samples), skip, None)
         if self.kind in (RUN, REPLAY):
-            return _experiences(self.path, skip, all_origins=self.kind == REPLAY)
+            return islice(_experiences(self.path, all_origins=self.kind == REPLAY), skip, None)
         if self.kind == SEARCH:
             return islice(_search(self.path), skip, None)
         if self.kind == PROGRAMS and self.path.suffix == ".jsonl":
@@ -106,13 +105,15 @@ def find_source(path: Path) -> Source:
 # -------------------------------------------------------------------------------------------- readers
 
 
-def _experiences(path: Path, skip: int, all_origins: bool) -> Iterator[Stored]:
+def _experiences(path: Path, all_origins: bool) -> Iterator[Stored]:
+    """Each program of a task once for each that found it, of policy and search."""
     with open_replay(path) as store:
-        for experience in store.in_order(skip):
-            found = experience.finders.get(Origin.POLICY)
-            if found is not None:
-                yield Stored(experience.program, experience.task, POLICY, found)
-            elif all_origins:
+        for experience in store.in_order():
+            for meta_iteration, origin in experience.discoveries:
+                yield Stored(experience.program, experience.task, origin.value, meta_iteration)
+            if experience.discoveries:
+                continue
+            if all_origins:
                 yield Stored(experience.program, experience.task, MUTATED, experience.meta_iteration)
             else:
                 yield Stored("", left_out="of seeds and mutants")
@@ -163,6 +164,8 @@ def _origin(row: dict[str, Any], meta_iteration: int | None) -> str:
     """What a row says of where its program comes from, or what shows of it."""
     if row.get("origin") in (POLICY, MUTATED, FOUND):
         return row["origin"]
+    if row.get("method") == POLICY:  # in the search of a run
+        return POLICY
     if meta_iteration is not None:
         return POLICY
     return FOUND if "prediction" in row else FILE

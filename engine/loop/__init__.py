@@ -5,5 +5,6 @@ the seed. Imports torch where it needs it, `fill`, `rollout` and `metrics` do no
 
     loop        the meta-iterations                   components  what a run is made of, from its configuration
     fill        seeds and mutants into replay         rollout     samples, run on the pool
+    searching   search on the search set              boards      scores of policy and search, kept apart
     examples    experiences as tokens                 metrics     the columns of metrics.jsonl
 """

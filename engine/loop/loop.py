@@ -1,4 +1,4 @@
-"""The loop: fill, then draw -> train -> publish -> swap -> sample -> execute -> evaluate -> store, again and again.
+"""The loop: fill, then draw -> train -> publish -> swap -> sample -> execute -> (search) -> evaluate -> store, again.
 
 A meta-iteration is complete when its experiences and its progress record are committed, in one transaction; a
 run that is killed continues after its last complete meta-iteration. Everything random derives from the run's
@@ -12,14 +12,17 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.config import Config
-from engine.evaluation import Scoreboard, summary_record
+from engine.evaluation import Scoreboard
 from engine.execution import Execution, Executor
+from engine.loop.boards import Boards
 from engine.loop.components import new_codec, new_sampler, new_trainer
 from engine.loop.examples import to_examples
 from engine.loop.fill import fill
@@ -28,26 +31,26 @@ from engine.loop.rollout import (
     Rollout,
     Running,
     Update,
+    chunks,
     encode_prompts,
     request_seed,
     sample_programs,
     stored_executions,
 )
+from engine.loop.searching import Searching
 from engine.progress import Display
-from engine.ranking import Method
 from engine.run_folder import RunFolder
 from engine.sampler import Sampler
+from engine.search.limits import Spent
 from engine.seeds.seed import Seed
 from engine.tasks import Task
 from replay.experience import Experience, Origin, demonstration_performance, relabel
+from replay.rows import ORIGINS, Rows
 from replay.store import ReplayStore
-from trainer.codec import Example
+from trainer.examples import Examples
 from trainer.training import TrainResult
 
 log = logging.getLogger(__name__)
-
-# What the columns `solved_policy` and `solved_cumulative` count; `summary.json` has both rankings and all k.
-HEADLINE = (str(Method.PAPER), "pass@3")
 
 
 class Loop:
@@ -70,11 +73,13 @@ class Loop:
         self.display = display
         self.codec = new_codec(config)
         self.prompts = encode_prompts(search_tasks, self.codec)
-        self.cumulative = Scoreboard(search_tasks)
+        self.boards = Boards(search_tasks, config.search.is_on)
         self.known_programs: set[str] = set()
         self.heldout_programs: set[str] = set()
-        self.heldout_examples: list[Example] = []
+        self.heldout_examples = Examples.of(())
         self.phase_seconds: dict[str, float] = defaultdict(float)
+        self.search: Searching | None = None
+        self.spent = Spent()
         self._sampler: Sampler | None = None
         self._open = ExitStack()
         with ExitStack() as stack:  # closes what is open if a later step fails
@@ -83,6 +88,9 @@ class Loop:
             self.executor = stack.enter_context(Executor(search_tasks, config.interpreter))
             self.trainer = new_trainer(config, self.codec)
             stack.callback(self.trainer.close)
+            if config.search.is_on:
+                parts = config, folder, search_tasks, training_tasks, seeds, display
+                self.search = stack.enter_context(Searching(*parts))
             self._open = stack.pop_all()
 
     def __enter__(self) -> Loop:
@@ -105,7 +113,7 @@ class Loop:
         self.known_programs = {experience.program for experience in self.store}
         heldout = list(self.heldout_store)
         self.heldout_programs = {experience.program for experience in heldout}
-        self.heldout_examples = self._examples(heldout, self.heldout_store)
+        self.heldout_examples = to_examples(heldout, self.heldout_store, self.codec, self.config.sampler.max_tokens)
         total = self.config.loop.meta_iterations
         note = f"{len(self.tasks)} tasks"
         events = EventWriter(self.folder.tensorboard, done + 1)
@@ -140,10 +148,12 @@ class Loop:
     def _restore(self, progress: Mapping[str, Any]) -> None:
         """Continue after the meta-iteration of a progress record."""
         self.trainer.resume(self.folder.published(progress["policy_version"]))
-        for execution in stored_executions(self.store, self.executor, self.tasks):
-            self.cumulative.add(execution)
+        for execution, origin in stored_executions(self.store, self.executor, self.tasks):
+            self.boards.add(execution, origin)
+        self.spent = Spent(**progress.get("search", {}))
         self.display.say(
-            f"resumed after meta-iteration {progress['meta_iteration']}: {self.cumulative.programs} programs so far"
+            f"resumed after meta-iteration {progress['meta_iteration']}: "
+            f"{self.boards.cumulative.programs} programs so far"
         )
 
     # ----------------------------------------------------------------------------- one meta-iteration
@@ -154,34 +164,36 @@ class Loop:
         trained, heldout_loss = self._train(examples)
         self._publish_and_swap(number)
         rollout = self._sample_and_execute(number)
-        policy = self._evaluate(number, rollout)
+        found = self._search(number, rollout) if self.search else []
+        policy = self._evaluate(number, rollout, found)
         seconds = elapsed()
-        summary = summary_record(self.config.tasks.search, policy, self.cumulative, len(self.tasks), seconds)
-        row = self._metrics(number, trained, heldout_loss, rollout, summary["solved"])
-        solved = {"meta_iteration": number, "policy": policy.solved(), "cumulative": self.cumulative.solved()}
-        self._store(rollout, {**progress_of(number, seconds), "metrics": row, "summary": summary, "solved": solved})
+        summary = self.boards.summary(self.config.tasks.search, len(self.tasks), policy, self.spent, seconds)
+        row = self._metrics(number, trained, heldout_loss, rollout, summary)
+        solved = {"meta_iteration": number, "policy": policy.solved(), **self.boards.solved()}
+        progress = progress_of(number, seconds, self.spent)
+        self._store(rollout, found, {**progress, "metrics": row, "summary": summary, "solved": solved})
         self.folder.append_solved(solved)
         return row | replay_counts(self.store) | {"phase_s": self._phases()}, summary
 
-    def _draw(self, number: int) -> list[Example]:
+    def _draw(self, number: int) -> Examples:
         with self._phase("draw"):
             generator = np.random.default_rng([self.config.loop.seed, number])
-            drawn = [
-                experience
-                for origin, n in (
-                    (Origin.POLICY, self.config.replay.draw_policy),
-                    (Origin.MUTATED, self.config.replay.draw_mutated),
-                )
-                for experience in self.store.draw(generator, n, origin)
-                if experience.program not in self.heldout_programs and teaches(experience, self.config.replay.relabel)
-            ]
-            return self._examples(drawn, self.store)
+            replay = self.config.replay
+            draws = (
+                (Origin.POLICY, replay.draw_policy),
+                (Origin.MUTATED, replay.draw_mutated),
+                (Origin.SEARCH, replay.draw_search),
+            )
+            drawn = Rows.concatenate([self.store.draw_rows(generator, n, origin) for origin, n in draws])
+            trains = [program not in self.heldout_programs for program in drawn.programs()]
+            learned = drawn.take(np.array(trains, bool) & teaches(drawn, replay.relabel))
+            return to_examples(learned, self.store, self.codec, self.config.sampler.max_tokens)
 
-    def _train(self, examples: list[Example]) -> tuple[TrainResult, float | None]:
+    def _train(self, examples: Examples) -> tuple[TrainResult, float | None]:
         with self._phase("train", len(examples) * self.config.trainer.epochs) as update:
             for _ in range(self.config.trainer.epochs):
                 trained = self.trainer.train(examples, progress=update)
-            return trained, self.trainer.heldout_loss(self.heldout_examples) if self.heldout_examples else None
+            return trained, self.trainer.heldout_loss(self.heldout_examples) if len(self.heldout_examples) else None
 
     def _publish_and_swap(self, version: int) -> None:
         checkpoint = self.folder.checkpoint(version)
@@ -210,47 +222,60 @@ class Loop:
             with self._phase("execute"):
                 return running.rollout(samples)
 
-    def _evaluate(self, number: int, rollout: Rollout) -> Scoreboard:
+    def _search(self, number: int, rollout: Rollout) -> list[Execution]:
+        """Search from what is known and from what the policy wrote; what it found, run on the pool."""
+        with self._phase("search") as update:
+            pairs = zip(rollout.samples.counts, rollout.executions, strict=True)
+            given = [work for work, execution in pairs if self._performance(execution) > 0]
+            found = self.search.step(number, self.spent, given, update)
+            self.spent = self.search.spent
+            return [execution for some in chunks(found) for execution in self.executor.run(some)]
+
+    def _evaluate(self, number: int, rollout: Rollout, found: Sequence[Execution]) -> Scoreboard:
         with self._phase("evaluate"):
             policy = Scoreboard(list(self.tasks.values()))
             for execution in rollout.executions:
                 policy.add(execution)
-                entry = self.cumulative.add(execution)
+            for execution, origin in _all(rollout, found):
+                entry = self.boards.add(execution, origin)
                 if entry is not None and entry.performance == 1.0:
-                    self.folder.append_solution(
-                        {"task": execution.task, "program": execution.program, "meta_iteration": number}
-                    )
+                    where = {"task": execution.task, "program": execution.program, "meta_iteration": number}
+                    self.folder.append_solution({**where, "origin": str(origin)})
             return policy
 
-    def _store(self, rollout: Rollout, progress: dict[str, Any]) -> None:
+    def _store(self, rollout: Rollout, found: Sequence[Execution], progress: dict[str, Any]) -> None:
         with self._phase("store"):
             experiences = [
                 experience
-                for execution in rollout.executions
-                if (experience := self._relabel(execution, progress["meta_iteration"]))
+                for execution, origin in _all(rollout, found)
+                if (experience := self._relabel(execution, origin, progress["meta_iteration"]))
             ]
             self.store.commit(experiences, progress)
             self.known_programs.update(experience.program for experience in experiences)
 
-    def _relabel(self, execution: Execution, number: int) -> Experience | None:
+    def _relabel(self, execution: Execution, origin: Origin, number: int) -> Experience | None:
         return relabel(
             execution.task, execution.program, execution.outputs, self.tasks[execution.task].outputs,
-            Origin.POLICY, meta_iteration=number, policy_version=number,
+            origin, meta_iteration=number, policy_version=number,
         )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------- helpers
 
     def _is_right(self, execution: Execution) -> bool:
         """Whether a program is right on all demonstrations of its task."""
-        return demonstration_performance(execution.outputs, self.tasks[execution.task].outputs) == 1.0
+        return self._performance(execution) == 1.0
 
-    def _examples(self, experiences: Sequence[Experience], store: ReplayStore) -> list[Example]:
-        return to_examples(experiences, store, self.codec, self.config.sampler.max_tokens)
+    def _performance(self, execution: Execution) -> float:
+        return demonstration_performance(execution.outputs, self.tasks[execution.task].outputs)
 
     def _metrics(
-        self, number: int, trained: TrainResult, heldout_loss: float | None, rollout: Rollout, solved: Mapping[str, Any]
+        self,
+        number: int,
+        trained: TrainResult,
+        heldout_loss: float | None,
+        rollout: Rollout,
+        summary: Mapping[str, Any],
     ) -> dict[str, Any]:
-        ranking, attempts = HEADLINE
         samples = rollout.samples
         new = samples.programs - self.known_programs
         return {
@@ -267,8 +292,7 @@ class Loop:
             "dropped": samples.dropped,
             "samples_per_s": round(samples.total / max(samples.seconds, 1e-9), 2),
             "runs_per_s": round(rollout.runs / max(rollout.seconds, 1e-9), 1),
-            "solved_policy": solved["policy"][ranking][attempts],
-            "solved_cumulative": solved["cumulative"][ranking][attempts],
+            **self.boards.columns(summary),
             "swap_s": round(self.phase_seconds["swap"], 4) if "swap" in self.phase_seconds else None,
             "phase_s": self._phases(),
         }
@@ -284,23 +308,34 @@ class Loop:
         self.phase_seconds[name] += time.perf_counter() - start
 
 
-def teaches(experience: Experience, relabelled: bool) -> bool:
-    """Whether an experience is learned from: without relabelling, the policy's must be right on all demonstrations."""
-    return relabelled or experience.origin is Origin.MUTATED or experience.priority == 1.0
+def _all(rollout: Rollout, found: Sequence[Execution]) -> Iterator[tuple[Execution, Origin]]:
+    """What a meta-iteration found: the policy's samples, then what search found."""
+    yield from ((execution, Origin.POLICY) for execution in rollout.executions)
+    yield from ((execution, Origin.SEARCH) for execution in found)
 
 
-def progress_of(number: int, seconds: float) -> dict[str, Any]:
-    """The progress record after a meta-iteration: `seconds` is how long the run has taken, over all its parts."""
-    return {"meta_iteration": number, "policy_version": number, "seconds": seconds}
+def teaches(rows: Rows, relabelled: bool) -> npt.NDArray[np.bool_]:
+    """Whether experiences are learned from: without relabelling, the policy's and those of search must be right on all
+    demonstrations."""
+    mutated = rows.ranks["origin"] == ORIGINS.index(Origin.MUTATED)
+    return relabelled | mutated | (rows.ranks["priority"] == 1.0)
+
+
+def progress_of(number: int, seconds: float, spent: Spent | None = None) -> dict[str, Any]:
+    """The progress record after a meta-iteration: `seconds` is how long the run has taken, over all its parts, and
+    `spent` what its search has."""
+    record = {"meta_iteration": number, "policy_version": number, "seconds": seconds}
+    return record if not spent or spent == Spent() else {**record, "search": asdict(spent)}
 
 
 def _line(row: Mapping[str, Any], total: int) -> str:
     """A meta-iteration in one line, for people."""
     swap = "-" if row["swap_s"] is None else f"{row['swap_s']:.2f} s"
     heldout = "-" if row["heldout_loss"] is None else f"{row['heldout_loss']:.3f}"
+    apart = f", search {row['solved_search']}" if row["solved_search"] is not None else ""
     return (
         f"meta-iteration {row['meta_iteration']}/{total}: loss {row['loss']:.3f}, held out {heldout}, "
         f"valid {row['valid_share']:.0%}, new {row['unique_share']:.0%}, {row['samples_per_s']:.0f} samples/s, "
         f"{row['runs_per_s']:,.0f} runs/s, swap {swap}, solved {row['solved_policy']} "
-        f"(cumulative {row['solved_cumulative']}), {sum(row['phase_s'].values()):.0f} s"
+        f"(cumulative {row['solved_cumulative']}{apart}), {sum(row['phase_s'].values()):.0f} s"
     )

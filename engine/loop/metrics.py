@@ -24,11 +24,16 @@ COLUMNS: dict[str, str] = {
     "samples_per_s": "samples a second of the phase `sample`",
     "runs_per_s": "runs of programs a second of the pool's time",
     "solved_policy": "search tasks that its samples solve, by the paper's ranking at pass@3",
-    "solved_cumulative": "the same of all samples of the run so far",
+    "solved_samples": "the same of all samples of the run so far",
+    "solved_search": "the same of what search found so far; null where there is no search",
+    "solved_cumulative": "the same of both",
+    "search_programs": "programs that search has tried so far, the policy's that it was given included; null likewise",
+    "search_runs": "runs of programs that search has made so far; null likewise",
     "swap_s": "seconds of the swap; null in the first meta-iteration of a process, which starts the sampler",
     "phase_s": "seconds of each phase",
     "replay_policy": "experiences of the policy in replay, after it",
     "replay_mutated": "experiences of seeds and mutants in replay, after it",
+    "replay_search": "experiences of search in replay, after it",
 }
 """What each column of a row says."""
 
@@ -36,7 +41,7 @@ COLUMNS: dict[str, str] = {
 def replay_counts(store: ReplayStore) -> dict[str, int]:
     """What a store holds, by column of the metrics."""
     counts = store.counts()
-    return {"replay_policy": counts[Origin.POLICY], "replay_mutated": counts[Origin.MUTATED]}
+    return {f"replay_{origin}": counts[origin] for origin in (Origin.POLICY, Origin.MUTATED, Origin.SEARCH)}
 
 
 class EventWriter:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TypeVar
 
 from engine.execution import Execution, Executor
 from engine.sampler import Sample, Sampler, SampleRequest
@@ -27,14 +28,18 @@ from trainer.errors import PromptTooLong
 
 log = logging.getLogger(__name__)
 
-# Stored programs that are run again at a time, to bound memory.
+# Programs that are not samples and are run at a time, to bound memory.
 _CHUNK = 20_000
+
+# In which order the programs of a meta-iteration are found.
+_TURNS = (Origin.POLICY, Origin.SEARCH)
 
 # Programs of one batch of the pool: enough to keep its workers busy, few enough to begin early.
 _BATCH = 128
 
 Update = Callable[..., None]
 Work = tuple[str, Program]  # a task's id, and a program to run on its inputs
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -173,14 +178,25 @@ def sample_programs(
     return Samples({work: counts[work] for work in ordered}, total, seconds, dropped)
 
 
-def stored_executions(store: ReplayStore, executor: Executor, tasks: Container[str]) -> Iterator[Execution]:
-    """All programs of the policy that a store holds for `tasks`, run again, in order of discovery."""
+def stored_executions(
+    store: ReplayStore, executor: Executor, tasks: Container[str]
+) -> Iterator[tuple[Execution, Origin]]:
+    """All programs of policy and search that a store holds for `tasks`, run again, in order of discovery, with who
+    found them: of each meta-iteration first those of the policy."""
     found = sorted(
-        (e.finders[Origin.POLICY], e.task, e.program) for e in store if Origin.POLICY in e.finders and e.task in tasks
+        (number, _TURNS.index(origin), e.task, e.program)
+        for e in store
+        if e.task in tasks
+        for number, origin in e.discoveries
     )
-    for start in range(0, len(found), _CHUNK):
-        work = [(task, stored_program(task, text)) for _, task, text in found[start : start + _CHUNK]]
-        yield from executor.run(work)
+    for some in chunks(found):
+        executions = executor.run([(task, stored_program(task, text)) for _, _, task, text in some])
+        yield from ((execution, _TURNS[turn]) for execution, (_, turn, _, _) in zip(executions, some, strict=True))
+
+
+def chunks(found: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Programs in parts that are run at a time, to bound memory."""
+    return (found[start : start + _CHUNK] for start in range(0, len(found), _CHUNK))
 
 
 def _program(sample: Sample, codec: Codec) -> Program | None:

@@ -84,36 +84,3 @@ def _key(row: Mapping[str, Any]) -> tuple[str | None, str]:
 
 def _ratio(first: float | None, second: float | None) -> float | None:
     return second / first if first and second is not None else None
-
-
-def tables(result: Mapping[str, Any], top: int) -> Iterable[Any]:
-    """What the terminal shows: the first `top` primitives and programs, each as a rich table."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    a, b = (escape(name) for name in result["profiles"])
-    times = " and ".join(f"{time:.2f}" for time in result["us_per_run"])
-    primitives = Table("primitive", "us/run A", "B", "calls/run A", "B", "ns/call A", "B", "B / A",
-                       title=f"A {a}, B {b}: {times} us a run")  # fmt: skip
-    for row in result["primitives"][:top]:
-        primitives.add_row(row["name"], *_cells(row, "us_per_run", 3), *_cells(row, "calls_per_run", 2),
-                           *_cells(row, "ns_per_call", 0), _number(row["ratio"], 2))  # fmt: skip
-    alone = ", ".join(f"{count} in {name} alone" for count, name in zip(result["alone"], "AB", strict=True) if count)
-    programs = Table("program", "us/run A", "B", "fuel/run A", "B", "B / A",
-                     title=f"programs in both{': ' + alone if alone else ''}")  # fmt: skip
-    for row in result["programs"][:top]:
-        label = escape(row["task"] or row["program"].split("\n")[-1])
-        programs.add_row(label[:40], *_cells(row, "us_per_run", 2), *_cells(row, "fuel_per_run", 0),
-                         _number(row["ratio"], 2))  # fmt: skip
-    for table in (primitives, programs):
-        for column in table.columns[1:]:
-            column.justify = "right"
-        yield table
-
-
-def _cells(row: Mapping[str, Any], name: str, digits: int) -> list[str]:
-    return [_number(value, digits) for value in row[name]]
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:,.{digits}f}"

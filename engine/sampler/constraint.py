@@ -1,30 +1,49 @@
 """Only well-formed programs: the masks of a grammar, put on a batch of logits.
 
-The grammar is `language.grammar` for compact policies and `trainer.text_grammar` for those with a tokenizer. A
-sequence's state is advanced by its new tokens alone. A batch's masks are gathered and applied once a step. Ids that no
-program has (the grid alphabet, most of a tokenizer's pieces) are never allowed. vLLM gets this as a batch-level logits
-processor.
+The grammar is `language.grammar` for compact policies and `trainer.text_grammar` for those with a tokenizer; here they
+run over all rows at once. A row's state is advanced by its last token alone. Ids that no program has (the grid
+alphabet, most of a tokenizer's pieces) are never allowed. vLLM gets this as a batch-level logits processor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from interpreter.language.grammar import Grammar, Mask
+from interpreter.language.grammar import Grammar, GrammarError, Mask
+from interpreter.language.grammar_batch import GrammarBatch, forbid_others
+from interpreter.language.grammar_tables import WORD_BITS, Integers, words_of
 from interpreter.language.vocabulary import EOS, PROGRAM_TOKENS
 from trainer.codec import Codec
+from trainer.text_batch import TextBatch, TextGraph
 from trainer.text_codec import TextCodec
 from trainer.text_grammar import TextGrammar
 
 if TYPE_CHECKING:
-    from vllm import SamplingParams
     from vllm.config import VllmConfig
     from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
+
+_last = itemgetter(-1)
+
+
+class PolicyBatch(Protocol):
+    """States of programs in slots, advanced together; see `GrammarBatch`."""
+
+    def start(self, slot: int) -> None:
+        """A new program is in a slot from now on."""
+
+    def follow(self, slot: int, tokens: Sequence[int]) -> None:
+        """The program in a slot is `tokens` from now on. Raises `GrammarError` over one that is not allowed."""
+
+    def step(self, slots: Integers, lengths: Integers, tokens: Integers, masks: Integers) -> int:
+        """Advance the program of each row by its last token, if it has a new one, and write its mask. The number of
+        rows, or the first row whose program must be followed anew."""
 
 
 class PolicyGrammar(Protocol):
@@ -44,6 +63,9 @@ class PolicyGrammar(Protocol):
     def allowed(self, state: Any) -> Mask:
         """Which of `ids` may come next: (k,) bool."""
 
+    def batch(self, slots: int) -> PolicyBatch:
+        """The same machine over at most `slots` programs at once."""
+
 
 class CompactGrammar(Grammar):
     """`interpreter.language.grammar` over the tokens of compact policies, which begin with those of programs."""
@@ -51,45 +73,99 @@ class CompactGrammar(Grammar):
     ids = np.arange(len(PROGRAM_TOKENS))
     eos = EOS
 
+    def batch(self, slots: int) -> GrammarBatch:
+        return GrammarBatch(self, slots)
+
+
+class PieceGrammar(TextGrammar):
+    """`trainer.text_grammar` over the tokens of a tokenizer; what its batches learn of it they share."""
+
+    def batch(self, slots: int) -> TextBatch:
+        return TextBatch(self._graph, slots)
+
+    @cached_property
+    def _graph(self) -> TextGraph:
+        return TextGraph(self)
+
 
 def policy_grammar(codec: Codec, max_tokens: int, typed: bool) -> PolicyGrammar:
     """The grammar of a codec's programs of at most `max_tokens` tokens; only that of compact ones knows types."""
     if isinstance(codec, TextCodec):
-        return TextGrammar(codec, max_tokens)
+        return PieceGrammar(codec, max_tokens)
     return CompactGrammar(max_tokens, typed)
 
 
-class Tracker:
-    """The grammar state of one sequence.
+class Constraint:
+    """A grammar on the rows of a batch of logits.
 
-    `tokens` is the live list of what the sequence has written: whoever decodes appends to it, and the state follows
-    on the next `allowed`. A new tracker over the same list (after a preemption) arrives at the same state.
+    A row's program is a live list of tokens: whoever decodes appends to it, and its state follows on the next `apply`.
+    A program that has tokens already when it is put into a row (after a preemption), or loses some, is followed from
+    its beginning. A program's state stays in its slot when its row changes.
     """
 
-    def __init__(self, grammar: PolicyGrammar, tokens: list[int]) -> None:
-        self.ids = grammar.ids
-        self._grammar = grammar
-        self._tokens = tokens
-        self._state = grammar.start()
-        self._seen = 0
+    def __init__(self, grammar: PolicyGrammar, rows: int, is_pinned: bool = False) -> None:
+        self._ids = torch.from_numpy(grammar.ids)
+        self._is_prefix = np.array_equal(grammar.ids, np.arange(len(grammar.ids)))
+        self._batch = grammar.batch(rows)
+        self._slots = np.arange(rows)
+        self._programs: list[list[int]] = [[] for _ in range(rows)]
+        self._masks = torch.zeros(rows, words_of(len(grammar.ids)), dtype=torch.int64, pin_memory=is_pinned)
+        self._words: Integers = self._masks.numpy()  # the same memory, because slices of tensors take long
+        self._bits = torch.arange(WORD_BITS)
 
-    def allowed(self) -> Mask:
-        """Which of `ids` may come next. Raises `GrammarError` over a token that was not allowed."""
-        for token in self._tokens[self._seen :]:
-            self._state = self._grammar.advance(self._state, token)
-        self._seen = len(self._tokens)
-        return self._grammar.allowed(self._state)
+    def start(self, row: int, program: list[int]) -> None:
+        """Put a program into a row, in place of what is there."""
+        self._programs[row] = program
+        self._batch.start(self._slots[row])
 
+    def exchange(self, row: int, other: int) -> None:
+        """Exchange the programs of two rows."""
+        for column in (self._slots, self._programs):
+            column[row], column[other] = column[other], column[row]
 
-def constrain(logits: torch.Tensor, trackers: Sequence[Tracker]) -> torch.Tensor:
-    """Set what may not come next to -inf, in place: logits of shape (sequences, vocabulary), a tracker a row.
+    def keep(self, rows: Sequence[int]) -> None:
+        """Let some rows, in ascending order, be the first ones; of the others nothing is known."""
+        for row, kept in enumerate(rows):
+            self.exchange(row, kept)
 
-    All trackers have the same grammar.
-    """
-    ids = torch.from_numpy(trackers[0].ids).to(logits.device)
-    allowed = torch.from_numpy(np.stack([tracker.allowed() for tracker in trackers])).to(logits.device)
-    kept = logits[:, ids].masked_fill_(~allowed, float("-inf"))
-    return logits.fill_(float("-inf")).index_copy_(1, ids, kept)
+    def advance(self, rows: int) -> Integers:
+        """Advance the first `rows` programs: which of the grammar's `ids` may come next in each.
+
+        (rows, words) int64, a bit each (`grammar_tables`); the next call writes there again. Raises `GrammarError` over
+        a token that was not allowed.
+        """
+        masks, slots, programs = self._words[:rows], self._slots[:rows], self._programs
+        if rows < len(programs):
+            programs = programs[:rows]
+        lengths = np.fromiter(map(len, programs), np.int64, rows)
+        tokens = np.fromiter(map(_last, filter(None, programs)), np.int64)
+        while (row := self._batch.step(slots, lengths, tokens, masks)) < rows:
+            try:
+                self._batch.follow(slots[row], programs[row])
+            except GrammarError as error:
+                raise GrammarError(f"row {row}, {lengths[row]} tokens long: {error}") from None
+        return masks
+
+    def forbid(self, logits: torch.Tensor) -> torch.Tensor:
+        """Set what is not in the masks that `advance` gave last to -inf, in place."""
+        if self._is_prefix and logits.device.type == "cpu" and logits.dtype == torch.float32 and logits.is_contiguous():
+            forbid_others(self._words[: len(logits)], len(self._ids), logits.numpy())
+            return logits
+        self._ids, self._bits = self._ids.to(logits.device), self._bits.to(logits.device)
+        # Pinned memory is free again before the next step: its tokens depend on this one.
+        words, tokens = self._masks[: len(logits)].to(logits.device, non_blocking=True), len(self._ids)
+        is_forbidden = ((words[:, :, None] >> self._bits) & 1).flatten(1)[:, :tokens] == 0
+        if self._is_prefix:
+            logits[:, :tokens].masked_fill_(is_forbidden, float("-inf"))
+            logits[:, tokens:].fill_(float("-inf"))
+            return logits
+        kept = logits[:, self._ids].masked_fill_(is_forbidden, float("-inf"))
+        return logits.fill_(float("-inf")).index_copy_(1, self._ids, kept)
+
+    def apply(self, logits: torch.Tensor) -> torch.Tensor:
+        """Set what may not come next to -inf, in place: logits of shape (rows, vocabulary)."""
+        self.advance(len(logits))
+        return self.forbid(logits)
 
 
 def grammar_processor(grammar: PolicyGrammar) -> type[LogitsProcessor]:
@@ -98,22 +174,27 @@ def grammar_processor(grammar: PolicyGrammar) -> type[LogitsProcessor]:
     vLLM instantiates the class itself, hence a class and not an object. It is made for the V1 model runner without
     asynchronous scheduling, where the list of output tokens is complete before each step.
     """
-    from vllm.v1.sample.logits_processor import LogitsProcessor, process_dict_updates
+    from vllm.v1.sample.logits_processor import LogitsProcessor
 
     class GrammarProcessor(LogitsProcessor):
         def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:
-            self._rows: dict[int, Tracker] = {}
+            is_pinned = is_pin_memory and device.type == "cuda"
+            self._constraint = Constraint(grammar, vllm_config.scheduler_config.max_num_seqs, is_pinned)
 
         def is_argmax_invariant(self) -> bool:
             return False
 
         def update_state(self, batch_update: BatchUpdate | None) -> None:
-            process_dict_updates(self._rows, batch_update, _tracker)
+            """Follow the programs to their rows. What leaves the batch needs nothing: its row is taken by another one,
+            or lies behind the batch. A move into an empty row is an exchange, too."""
+            if batch_update is None:
+                return
+            for row, _, _, output in batch_update.added:
+                self._constraint.start(row, output)
+            for row, other, _ in batch_update.moved:
+                self._constraint.exchange(row, other)
 
         def apply(self, logits: torch.Tensor) -> torch.Tensor:
-            return constrain(logits, [self._rows[row] for row in range(len(logits))])
-
-    def _tracker(params: SamplingParams, prompt: list[int] | None, output: list[int]) -> Tracker:
-        return Tracker(grammar, output)
+            return self._constraint.apply(logits)
 
     return GrammarProcessor

@@ -15,7 +15,7 @@ from transformers import Cache
 
 from engine.sampler.base import CheckpointSampler
 from engine.sampler.config import SamplerConfig
-from engine.sampler.constraint import PolicyGrammar, Tracker, constrain
+from engine.sampler.constraint import Constraint
 from engine.sampler.protocol import Sample, SampleRequest, sample_seed
 from engine.sampler.published import Published
 from trainer.checkpoint import MODEL
@@ -43,11 +43,15 @@ class TransformersSampler(CheckpointSampler):
     def _stream(self, requests: Sequence[SampleRequest]) -> Iterator[Sample]:
         for number, request in enumerate(requests):
             rows = [
-                _Row(k, sample_seed(request.seed, k), self._grammar, self._config.max_tokens) for k in range(request.n)
+                _Row(k, sample_seed(request.seed, k), self._grammar.eos, self._config.max_tokens)
+                for k in range(request.n)
             ]
+            constraint = Constraint(self._grammar, request.n)
+            for k, row in enumerate(rows):
+                constraint.start(k, row.tokens)
             with self._threads():
                 logits, cache = self._prefill(request)
-                self._write(rows, logits)
+                self._write(rows, constraint, logits)
             while True:
                 for row in rows:
                     if row.done:
@@ -58,8 +62,9 @@ class TransformersSampler(CheckpointSampler):
                 with self._threads():
                     if len(kept) < len(rows):
                         rows = [rows[i] for i in kept]
+                        constraint.keep(kept)
                         cache.batch_select_indices(torch.tensor(kept, device=self._device))
-                    self._write(rows, self._decode(rows, cache))
+                    self._write(rows, constraint, self._decode(rows, cache))
 
     @torch.inference_mode()
     def _prefill(self, request: SampleRequest) -> tuple[torch.Tensor, Cache]:
@@ -86,9 +91,9 @@ class TransformersSampler(CheckpointSampler):
         return self._policy(**read, past_key_values=cache, use_cache=True).logits[:, -1]
 
     @torch.inference_mode()
-    def _write(self, rows: Sequence[_Row], logits: torch.Tensor) -> None:
+    def _write(self, rows: Sequence[_Row], constraint: Constraint, logits: torch.Tensor) -> None:
         """Choose the next token of each row."""
-        scores = constrain(logits.float(), [row.tracker for row in rows]).cpu()
+        scores = constraint.apply(logits.float()).cpu()
         if self._config.temperature > 0:
             # An exponential race: the likeliest winner of p / noise is distributed as p.
             noise = torch.stack([torch.empty(scores.shape[1]).exponential_(generator=row.generator) for row in rows])
@@ -100,11 +105,10 @@ class TransformersSampler(CheckpointSampler):
 class _Row:
     """A sample that is being written."""
 
-    def __init__(self, index: int, seed: int, grammar: PolicyGrammar, max_tokens: int) -> None:
+    def __init__(self, index: int, seed: int, end: int, max_tokens: int) -> None:
         self.index = index
         self.tokens: list[int] = []
-        self.tracker = Tracker(grammar, self.tokens)
-        self._end = grammar.eos
+        self._end = end
         self._max_tokens = max_tokens
         self.generator = torch.Generator().manual_seed(seed)
 

@@ -68,7 +68,7 @@ class VllmSampler(CheckpointSampler):
     def _running(self) -> LLMEngine:
         """The engine with the current weights, started if there is none."""
         if self._engine is None:
-            self._engine = _open_engine(
+            self._engine = open_engine(
                 self._published, self._config, self._max_model_len, self._grammar, self._transport
             )
             try:
@@ -174,10 +174,10 @@ class VllmSampler(CheckpointSampler):
         self._keys.clear()
 
 
-def _open_engine(
-    published: Published, config: SamplerConfig, max_model_len: int, grammar: PolicyGrammar, transport: Transport
+def open_engine(
+    published: Published, config: SamplerConfig, max_model_len: int, grammar: PolicyGrammar | None, transport: Transport
 ) -> LLMEngine:
-    """A vLLM engine in this process with the weights of a checkpoint."""
+    """A vLLM engine in this process with the weights of a checkpoint; without a grammar it may write anything."""
     with hosting():
         from vllm.engine.arg_utils import EngineArgs
         from vllm.v1.engine.llm_engine import LLMEngine
@@ -198,7 +198,7 @@ def _open_engine(
             enable_chunked_prefill=False,  # with a seeded request it crashes on a CPU
             async_scheduling=False,  # the grammar needs the token of the step before
             enforce_eager=True,
-            logits_processors=[grammar_processor(grammar)],
+            logits_processors=[grammar_processor(grammar)] if grammar else [],
             weight_transfer_config={"backend": transport.backend},
             use_tqdm_on_load=False,
             disable_log_stats=True,

@@ -9,6 +9,7 @@ share what is known: the best programs of each task are parents and pieces of wh
                     a seed (`codeit seeds discover`)
     population      the best programs of each task, by `engine.ranking`
     effort          how much of everything: the numbers of both kinds of search
+    limits          when a search ends
     demonstrations  which programs are right on which demonstration
     workers         threads, each with a screen and a machine
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -40,6 +41,18 @@ _GROWING = ("search.jsonl", "curve.jsonl", "keys.i64")
 def is_search(path: Path) -> bool:
     """Whether a folder is of a search."""
     return (path / "search.json").is_file()
+
+
+def open_search(path: Path, settings: Mapping[str, Any], seeds: Sequence[Mapping[str, Any]]) -> SearchFolder:
+    """The folder of a search inside another, as it was at the last point to go on from; a new one where there is none.
+
+    What was left of one that was stopped before it was there goes.
+    """
+    if is_search(path):
+        return SearchFolder.open(path)
+    if path.exists():
+        shutil.rmtree(path)
+    return SearchFolder.create(path, settings, seeds)
 
 
 def check_is_search(path: Path) -> None:

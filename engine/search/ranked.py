@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,17 +20,20 @@ from engine.search import effort
 from engine.search.acceptance import Finding, Ranked
 from engine.search.demonstrations import Demonstrations
 from engine.search.folder import SearchFolder, entry_of
+from engine.search.limits import Limits, Spent
 from engine.search.population import Population
 from engine.search.search import Batch, Search
 from engine.search.sources.combined import Combined
 from engine.search.sources.composition import Compose
 from engine.search.sources.enumeration import Enumerate
+from engine.search.sources.given import Given
 from engine.search.sources.mutation import Mutate, Remutate
 from engine.search.sources.recombination import Recombine
 from engine.search.sources.source import Proposal, Source, State
 from engine.search.workers import Clock, Workers
 from engine.seeds.seed import Seed
 from engine.tasks import Task
+from interpreter.language.program import Program
 from interpreter.machine.pool import default_workers
 from interpreter.mutation.mutator import Rates
 
@@ -43,6 +46,8 @@ METHODS: dict[str, Callable[[State, Sequence[Seed], Mapping[str, Task]], Source]
     "compose": Compose,
     "all": Combined,
 }
+POLICY = "policy"  # the method of programs that a policy wrote, in the search of a run
+IDLE = 200  # batches in a row that run nothing, after which a number of runs will not be reached any more
 # Numbers of programs at which the curve has a point: the paper's, and some between.
 MINUTES = (1, 2, 4, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240)  # and the minutes at which it has one
 MILESTONES = (9_600, 19_200, 51_200, 150_000, 400_000, 700_000, 1_000_000, 1_430_000)
@@ -97,7 +102,8 @@ class RankedSearch:
         )
         progress = folder.progress()
         self.search = Search(state, self, progress.get("programs", 0), progress.get("runs", 0))
-        self._seconds = progress.get("seconds", 0.0)
+        self._seconds: float = progress.get("seconds", 0.0)
+        self._start = 0.0  # when it would have begun, had it never stopped
         self._batches: Counter[str] = Counter(progress.get("batches", {}))
         self._minutes = max((minute for minute in MINUTES if 60 * minute <= self._seconds), default=0)
         self._offset = progress.get("offset", 0)  # programs that have run of a batch of mutants that was begun
@@ -106,6 +112,8 @@ class RankedSearch:
         self._rows: list[dict[str, Any]] = []  # of the batch that runs
         self._keys: list[npt.NDArray[np.int64]] = []
         self._method = ""
+        self._sources: dict[str, Source] = {}
+        self._clock = Clock(stopped=self._workers.stopped)
         self._restore(state)
 
     def _restore(self, state: State) -> None:
@@ -119,36 +127,68 @@ class RankedSearch:
         for seen, keys in zip((state.programs, state.behaviours), self.folder.keys().T, strict=True):
             seen.add(keys)
 
-    def __enter__(self) -> RankedSearch:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._workers.close()
 
-    def run(self, method: str, programs: int | None, seconds: float | None) -> dict[str, Any]:
-        """Search by one method until `programs` ran in all, or for `seconds`; the content of `summary.json`."""
-        source = METHODS[method](self.search.state, self._seeds, self._training_tasks)
-        clock = Clock(stopped=self._workers.stopped)
-        self._method = method
-        start, begun = time.perf_counter(), self._seconds
-        while (programs is None or self.search.programs < programs) and (
-            seconds is None or time.perf_counter() - start < seconds
-        ):
-            before = self.search.programs
-            self._begun.clear()
-            left = math.inf if programs is None else programs - before
-            skip = self._offset if source.repeats else 0
-            with self.display.phase(f"{method}, batch {self._batches[method]}") as watch:
-                batch = self.search.batch(source, self._batches[method], clock, skip, left, watch)
-            if batch is None:
+    @property
+    def spent(self) -> Spent:
+        """What it has cost so far."""
+        return Spent(self.search.programs, self.search.runs, self._seconds)
+
+    def run(self, method: str, limits: Limits) -> dict[str, Any]:
+        """Search by one method until a limit is reached; the content of `summary.json`.
+
+        It ends after a whole batch, but where `limits.programs` cuts it.
+        """
+        self._start = time.perf_counter() - self._seconds
+        if method not in self._sources:
+            self._sources[method] = METHODS[method](self.search.state, self._seeds, self._training_tasks)
+        idle = 0
+        while not limits.are_reached(self.spent):
+            before = self.spent
+            if not self._batch(method, self._sources[method], limits.programs) or idle == IDLE:
                 self.display.say(f"{method}: nothing is left to try")
                 break
-            self._seconds = begun + time.perf_counter() - start
-            self._points(before, final=self.search.programs == programs)
-            self._minute()
-            self._commit(source, batch)
-            self.display.overall(method, self.search.programs, programs, self._note())
+            idle = idle + 1 if limits.are_of_runs and self.spent.runs == before.runs else 0
+            self.shown(limits)
         return self.summary()
+
+    def learn(self, programs: Sequence[tuple[str, Program]]) -> None:
+        """Take in what a policy wrote for tasks, by their ids, as a batch of the method `policy`.
+
+        What matches a demonstration is a parent and a piece of whatever is tried next, and a row of `search.jsonl`.
+        """
+        self._start = time.perf_counter() - self._seconds
+        given = [(self._numbers[task], program) for task, program in programs]
+        self._batch(POLICY, Given(self.search.state, given))
+
+    def batches(self, method: str) -> int:
+        """How many batches of a method are done."""
+        return self._batches[method]
+
+    def _batch(self, method: str, source: Source, programs: int | None = None) -> bool:
+        """Run a batch, until `programs` ran in all; whether there was one."""
+        before = self.search.programs
+        self._method = method
+        self._begun.clear()
+        most = math.inf if programs is None else programs - before
+        skip = self._offset if source.repeats else 0
+        with self.display.phase(f"{method}, batch {self._batches[method]}") as watch:
+            batch = self.search.batch(source, self._batches[method], self._clock, skip, most, watch)
+        if batch is None:
+            return False
+        self._seconds = time.perf_counter() - self._start
+        self._points(before, final=self.search.programs == programs)
+        self._minute()
+        self._commit(source, batch)
+        return True
+
+    def shown(self, limits: Limits) -> None:
+        """Show how far it is, after a batch."""
+        self.display.overall(self._method, self.search.programs, limits.programs, self._note())
 
     def record(self, proposal: Proposal, findings: list[Finding]) -> None:
         """Keep rows and keys; they are written when the batch is done."""
@@ -224,6 +264,10 @@ class RankedSearch:
             **self.counts,
         }  # fmt: skip
         self.folder.append_point(point)
+        self.said(programs, solved)
+
+    def said(self, programs: int, solved: Mapping[str, Mapping[str, int]]) -> None:
+        """Say what a point of the curve has."""
         figures = ", ".join(f"{method} {solved[method]['pass@3']}" for method in map(str, Method))
         self.display.say(f"{programs:,} programs: solved of {len(self.tasks)} (pass@3) {figures}")
 

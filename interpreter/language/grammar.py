@@ -2,7 +2,8 @@
 
 It says which tokens may follow, from arities, known variables and, if wanted, declared types, and counts tokens: a
 line is only begun if the program can still end in `O = ...` and <eos> within the limit. Pure and table-driven. The
-sampler wraps it; the parser's rules are the same.
+parser's rules are the same. The sampler runs many programs at once: `grammar_batch` is this in compiled code, and its
+masks are these.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from interpreter.runtime import layout
 Mask = npt.NDArray[np.bool_]
 
 # `O`, a head, one argument, <eos>: what the shortest ending costs.
-_ENDING = 4
+ENDING = 4
 # Masks kept at most; more is forgotten all at once.
 _CACHED = 1 << 16
 
@@ -60,11 +61,11 @@ class Head(NamedTuple):
     is_call: bool
 
 
-_HEADS: dict[int, Head] = {
+HEADS: dict[int, Head] = {
     **{TOKEN_IDS[name]: Head(p.parameters, p.returns, False) for name, p in PRIMITIVES.items()},
     **{TOKEN_IDS[call]: Head((Any,) * n, Any, True) for n, call in enumerate(CALLS, 1)},
 }
-_IMMEDIATES: dict[int, Type] = {
+IMMEDIATES: dict[int, Type] = {
     TOKEN_IDS["I"]: Grid,
     **{TOKEN_IDS[name]: constant_type(name) for name in CONSTANTS},
     **{TOKEN_IDS[name]: Function for name in PRIMITIVES},
@@ -80,8 +81,8 @@ class Grammar:
     """
 
     def __init__(self, max_tokens: int, typed: bool = False) -> None:
-        if max_tokens < _ENDING:
-            raise ValueError(f"max_tokens must be at least {_ENDING} (the shortest program), not {max_tokens}")
+        if max_tokens < ENDING:
+            raise ValueError(f"max_tokens must be at least {ENDING} (the shortest program), not {max_tokens}")
         self.max_tokens = max_tokens
         self.typed = typed
         self._masks: dict[tuple[Phase, tuple[Type, ...], int, Type], Mask] = {}
@@ -104,8 +105,7 @@ class Grammar:
     def advance(self, state: State, token: int) -> State:
         """The state after one more token. Raises `GrammarError` if it is not allowed."""
         if not (0 <= token < len(PROGRAM_TOKENS) and self.allowed(state)[token]):
-            name = PROGRAM_TOKENS[token] if 0 <= token < len(PROGRAM_TOKENS) else token
-            raise GrammarError(f"token {name!r} is not allowed in phase {state.phase.name.lower()}")
+            raise refusal(token, state.phase)
         state = state._replace(used=state.used + 1)
         if state.phase is Phase.END:
             return state._replace(phase=Phase.DONE)
@@ -115,28 +115,28 @@ class Grammar:
             return state._replace(pending=state.pending - 1) if state.pending > 1 else self._end_line(state)
         if token == LAST_LINE:
             return state._replace(phase=Phase.HEAD, last=True)
-        head = _HEADS[token]
+        head = HEADS[token]
         phase = Phase.CALLEE if head.is_call else Phase.ARGUMENT
         return state._replace(phase=phase, head=token, pending=len(head.parameters))
 
     def _end_line(self, state: State) -> State:
         if state.last:
             return state._replace(phase=Phase.END, pending=0)
-        result = _HEADS[state.head].returns if self.typed else Any
+        result = HEADS[state.head].returns if self.typed else Any
         return state._replace(phase=Phase.LINE, types=(*state.types, result), pending=0)
 
     def _wanted(self, state: State) -> Type:
         """The type of the argument that comes next; Any where none does."""
         if not self.typed or state.phase is not Phase.ARGUMENT:
             return Any
-        return _HEADS[state.head].parameters[-state.pending]
+        return HEADS[state.head].parameters[-state.pending]
 
     def _room(self, state: State) -> int:
         """The most tokens that may follow the head of a line begun here (0: no line; capped, so that masks are few)."""
         if state.phase is Phase.LINE:
             if len(state.types) >= len(VARIABLES):
                 return 0
-            room = self.max_tokens - state.used - 1 - _ENDING
+            room = self.max_tokens - state.used - 1 - ENDING
         elif state.phase is Phase.HEAD:
             room = self.max_tokens - state.used - 2
         else:
@@ -152,7 +152,7 @@ class Grammar:
         elif phase is Phase.CALLEE:
             mask[_fitting(types, Function)] = True
         elif phase is Phase.ARGUMENT:
-            mask[[token for token, type_ in _IMMEDIATES.items() if may_be(type_, wanted)]] = True
+            mask[[token for token, type_ in IMMEDIATES.items() if may_be(type_, wanted)]] = True
             mask[_fitting(types, wanted)] = True
         else:
             mask[EOS] = True
@@ -160,16 +160,22 @@ class Grammar:
 
     def _heads(self, types: tuple[Type, ...], room: int, is_last: bool) -> list[int]:
         """The heads that fit into the room and for whose arguments there is something."""
-        known = {*types, *_IMMEDIATES.values()}
+        known = {*types, *IMMEDIATES.values()}
         at_hand = {wanted for wanted in Type if any(may_be(type_, wanted) for type_ in known)}
         return [
             token
-            for token, head in _HEADS.items()
+            for token, head in HEADS.items()
             if len(head.parameters) + head.is_call <= room
             and (not head.is_call or _fitting(types, Function))
             and (not self.typed or at_hand.issuperset(head.parameters))
             and (not self.typed or not is_last or may_be(head.returns, Grid))
         ]
+
+
+def refusal(token: int, phase: Phase) -> GrammarError:
+    """What is raised over a token that may not come next."""
+    name = PROGRAM_TOKENS[token] if 0 <= token < len(PROGRAM_TOKENS) else token
+    return GrammarError(f"token {name!r} is not allowed in phase {phase.name.lower()}")
 
 
 def _fitting(types: tuple[Type, ...], wanted: Type) -> list[int]:

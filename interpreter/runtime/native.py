@@ -58,10 +58,10 @@ from interpreter.runtime.pointers import (
 )
 
 __all__ = [
-    "BYTES", "CELLS", "CHECKED", "MACHINE", "ROW", "SEARCH", "SHAPES", "SYMBOLS", "TABLE", "TRUTHS", "Addressed",
-    "CompilationError", "Entry", "addressed", "arena_pointer", "cells_pointer", "check_convention", "entry",
-    "header", "indirect1", "indirect2", "indirect3", "indirect4", "indirect6", "inline", "int64", "is_complete",
-    "outlined", "specialized", "ticks", "warm_up", "words_pointer",
+    "BYTES", "CELLS", "CHECKED", "LEARNING", "MACHINE", "ROW", "SEARCH", "SHAPES", "SYMBOLS", "TABLE", "TRUTHS",
+    "Addressed", "CompilationError", "Entry", "addressed", "arena_pointer", "cells_pointer", "check_convention",
+    "entry", "header", "indirect1", "indirect2", "indirect3", "indirect4", "indirect6", "inline", "int64",
+    "is_complete", "outlined", "specialized", "ticks", "warm_up", "words_pointer",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,8 @@ def specialized(function: Callable) -> Callable:
 
 # ------------------------------------------------------------------------------------- what is compiled
 
-MACHINE, SEARCH = "machine", "search"  # groups: what runs programs, what makes them
+# Groups: what runs programs, what makes them, what learns from them.
+MACHINE, SEARCH, LEARNING = "machine", "search", "learning"
 TESTED = ("0.65", "0.68")  # versions of Numba; what decides is `check_convention`
 # Switches of Numba that change the machine code.
 SWITCHES = ("OPT", "BOUNDSCHECK", "LOOP_VECTORIZE", "SLP_VECTORIZE", "DEBUGINFO_DEFAULT")

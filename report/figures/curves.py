@@ -15,12 +15,14 @@ Row = Mapping[str, Any]
 # Columns of a run's metrics that one plot shows: title, explanation, unit, columns with their names.
 _PLOTS: tuple[tuple[str, str, str, Mapping[str, str]], ...] = (
     ("Tasks solved", "paper's ranking, pass@3", "tasks",
-     {"solved_cumulative": "all so far", "solved_policy": "policy alone"}),
+     {"solved_cumulative": "all so far", "solved_policy": "policy alone", "solved_search": "search alone, so far",
+      "solved_samples": "policy alone, so far"}),
     ("Loss", "nats a program token", "nats", {"loss": "training", "heldout_loss": "held-out programs"}),
     ("Samples", "share of samples with a valid grid, and of programs that replay did not have", "share",
      {"valid_share": "valid", "unique_share": "new"}),
     ("Sampling speed", "samples a second", "samples/s", {"samples_per_s": "samples/s"}),
 )  # fmt: skip
+_OF_SEARCH = ("solved_search", "solved_samples")  # columns that say something where there is search
 _STYLES = ("-", "--", ":", "-.")
 
 
@@ -29,8 +31,10 @@ def run_plots(runs: Sequence[Source]) -> Iterator[Plot]:
     runs = [run for run in runs if run.metrics]
     if not runs:
         return
+    has_search = any(row.get("solved_search") is not None for run in runs for row in run.metrics)
     for title, text, unit, columns in _PLOTS:
-        yield _columns_plot(runs, title, text, unit, columns)
+        shown = {name: label for name, label in columns.items() if has_search or name not in _OF_SEARCH}
+        yield _columns_plot(runs, title, text, unit, shown)
     busy = sorted({name for run in runs for name in run.metrics[-1] if "busy" in name and _is_number(run, name)})
     if busy:
         yield _columns_plot(runs, "Busy", "share of the time", "share", {name: name.replace("_", " ") for name in busy})

@@ -1,4 +1,4 @@
-"""Readers: what the folder of a run, a search or an evaluation says of its tasks, as a `report.model.Source`.
+"""Readers: what the folder of a run, a search, an evaluation or a profile says, as a `report.model.Source`.
 
-chronicle    programs ranked as they come    run, search, evaluation    a kind of folder each
+chronicle    programs ranked as they come    run, search, evaluation, profile    a kind of folder each
 """

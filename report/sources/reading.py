@@ -14,10 +14,16 @@ from replay.experience import ReplayError
 from report.figures.analyses import NAMES
 from report.model import Source
 from report.sources.evaluation import is_evaluation, read_evaluation
+from report.sources.profile import is_profile, read_profile_folder
 from report.sources.run import is_run, read_run
 from report.sources.search import read_search
 
-_READERS = ((is_run, read_run), (is_search, read_search), (is_evaluation, read_evaluation))
+_READERS = (
+    (is_run, read_run),
+    (is_search, read_search),
+    (is_evaluation, read_evaluation),
+    (is_profile, read_profile_folder),
+)
 
 
 def read_source(path: Path) -> Source:
@@ -31,8 +37,8 @@ def read_source(path: Path) -> Source:
             except ReplayError as error:
                 raise UsageError(str(error)) from None
     raise UsageError(
-        f"{path}: nothing to report; right is the folder of a run (config.toml), of a search (search.json) or of an "
-        "evaluation (summary.json and tasks/)"
+        f"{path}: nothing to report; right is the folder of a run (config.toml), of a search (search.json), of an "
+        "evaluation (summary.json and tasks/) or of a profile (profile.json)"
     )
 
 

@@ -1,6 +1,6 @@
 """The folder of a run, see `engine.run_folder`: read as it stands, while the run goes on or after it.
 
-What the policy wrote for each task is in the replay store, with the meta-iteration that it was found in; only its
+What policy and search found for each task is in the replay store, with the meta-iteration that it was found in; only
 predictions are made again, on the test inputs.
 """
 
@@ -32,7 +32,8 @@ from report.sources.facts import provenance_facts
 
 _CHUNK = 2_000  # programs run at a time, to bound memory
 
-Found = tuple[int, str, str, float]  # meta-iteration, task, program, demonstration performance
+Found = tuple[int, int, str, str, float]  # meta-iteration, finder, task, program, demonstration performance
+_FINDERS = (Origin.POLICY, Origin.SEARCH)  # in the order of a meta-iteration
 
 
 def is_run(path: Path) -> bool:
@@ -95,6 +96,9 @@ def _facts(
     facts = {"meta-iterations": str(done), "policy": config.trainer.policy, "seed": str(config.loop.seed)}
     if metrics:
         facts["samples"] = f"{sum(row.get('samples', 0) for row in metrics):,}"
+    if "search" in summary:
+        facts["programs of search"] = f"{summary['search']['programs']:,}"
+        facts["minutes of search"] = f"{summary['search']['seconds'] / 60:,.1f}"
     if "seconds" in summary:
         facts["minutes"] = f"{summary['seconds'] / 60:,.1f}"
     return facts
@@ -114,8 +118,8 @@ def _follow(chronicle: Chronicle, path: Path, puzzles: Sequence[Puzzle], config:
     number = 0
     for meta_iteration, programs in groupby(predicted, key=lambda item: item[0][0]):
         _points(chronicle, meta_iteration)
-        for (when, task, program, performance), prediction in programs:
-            chronicle.add(task, Entry(program, performance, prediction, number), when, "policy")
+        for (when, finder, task, program, performance), prediction in programs:
+            chronicle.add(task, Entry(program, performance, prediction, number), when, _FINDERS[finder].value)
             number += 1
     _points(chronicle, done + 1)
     return done
@@ -123,9 +127,9 @@ def _follow(chronicle: Chronicle, path: Path, puzzles: Sequence[Puzzle], config:
 
 def _found(store: ReplayStore, tasks: set[str], done: int) -> Iterator[Found]:
     for experience in store:
-        when = experience.finders.get(Origin.POLICY)
-        if when is not None and when <= done and experience.task in tasks:
-            yield when, experience.task, experience.program, experience.priority
+        when, origin = experience.discovered or (done + 1, Origin.MUTATED)
+        if when <= done and experience.task in tasks:
+            yield when, _FINDERS.index(origin), experience.task, experience.program, experience.priority
 
 
 def _points(chronicle: Chronicle, before: int) -> None:
@@ -139,8 +143,8 @@ def _predictions(found: Sequence[Found], puzzles: Mapping[str, Puzzle], config: 
     machine = Machine(config.interpreter.fuel, config.interpreter.arena_words) if found else None
     for start in range(0, len(found), _CHUNK):
         chunk = found[start : start + _CHUNK]
-        grids = [puzzles[task].test_inputs for _, task, _, _ in chunk]
-        code = Code.assemble([stored_program(task, text) for _, task, text, _ in chunk])
+        grids = [puzzles[task].test_inputs for _, _, task, _, _ in chunk]
+        code = Code.assemble([stored_program(task, text) for _, _, task, text, _ in chunk])
         counts = [len(inputs) for inputs in grids]
         jobs = np.stack([np.repeat(np.arange(len(chunk)), counts), np.arange(sum(counts))], axis=1).astype(np.int32)
         outputs = iter(machine.run(code, GridTable.pack([grid for inputs in grids for grid in inputs]), jobs).outputs)

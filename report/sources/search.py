@@ -15,7 +15,7 @@ from report.sources.chronicle import Chronicle
 from report.sources.facts import provenance_facts
 
 # Where a program comes from, by the method of the search that found it.
-_ORIGINS = {"mutate": "mutation", "remutate": "mutation"}
+_ORIGINS = {"mutate": "mutation", "remutate": "mutation", "policy": "policy"}
 _STEPS = (1, 2, 5)  # a point of the history at 1, 2, 5, 10, 20, 50, ... thousand programs
 _FIRST = 1000
 

@@ -15,7 +15,6 @@ import pytest
 from engine.loop.examples import to_examples
 from engine.loop.rollout import stored_executions
 from replay import Experience, Origin, ReplayError, ReplayStore
-from replay.experience import pack, unpack
 from replay.lmdb_file import check_whole
 from trainer.codec import CompactCodec
 
@@ -133,19 +132,6 @@ def test_a_record_keeps_all_its_finders_apart_from_its_class(tmp_path: Path) -> 
     with ReplayStore(tmp_path / "s", readonly=True) as store:
         assert [dict(e.finders) for e in store] == [{"mutated": 0, "policy": 3}]
         assert store.counts() == {Origin.POLICY: 1, Origin.MUTATED: 0}
-
-
-def test_records_of_earlier_versions_have_the_finder_of_their_origin(tmp_path: Path) -> None:
-    with ReplayStore(tmp_path / "s") as store:
-        store.put_tasks({"task": [GRID]})
-        store.commit([experience("O = hmirror(I)", meta_iteration=7)], None)
-        with store._env.begin(write=True) as txn:
-            [(key, record)] = list(txn.cursor(store._experiences))
-            old = unpack(record, "record", dict)
-            del old["finders"]
-            txn.put(key, pack(old), db=store._experiences)
-        assert [dict(e.finders) for e in store] == [{"policy": 7}]
-        assert store.verify().ok
 
 
 USES = {

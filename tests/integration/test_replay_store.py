@@ -17,7 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from replay import Experience, Origin, ReplayError, ReplayStore
-from replay.experience import SCHEMA_VERSION, pack, pack_experience
+from replay.blocks import pack_block
+from replay.experience import SCHEMA_VERSION, pack
+from replay.rows import pack_ranks, pack_rows
 
 GRID = np.array([[0, 1], [2, 3]], np.int8)
 WIDE = np.array([[9] * 30], np.int8)
@@ -53,7 +55,7 @@ def store(path: Path) -> Iterator[ReplayStore]:
 @contextmanager
 def raw(path: Path, database: str) -> Iterator[lmdb.Transaction]:
     """A write transaction behind the store's back."""
-    with lmdb.open(str(path), max_dbs=3) as environment:
+    with lmdb.open(str(path), max_dbs=6) as environment:
         handle = environment.open_db(database.encode())
         with environment.begin(write=True, db=handle) as txn:
             yield txn
@@ -71,7 +73,7 @@ def test_all_comes_back_after_a_restart(path: Path, store: ReplayStore) -> None:
         with ReplayStore(path, readonly=readonly) as again:
             assert list(again) == sorted([both, other], key=lambda e: e.key)
             assert len(again) == 2
-            assert again.counts() == {Origin.POLICY: 1, Origin.MUTATED: 1}
+            assert again.counts() == {Origin.POLICY: 1, Origin.MUTATED: 1, Origin.SEARCH: 0}
             assert again.progress() == {"meta_iteration": 0, "phases": {1: "draw"}}
             assert again.tasks() == ["a", "b"]
             assert [grid.tolist() for grid in again.inputs("a")] == [GRID.tolist(), WIDE.tolist()]
@@ -108,7 +110,7 @@ def test_a_known_key_keeps_the_record_with_the_higher_priority(store: ReplayStor
     for priority, meta_iteration, kept in ((0.25, 2, 1), (0.5, 3, 1), (0.75, 4, 4), (0.5, 5, 4)):
         assert store.commit([experience("O = p(I)", priority, meta_iteration=meta_iteration)], None) == 0
         assert [stored.meta_iteration for stored in store] == [kept]
-    assert store.counts() == {Origin.POLICY: 1, Origin.MUTATED: 0}
+    assert store.counts() == {Origin.POLICY: 1, Origin.MUTATED: 0, Origin.SEARCH: 0}
     assert [e.priority for e in store.draw(np.random.default_rng(0), 9, Origin.POLICY)] == [0.75]
 
 
@@ -372,37 +374,57 @@ def test_a_fork_cannot_use_the_store(store: ReplayStore) -> None:
 # Inspection
 
 
+def change_block(path: Path, change: Callable[[bytes], bytes]) -> None:
+    with raw(path, "blocks") as txn:
+        [(key, value)] = list(txn.cursor())
+        txn.put(key, change(value))
+
+
+def put_block(path: Path, stray: Experience, key: bytes | None = None, insertion: int = 99, task: int = 0) -> None:
+    """Another block, of one experience."""
+    ranks = pack_ranks([key or stray.key], [stray], [insertion], {stray.task: task})
+    with raw(path, "blocks") as txn:
+        txn.put((1).to_bytes(8), pack_block(ranks, pack_rows([stray])))
+
+
 def damage_value(path: Path) -> None:
-    with raw(path, "experiences") as txn:
-        txn.put(experience("O = p0(I)").key, bytes([SCHEMA_VERSION]) + b"\xc1")
+    change_block(path, lambda value: value[:-1])
 
 
 def newer_schema(path: Path) -> None:
-    with raw(path, "experiences") as txn:
-        txn.put(experience("O = p0(I)").key, bytes([SCHEMA_VERSION + 1]) + b"?")
+    change_block(path, lambda value: bytes([SCHEMA_VERSION + 1]) + value[1:])
 
 
 def wrong_key(path: Path) -> None:
-    with raw(path, "experiences") as txn:
-        txn.put(bytes(16), pack_experience(experience("O = q(I)"), 99))
+    put_block(path, experience("O = q(I)"), key=bytes(16))
+
+
+def same_key(path: Path) -> None:
+    put_block(path, experience("O = p0(I)"))
 
 
 def unknown_task(path: Path) -> None:
-    stray = experience("O = q(I)", task="stray")
-    with raw(path, "experiences") as txn:
-        txn.put(stray.key, pack_experience(stray, 99))
+    put_block(path, experience("O = q(I)", task="stray"), task=1)
+    with raw(path, "numbers") as txn:
+        txn.put(b"stray", (1).to_bytes(4))
 
 
 def bad_color(path: Path) -> None:
-    stray = experience("O = q(I)", outputs=(np.array([[7]], np.int8),))
-    with raw(path, "experiences") as txn:
-        txn.put(stray.key, pack_experience(stray, 99).replace(b"\x01\x01\x07", b"\x01\x01\x0b"))
+    put_block(path, experience("O = q(I)", outputs=(np.array([[7]], np.int8),)))
+    with raw(path, "blocks") as txn:
+        txn.put((1).to_bytes(8), txn.get((1).to_bytes(8))[:-1] + b"\x0b")
 
 
 def taken_insertion(path: Path) -> None:
-    stray = experience("O = q(I)")
-    with raw(path, "experiences") as txn:
-        txn.put(stray.key, pack_experience(stray, 0))
+    put_block(path, experience("O = q(I)"), insertion=0)
+
+
+def short_row(path: Path) -> None:
+    put_block(path, experience("O = q(I)"))
+    with raw(path, "blocks") as txn:
+        value = txn.get((1).to_bytes(8))
+        place = value.index(b"O = q(I)")
+        txn.put((1).to_bytes(8), value[: place - 4] + b"\xff" + value[place - 3 :])  # pairs
 
 
 def bad_task(path: Path) -> None:
@@ -420,6 +442,8 @@ def bad_progress(path: Path) -> None:
     [
         (damage_value, "damaged"),
         (newer_schema, f"schema version {SCHEMA_VERSION + 1}"),
+        (short_row, "the record is damaged"),
+        (same_key, "it is there twice"),
         (wrong_key, "the hash of its task and program is"),
         (unknown_task, "task stray is not in"),
         (bad_color, "an output is no valid grid"),
@@ -446,17 +470,17 @@ def test_a_writer_does_not_start_on_records_it_cannot_read(
     store.commit(many(2), None)
     store.close()
     harm(path)
-    with pytest.raises(ReplayError, match=experience("O = p0(I)").key.hex()):
+    with pytest.raises(ReplayError, match="block 0: "):
         ReplayStore(path)
     with ReplayStore(path, readonly=True) as reader:  # the refused writer has let go
-        assert reader.verify().experiences == 2
+        assert len(reader.verify().problems) == 1
 
 
 def test_stats_are_fit_for_json(store: ReplayStore) -> None:
     store.commit(many(10), None)
     stats = json.loads(json.dumps(store.stats()))
     assert stats["experiences"] == 10
-    assert stats["counts"] == {"policy": 10, "mutated": 0}
+    assert stats["counts"] == {"policy": 10, "mutated": 0, "search": 0}
     assert stats["tasks"] == 2
     assert stats["priorities"]["1.0"] == 2
     assert stats["disk_bytes"] > 0

@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from engine.cli import main
-from replay.experience import Origin, relabel
+from replay.experience import Origin, experience_key, relabel
 from replay.store import ReplayStore
 
 GRIDS = [np.random.default_rng(k).integers(0, 9, (2, 3)).astype(np.int8) for k in range(3)]
@@ -66,11 +66,12 @@ def test_show_takes_a_task_or_the_beginning_of_a_key(run, capsys):
 
 def test_a_damaged_store_is_told(run, capsys):
     assert replay(capsys, "verify", run).endswith("2 tasks, 3 experiences: nothing is wrong\n")
-    with lmdb.open(str(run / "replay"), max_dbs=3) as environment:
-        database = environment.open_db(b"experiences", create=False)
+    key = experience_key(TASK, SAME)
+    with lmdb.open(str(run / "replay"), max_dbs=6) as environment:
+        database = environment.open_db(b"blocks", create=False)
         with environment.begin(write=True) as txn:
-            key = next(iter(txn.cursor(database)))[0]
-            txn.put(key, b"\x01broken", db=database)
+            for number, block in list(txn.cursor(database)):
+                txn.put(number, block.replace(SAME.encode(), SAME.replace("(", "[").encode()), db=database)
     report = json.loads(replay(capsys, "verify", run, "--json", status=1))
     assert (report["experiences"], len(report["problems"])) == (3, 1)
     assert key.hex() in report["problems"][0]

@@ -90,6 +90,19 @@ def test_an_evaluation_counts_by_task_and_by_test_output(tmp_path):
     assert re.search(r"paper, test outputs of 7\s+1\s+0 to 1\s+1\s+0 to 1\s+2\s+0 to 2", text)
 
 
+def test_the_intervals_of_an_evaluation_are_those_of_its_summary(tmp_path):
+    folder = write_evaluation(tmp_path / "eval", ["a", "b"])
+    summary = json.loads((folder / "summary.json").read_text())
+    bounds = {"pass@1": [0.4, 1.6], "pass@2": [1.0, 2.0], "pass@3": [1.0, 2.0]}
+    summary["solved_interval"] = {"cumulative": {"paper": bounds}}  # and none of the other ranking
+    (folder / "summary.json").write_text(json.dumps(summary))
+    main(["report", str(folder)])
+    text = re.sub(r"<[^>]+>", " ", page_of(folder))
+    assert re.search(r"all found\s+paper\s+2\s+0 to 2\s+2\s+1 to 2\s+2\s+1 to 2", text)
+    assert re.search(r"all found\s+distinct\s+2\s+2 to 2", text)
+    assert re.search(r"50.0% to 100.0%\s+paper ranking, pass@3", text)
+
+
 @pytest.mark.parametrize("found", [{}, None])
 def test_the_report_of_a_run_is_one_file_that_asks_the_network_for_nothing(tmp_path, tasks, found, capsys):
     folder = write_run(tmp_path / "run", tasks, found)
@@ -216,6 +229,54 @@ def test_a_report_without_analyses_has_plots_of_its_own_history(search):
     page = page_of(search)
     for title in ("Solved against programs", "Gained and lost", "Refinement", "Length and generalisation"):
         assert f"<b>{title}</b>" in page
+
+
+# ------------------------------------------------------------------------------------------------ profiles
+
+FLIP, BOTH = "O = vmirror(I)", "x1 = vmirror(I)\nO = rot90(x1)"
+
+
+def write_profile(folder, name, programs):
+    """The folder of a profile of some programs."""
+    rows = [{"program": program, "inputs": [[[1, 2], [3, 4]]]} for program in programs]
+    (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["profile", str(folder / f"{name}.jsonl"), "--out", str(folder / name), "--repeats", "1"]) == 0
+    return folder / name
+
+
+def test_a_profile_is_shown_by_primitive_and_by_program(tmp_path):
+    folder = write_profile(tmp_path, "<b>", [FLIP, BOTH])
+    assert main(["report", str(folder)]) == 0
+    page = page_of(folder)
+    text = re.sub(r"<[^>]+>", " ", page)
+    assert re.search(r"Time by primitive .*vmirror .*rot90 .*Time by program", text, re.DOTALL)
+    assert "x1 = vmirror(I); O = rot90(x1)" in text
+    assert "2 programs, 2 runs" in text
+    assert "<b>.jsonl" not in page
+
+
+def test_two_profiles_stand_side_by_side_beside_what_they_are_of(tmp_path, search):
+    profiles = [write_profile(tmp_path, "before", [FLIP, BOTH]), write_profile(tmp_path, "after", [FLIP])]
+    assert main(["report", str(search), *map(str, profiles)]) == 0
+    page = page_of(search)
+    assert [source["kind"] for source in data_of(page)["sources"]] == ["search"]  # what the gallery knows
+    text = re.sub(r"<[^>]+>", " ", page)
+    assert "Profiles side by side" in text
+    assert "A before, B after" in text
+    assert "programs in both: 1 in A alone" in text
+
+
+def test_more_than_two_profiles_are_refused(tmp_path, capsys):
+    folder = write_profile(tmp_path, "one", [FLIP])
+    assert main(["report", *[str(folder)] * 3]) == 2
+    assert "two profiles stand side by side, not 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"primitives": [3], "programs": [], "runs": 1, "repeats": 1}'])
+def test_a_damaged_profile_is_named(tmp_path, content, capsys):
+    (tmp_path / "profile.json").write_text(content)
+    assert main(["report", str(tmp_path)]) == 2
+    assert "profile.json" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------------------------------ bad input

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from report_folders import TASKS, write_evaluation, write_run, write_search, write_tasks
 
+from engine.cli import main
 from report.picture import BROWSERS, GAP, SIZE
 from report.writing import write_report
 
@@ -277,6 +278,23 @@ def test_hostile_ids_are_shown_and_do_nothing(opened, tmp_path):
         page.keyboard.press("Escape")
     assert page.evaluate("window.hacked") is None
     assert page.locator("img, b[onclick]").count() == 0
+
+
+def test_a_page_of_profiles_alone_has_plots_with_tables_and_no_gallery(opened, tmp_path):
+    (tmp_path / "programs.jsonl").write_text('{"program": "O = vmirror(I)", "inputs": [[[1, 2]]]}\n')
+    folders = [tmp_path / "before", tmp_path / "after"]
+    for folder in folders:
+        assert main(["profile", str(tmp_path / "programs.jsonl"), "--out", str(folder), "--repeats", "1"]) == 0
+    page = opened(write_report(folders))
+    assert not page.locator("#tasks").is_visible()
+    assert page.get_by_role("link", name="Tasks").count() == 0
+    figure = page.locator("figure").first
+    assert "Time by primitive" in figure.inner_text()
+    figure.locator("summary").click()
+    assert figure.get_by_role("cell", name="vmirror").is_visible()
+    page.keyboard.press("/")  # finds no task, and breaks nothing
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_the_picture_shows_a_gallery_and_a_task_side_by_side(tmp_path, tasks):

@@ -18,6 +18,7 @@ from engine.cli import main
 from engine.loop.loop import teaches
 from engine.loop.metrics import COLUMNS
 from replay.experience import Origin, relabel
+from replay.rows import Rows
 from replay.store import ReplayStore
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ TINY = [
     "--preset", "smoke", "--trainer.policy", "compact-tiny", "--tasks.limit", "4", "--sampler.n-samples", "4",
     "--fill.mutants", "740", "--replay.draw-mutated", "60", "--replay.draw-policy", "20",
     "--trainer.max-prompt-tokens", "320", "--sampler.max-tokens", "64", "--loop.meta-iterations", "3",
-    "--loop.threads", "1", "--interpreter.workers", "1", "--sampler.kv-cache-mib", "64",
+    "--loop.threads", "1", "--interpreter.workers", "1", "--sampler.kv-cache-mib", "64", "--search.runs", "0",
 ]  # fmt: skip
 # What two runs of the same seed must agree in.
 COMPARED = [
@@ -143,8 +144,9 @@ def test_without_relabelling_the_outputs_must_be_those_of_the_task(origin, right
     wanted = [np.full((1, 1), color, np.int8) for color in (1, 2)]
     outputs = [*wanted[:right], *([np.zeros((1, 1), np.int8)] * (2 - right))]
     experience = relabel("task", "O = hmirror(I)", outputs, wanted, origin, meta_iteration=1, policy_version=1)
-    assert teaches(experience, relabelled=True)
-    assert teaches(experience, relabelled=False) == taught
+    rows = Rows.of([experience])
+    assert teaches(rows, relabelled=True).tolist() == [True]
+    assert teaches(rows, relabelled=False).tolist() == [taught]
 
 
 def test_a_killed_run_continues_as_if_nothing_had_happened(finished, resumed):

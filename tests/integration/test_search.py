@@ -229,3 +229,19 @@ def test_mistakes_are_one_line(arguments, message, capsys, tmp_path, monkeypatch
     assert message in error
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_seeds_may_be_of_the_tasks_of_ones_own_that_are_searched(tmp_path):
+    """And of no others: a named set's tasks have none but ARC's training seeds."""
+    pair = {"input": [[1, 2], [3, 4]], "output": [[2, 1], [4, 3]]}
+    (tmp_path / "mine.json").write_text(json.dumps({"train": [pair], "test": [pair]}))
+    seeds = tmp_path / "seeds.jsonl"
+    seeds.write_text(json.dumps({"task": "mine", "program": "O = vmirror(I)"}) + "\n")
+    given = {"seeds": str(seeds), "programs": 1, "workers": 1}
+    summary = search(SearchOptions(tasks=str(tmp_path / "mine.json"), out=tmp_path / "own", **given))
+    assert summary["solved"]["cumulative"]["paper"]["pass@1"] == 1
+    seeds.write_text(json.dumps({"task": TASKS[0], "program": "O = vmirror(I)"}) + "\n")
+    search(SearchOptions(tasks=str(tmp_path / "mine.json"), out=tmp_path / "other", **given))
+    seeds.write_text(json.dumps({"task": PARTLY[0], "program": "O = vmirror(I)"}) + "\n")
+    with pytest.raises(UsageError, match="not among"):
+        search(SearchOptions(tasks="arc1-eval", task_ids=PARTLY, out=tmp_path / "named", **given))

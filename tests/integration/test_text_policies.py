@@ -24,9 +24,10 @@ from engine.loop.rollout import sample_programs
 from engine.sampler import Sample, Sampler, SamplerConfig, SampleRequest, open_sampler
 from engine.sampler.constraint import policy_grammar
 from trainer.checkpoint import load_codec, load_manifest
-from trainer.codec import Codec, Example
+from trainer.codec import Codec
 from trainer.config import TrainerConfig
 from trainer.errors import CheckpointError
+from trainer.examples import Example
 from trainer.policy import load_policy
 from trainer.pretrained import add_lora, load_pretrained, load_tokenizer
 from trainer.text_codec import TextCodec

@@ -18,9 +18,10 @@ from transformers import LlamaForCausalLM
 
 from engine.sampler import SamplerConfig, SampleRequest, open_sampler
 from trainer.checkpoint import load_manifest
-from trainer.codec import CompactCodec, Example
+from trainer.codec import CompactCodec
 from trainer.config import TrainerConfig
 from trainer.errors import CheckpointError
+from trainer.examples import Example
 from trainer.group import TrainerGroup
 from trainer.policy import load_policy, new_policy
 from trainer.training import Batch, ProgramLoss, Trainer, plan_batches

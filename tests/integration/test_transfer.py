@@ -121,7 +121,7 @@ def learning(
 def connected(patch: pytest.MonkeyPatch) -> Iterator[None]:
     """In this block no engine starts, and nothing is read from a checkpoint."""
     with patch.context() as within:
-        within.setattr("engine.sampler.vllm_sampler._open_engine", fail)
+        within.setattr("engine.sampler.vllm_sampler.open_engine", fail)
         within.setattr("engine.sampler.transports.load_file", fail)
         yield
 

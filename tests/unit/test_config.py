@@ -88,7 +88,12 @@ def test_the_environment_has_no_say(monkeypatch):
         (["--trainer.policy", "codet5"], "unknown policy (one of compact-tiny, compact-1m"),
         (["--trainer.device", "gpu"], "trainer.device: input should be 'auto', 'cpu' or 'cuda', not 'gpu'"),
         (["--trainer.dtype", "fp32"], "trainer.dtype: input should be 'auto', 'float32' or 'bfloat16', not 'fp32'"),
-        (["--trainer.lora-rank", "8"], "lora_rank is for pretrained policies, compact-3m is trained from scratch"),
+        (["--trainer.lora-rank", "8"], "lora_rank is for pretrained policies, compact-1m is trained from scratch"),
+        (["--search.minutes", "-1"], "search.minutes: input should be greater than or equal to 0, not '-1'"),
+        (["--search.runs", "1.5"], "search.runs: input should be a valid integer"),
+        (["--search.method", "mutat"], "search.method: input should be 'all', 'compose' or 'mutate', not 'mutat'"),
+        (["--search.minute", "1"], "did you mean --search.minutes?"),
+        (["--replay.draw-search", "-1"], "replay.draw_search: input should be greater than or equal to 0"),
         (["stray"], "unrecognized arguments: stray"),
     ],
 )
@@ -119,3 +124,14 @@ def test_every_option_is_documented():
     assert [name for name, field in fields() if not field.description] == []
     assert len(list(fields())) > 20
     assert Config().loop.seed == 0
+
+
+@pytest.mark.parametrize("preset", ["cpu", "paper", "paper-codet5", "sizes"])
+def test_the_papers_presets_do_not_search(preset):
+    assert not load_config(preset).search.is_on
+
+
+def test_search_is_set_by_minutes_or_by_runs():
+    assert load_config("cpu", None, ["--search.minutes", "0.5"]).search.is_on
+    assert load_config("cpu", None, ["--search.runs", "1000"]).search.is_on
+    assert not load_config("smoke", None, ["--search.runs", "0"]).search.is_on

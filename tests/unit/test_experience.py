@@ -10,7 +10,8 @@ from hypothesis.extra import numpy as arrays
 
 from interpreter.grids import Grid
 from replay import Experience, Origin, ReplayError, experience_key, relabel
-from replay.experience import SCHEMA_VERSION, pack_experience, summarize, unpack_experience
+from replay.experience import SCHEMA_VERSION, pack, summarize, unpack
+from replay.rows import Rows, pack_rows
 
 ONE = np.array([[1]], np.int8)
 TWO = np.array([[2, 2]], np.int8)
@@ -107,41 +108,66 @@ def test_fields_that_do_not_fit_are_refused(change: dict[str, object]) -> None:
     outputs=st.dictionaries(st.integers(0, 20), grids, min_size=1, max_size=4),
     origin=st.sampled_from(Origin),
     priority=st.floats(0, 1),
-    insertion=st.integers(0, 1 << 40),
+    finders=st.dictionaries(st.sampled_from([*Origin, "somebody"]), st.integers(0, 1 << 40), max_size=3),
 )
 def test_records_come_back_as_they_were(
-    task: str, program: str, outputs: dict[int, Grid], origin: Origin, priority: float, insertion: int
+    task: str, program: str, outputs: dict[int, Grid], origin: Origin, priority: float, finders: dict[str, int]
 ) -> None:
     pairs = tuple(sorted(outputs))
-    experience = Experience(task, program, pairs, tuple(outputs[pair] for pair in pairs), origin, priority, 4, 5)
-    again = unpack_experience(experience.key, pack_experience(experience, insertion))
+    experience = Experience(
+        task, program, pairs, tuple(outputs[pair] for pair in pairs), origin, priority, 4, 5, finders
+    )
+    other = Experience("other", "O = hmirror(I)", (0,), (TWO,), origin, 0.5, 1, 2)
+    rows = Rows.of([other, experience, other])
+    assert rows.programs() == [other.program, program, other.program]
+    again = rows.experience(1)
     assert again == experience
+    assert again.finders == experience.finders == rows.finders(1)
+    assert list(rows.take(np.array([2, 1]))) == [other, experience]
+    assert list(Rows.concatenate([rows, rows]))[3:] == [other, experience, other]
     assert hash(again) == hash(experience)
     assert all(np.array_equal(a, b) for a, b in zip(again.outputs, experience.outputs, strict=True))
     assert again.origin is origin
 
 
-def test_a_cell_costs_a_byte() -> None:
+def test_two_cells_cost_a_byte() -> None:
     small, large = (replace(relabelled([ONE], [ONE]), outputs=(np.zeros((side, 30), np.int8),)) for side in (10, 30))
-    assert len(pack_experience(large, 0)) - len(pack_experience(small, 0)) <= 20 * 30 + 1
+    large_row, small_row = pack_rows([large, small])
+    assert len(large_row) - len(small_row) <= 10 * 30 + 1
 
 
 def test_invalid_grids_are_never_written() -> None:
     experience = relabelled([ONE], [ONE])
     with pytest.raises(ReplayError, match="not a grid"):
-        pack_experience(replace(experience, outputs=(BAD_COLOR,)), 0)
+        pack_rows([experience, replace(experience, outputs=(BAD_COLOR,))])
+
+
+@pytest.mark.parametrize("change", [{"outputs": (TWO,)}, {"pairs": (1,)}, {"priority": 0.5}, {"meta_iteration": 4}])
+def test_experiences_that_differ_in_a_field_are_not_equal(change: dict[str, object]) -> None:
+    experience = relabelled([ONE], [ONE])
+    assert experience is not None
+    assert replace(experience) == experience
+    assert replace(experience, **change) != experience
+
+
+def test_a_row_that_was_cut_is_damaged() -> None:
+    experience = relabelled([TWO, ONE], [ONE, ONE])
+    assert experience is not None
+    rows = Rows.of([experience])
+    for size in range(len(rows.buffer)):
+        with pytest.raises(ReplayError, match=f"experience {experience.key.hex()}: the record is damaged"):
+            replace(rows, ends=rows.starts + size).experience(0)
 
 
 def test_another_schema_version_is_refused_by_name() -> None:
-    experience = relabelled([ONE], [ONE])
-    assert experience is not None
-    record = pack_experience(experience, 0)
+    record = pack({"meta_iteration": 1})
+    assert unpack(record, "progress record", dict) == {"meta_iteration": 1}
     newer = bytes([SCHEMA_VERSION + 1]) + record[1:]
     with pytest.raises(ReplayError, match=f"schema version {SCHEMA_VERSION + 1}, but this codeit reads"):
-        unpack_experience(experience.key, newer)
+        unpack(newer, "progress record", dict)
     for damaged in (record[:-3], record[:1], record[:1] + b"\xc0", record + b"\x00"):
         with pytest.raises(ReplayError, match="damaged"):
-            unpack_experience(experience.key, damaged)
+            unpack(damaged, "progress record", dict)
 
 
 def test_summary_counts_what_is_there() -> None:
@@ -151,7 +177,7 @@ def test_summary_counts_what_is_there() -> None:
     assert full is not None
     summary = summarize([half, full, replace(full, task="other", origin=Origin.POLICY, meta_iteration=4)])
     assert summary["experiences"] == 3
-    assert summary["counts"] == {"policy": 1, "mutated": 2}
+    assert summary["counts"] == {"policy": 1, "mutated": 2, "search": 0}
     assert summary["distinct_programs"] == 1
     assert {tenth: n for tenth, n in summary["priorities"].items() if n} == {"0.5": 1, "1.0": 2}
     assert summary["mean_program_length"] == len("O = hmirror(I)")

@@ -28,6 +28,7 @@ ROOMS = {
     "interpreter.machine": {"runtime", "primitives", "language"},
     "interpreter.mutation": {"runtime", "primitives", "language", "machine"},
     "interpreter.enumeration": {"runtime", "primitives", "language", "machine"},
+    "interpreter.encoding": {"runtime", "primitives", "language"},
     "interpreter.dropin": {"runtime", "primitives", "language", "machine"},
 }
 OURS = {

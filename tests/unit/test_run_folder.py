@@ -102,6 +102,7 @@ def test_a_run_stopped_at_any_moment_can_go_on(folder, done):
         (progress(5), None, "checkpoints/v00005 is missing"),
         (progress(3), "checkpoints/v00003", "checkpoints/v00003 is missing"),
         (progress(3), "heldout", "heldout/ is missing"),
+        ({**progress(3), "search": {"programs": 1}}, None, "search/ is missing, what search has found"),
         (progress(3), "metrics.jsonl", "metrics.jsonl has no line of meta-iteration 1"),
     ],
 )

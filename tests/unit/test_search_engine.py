@@ -8,6 +8,7 @@ from engine.search.demonstrations import Demonstrations
 from engine.search.effort import SEEDS
 from engine.search.population import Population
 from engine.search.search import Search
+from engine.search.sources.given import Given
 from engine.search.sources.source import Proposal, State
 from engine.search.workers import Clock, Workers
 from engine.tasks import Task
@@ -98,6 +99,16 @@ def test_programs_for_one_task_run_on_no_other(make):
     search, notes = make(solving=False)
     search.batch(Fixed([SAME, FLIP], owners=np.array([1, 0])), 0, Clock())
     assert notes.findings == [[(1, SAME, 0, False), (0, FLIP, 1, True)]]
+
+
+def test_what_a_policy_wrote_for_a_task_is_a_near_miss_of_it_alone(make):
+    search, notes = make(solving=False)
+    programs = [(0, parse(SAME)), (1, parse("O = first(I)")), (1, parse(TURN))]
+    batch = search.batch(Given(search.state, programs), 0, Clock())
+    assert (batch.programs, batch.is_whole) == (3, True)
+    assert notes.findings == [[(0, SAME, 0, False), (1, TURN, 2, True)]]
+    assert [one.program for one in search.state.population.near_misses(0)] == [SAME]
+    assert search.batch(Given(search.state, []), 1, Clock()).is_whole  # nothing was right: still a batch
 
 
 def test_a_seed_is_right_on_the_tests_too_and_closes_its_task(make):

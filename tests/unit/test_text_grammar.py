@@ -7,9 +7,12 @@ import pytest
 from tiny_models import TOKENIZERS, texts
 
 from interpreter.language.grammar import GrammarError
+from interpreter.language.grammar_tables import pack, words_of
 from interpreter.language.program import ProgramError
+from trainer import text_batch
+from trainer.text_batch import TextBatch, TextGraph
 from trainer.text_codec import TextCodec
-from trainer.text_grammar import TextGrammar
+from trainer.text_grammar import TextGrammar, read
 
 
 @pytest.fixture(scope="module", params=TOKENIZERS)
@@ -102,3 +105,71 @@ def test_arities_known_names_and_order_are_kept(
     allowed = {codec.text_of([*anchor, int(token)])[1:] for token in grammar.ids[grammar.allowed(state)]}
     assert set(follows) <= allowed
     assert not set(cannot) & allowed
+
+
+def test_what_may_come_next_is_what_can_be_read(codec: TextCodec) -> None:
+    """Piece by piece, whatever beginnings pieces have in common."""
+    grammar, generator = TextGrammar(codec, 80), np.random.default_rng(3)
+    checked = 0
+    for _ in range(4):
+        state = grammar.start()
+        for token in write(grammar, generator):
+            if state.used >= len(codec.program_prefix):
+                readable = [piece for piece, text in grammar._pieces.items() if read(state.place, text) is not None]
+                assert grammar.ids[grammar.allowed(state)].tolist() == (sorted(readable) or [codec.eos])
+                checked += 1
+            state = grammar.advance(state, token)
+    assert checked > 50
+
+
+@pytest.mark.parametrize("kept", [1 << 15, 20])
+def test_many_programs_at_once_have_the_masks_of_one(
+    codec: TextCodec, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs wait, end and begin, near the limit too; also where the graph is begun anew all the time."""
+    monkeypatch.setattr(text_batch, "_KEPT", kept)
+    grammar, generator, rows = TextGrammar(codec, 70), np.random.default_rng(4), 6
+    graph = TextGraph(grammar)
+    batch, states, programs = TextBatch(graph, rows), [grammar.start()] * rows, [[] for _ in range(rows)]
+    ended = 0
+    for _ in range(200):
+        lengths, tokens = (
+            np.array([*map(len, programs)]),
+            np.array([program[-1] for program in programs if program], np.int64),
+        )
+        words = np.zeros((rows, words_of(len(grammar.ids))), np.int64)
+        assert batch.step(np.arange(rows), lengths, tokens, words) == rows
+        masks = np.stack([grammar.allowed(state) for state in states])
+        assert np.array_equal(words, pack(masks))
+        for row, state in enumerate(states):
+            if programs[row][-1:] == [codec.eos] or state.used == grammar.max_tokens:
+                batch.start(row)
+                states[row], programs[row] = grammar.start(), []
+                ended += 1
+            elif generator.random() < 0.8:
+                programs[row].append(int(generator.choice(grammar.ids[masks[row]])))
+                states[row] = grammar.advance(state, programs[row][-1])
+    assert ended > 5
+    assert len(reachable(graph.root)) <= kept
+
+
+def reachable(node: text_batch.Node) -> set[int]:
+    """All nodes that edges lead to, and what is kept with them."""
+    found, open_ = set(), [node]
+    while open_:
+        node = open_.pop()
+        if id(node) not in found:
+            found.add(id(node))
+            open_ += [after for edges in node.after for after in edges.values()]
+    return found
+
+
+def test_a_batch_refuses_what_one_program_is_refused(codec: TextCodec) -> None:
+    grammar = TextGrammar(codec, 70)
+    batch, program = TextBatch(TextGraph(grammar), 1), codec.encode_program("O = hmirror(I)")
+    program[-1] = codec.ids_of(")")[-1]
+    row, words = np.zeros(1, np.int64), np.zeros((1, words_of(len(grammar.ids))), np.int64)
+    batch.follow(0, program[:-1])
+    assert batch.step(row, row + len(program), row + program[-1], words) == 0
+    with pytest.raises(GrammarError, match="cannot follow"):
+        batch.follow(0, program)

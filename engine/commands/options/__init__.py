@@ -6,11 +6,13 @@ at once.
 
 from engine.commands.options.analyse import AnalyseOptions
 from engine.commands.options.bench import (
+    DataBench,
     DifferentialBench,
     EvalBench,
     FuzzBench,
     InterpreterBench,
     LearningBench,
+    ReplayBench,
     SamplesBench,
     SearchBench,
     SwapBench,
@@ -58,6 +60,8 @@ VERBS = (
             EvalBench,
             SamplesBench,
             LearningBench,
+            DataBench,
+            ReplayBench,
             SwapBench,
             DifferentialBench,
             FuzzBench,

@@ -9,6 +9,7 @@ from engine.commands.options.declaration import (
     Argument,
     Checkout,
     File,
+    Folder,
     Natural,
     Options,
     Overrides,
@@ -67,16 +68,23 @@ class EvalBench(_Bench):
 
 
 class SamplesBench(_Bench):
-    """Samples a second of vLLM and transformers, compact and T5."""
+    """Samples a second of vLLM and transformers, compact and T5, and what the grammar costs."""
 
     verb: ClassVar[str] = "samples"
 
     policy: Annotated[Literal[tuple(POLICIES)], Argument("NAME")] = "compact-25m"
     """a compact policy"""
-    tasks: Positive = 8
-    """prompts"""
+    prompts: Positive = 8
+    """how many"""
     n: Positive = 24
     """samples a prompt"""
+    sequences: Positive = 96
+    """programs sampled at the same time; 512 where the grammar is measured"""
+    seeds: Seeds = None
+    device: Annotated[Literal["auto", "cpu", "cuda"], Argument("DEVICE")] = "auto"
+    """auto, cpu or cuda; another one than samples are drawn on is refused"""
+    dtype: Annotated[Literal["float32", "bfloat16"], Argument("TYPE")] = "float32"
+    """float32 or bfloat16, of compact policies"""
     repeats: Positive = 2
     """medians of N"""
     threads: Positive = 1
@@ -103,6 +111,44 @@ class SwapBench(_Bench):
 
     repeats: Positive = 7
     """medians of N"""
+
+
+class DataBench(_Bench):
+    """Examples a second from stored experiences to token arrays."""
+
+    verb: ClassVar[str] = "data"
+
+    solvers: Annotated[Path | None, Argument("FILE")] = None
+    """JSONL with `task` and `program` (default: the seeds)"""
+    examples: Positive = 20_000
+    """that are encoded"""
+    stored: Positive = 200_000
+    """experiences that are drawn from"""
+    draw: Positive = 100_000
+    """experiences that are drawn"""
+    folder: Folder | None = None
+    """a store of this bench or `replay`'s, filled up and kept"""
+    repeats: Positive = 5
+    """medians of N"""
+
+
+class ReplayBench(_Bench):
+    """Replay at any size, and how other buffers draw."""
+
+    verb: ClassVar[str] = "replay"
+
+    stored: Positive = 1_000_000
+    """experiences"""
+    draw: Positive = 100_000
+    """experiences that are drawn"""
+    peer_stored: Positive = 100_000
+    """experiences for the other buffers"""
+    peer_draw: Positive = 90_000
+    """of these are drawn; the official code takes a minute and more"""
+    codeit: Checkout | None = None
+    """compare with the official code's buffer"""
+    folder: Folder | None = None
+    """where the store is kept"""
 
 
 class DifferentialBench(_Bench):

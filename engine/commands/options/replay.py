@@ -12,7 +12,9 @@ from engine.commands.options.declaration import Argument, AsJson, NewFile, Optio
 Store = Annotated[Path, Field(description="a run's folder, or its replay folder"), Argument("DIR", is_positional=True)]
 OfTask = Annotated[str | None, Field(description="only of this task"), Argument("ID")]
 OfOrigin = Annotated[
-    Literal["policy", "mutated"] | None, Field(description="only of this origin: policy or mutated"), Argument("ORIGIN")
+    Literal["policy", "mutated", "search"] | None,
+    Field(description="only of this origin: policy, mutated or search"),
+    Argument("ORIGIN"),
 ]
 
 

@@ -11,10 +11,11 @@ from engine.commands.options.declaration import DEFAULT_FUEL, Argument, Folder, 
 
 
 class ReportOptions(Options):
-    """The report of runs, searches and evaluations as one HTML file.
+    """The report of runs, searches, evaluations and profiles as one HTML file.
 
     Figures with intervals, curves, and a gallery of all tasks with grids, attempts and the value of every program line,
-    for one folder or several side by side. The file needs no network; DIR/report/index.html, in the first folder.
+    for one folder or several side by side; of one profile or two, where the time goes. The file needs no network;
+    DIR/report/index.html, in the first folder.
     """
 
     verb: ClassVar[str] = "report"
@@ -22,7 +23,7 @@ class ReportOptions(Options):
     exclusive: ClassVar[tuple[OneOf, ...]] = (OneOf(("out", "watch")),)
 
     folders: Annotated[tuple[Path, ...], Argument("DIR", is_positional=True, is_many=True)] = ()
-    """folder of a run, a search or an evaluation"""
+    """folder of a run, a search, an evaluation or a profile"""
     out: Folder | None = None
     """folder of the file (default: report/ in the first DIR)"""
     watch: bool = False

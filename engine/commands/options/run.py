@@ -11,7 +11,8 @@ from engine.commands.options.declaration import Argument, File, Folder, Options,
 class RunOptions(Options):
     """The self-improving loop.
 
-    Fill replay from seed programs, then repeat: draw, train, publish, swap, sample, execute, evaluate, store.
+    Fill replay from seed programs, then repeat: draw, train, publish, swap, sample, execute, search, evaluate, store.
+    Search is none unless --search.minutes or --search.runs (a meta-iteration) say so, as presets smoke and solve do.
     """
 
     verb: ClassVar[str] = "run"
@@ -21,7 +22,7 @@ class RunOptions(Options):
     )
 
     preset: Annotated[str, Argument("PRESET")] = "cpu"
-    """smoke, cpu, paper, paper-codet5 or sizes"""
+    """smoke, cpu, solve, paper, paper-codet5 or sizes"""
     config: File | None = None
     """TOML file whose values go before the preset's"""
     seeds: Seeds = None

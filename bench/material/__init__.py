@@ -1,0 +1,1 @@
+"""What benches measure on, made by the million."""
