@@ -190,7 +190,8 @@ def stored_executions(
         for number, origin in e.discoveries
     )
     for some in chunks(found):
-        executions = executor.run([(task, stored_program(task, text)) for _, _, task, text in some])
+        work = [(task, stored_program(task, text)) for _, _, task, text in some]
+        executions = executor.run(work)
         yield from ((execution, _TURNS[turn]) for execution, (_, turn, _, _) in zip(executions, some, strict=True))
 
 

@@ -131,7 +131,7 @@ def test_a_record_keeps_all_its_finders_apart_from_its_class(tmp_path: Path) -> 
         assert dict(stored.finders) == {"mutated": 0, "policy": 3}
     with ReplayStore(tmp_path / "s", readonly=True) as store:
         assert [dict(e.finders) for e in store] == [{"mutated": 0, "policy": 3}]
-        assert store.counts() == {Origin.POLICY: 1, Origin.MUTATED: 0}
+        assert store.counts() == {Origin.POLICY: 1, Origin.MUTATED: 0, Origin.SEARCH: 0}
 
 
 USES = {

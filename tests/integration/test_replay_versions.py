@@ -43,9 +43,9 @@ def new(number: int, priority: float) -> Experience:
 def assert_as_it_was(store: ReplayStore) -> None:
     assert [row(experience) for experience in store] == EXPECTED["rows"]
     assert [experience.key.hex() for experience in store.in_order()] == EXPECTED["in_order"]
-    for origin in Origin:
+    for origin in Origin:  # the versions that wrote these stores knew nothing of search
         drawn = store.draw(np.random.default_rng(3), 20, origin)
-        assert [experience.key.hex() for experience in drawn] == EXPECTED["draws"][origin.value]
+        assert [experience.key.hex() for experience in drawn] == EXPECTED["draws"].get(origin.value, [])
     assert store.progress() == {"meta_iteration": 1, "seconds": 2.5}
     assert store.tasks() == ["first", "second"]
     assert store.verify().ok
