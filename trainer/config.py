@@ -38,6 +38,8 @@ class TrainerConfig(Section):
     """Where training computes: auto takes a GPU if there is one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type that training computes in; weights stay float32. auto takes bfloat16 where the hardware multiplies in it."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Whether torch compiles the layers of a decoder-only policy, within a minute: auto does on a GPU."""
     max_prompt_tokens: int = Field(640, ge=64)
     """Longer prompts lose whole demonstrations, largest first."""
     keep_checkpoints: int = Field(2, ge=1)

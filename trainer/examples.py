@@ -88,10 +88,12 @@ class Examples(Sequence[Example]):
         return (self[index] for index in range(len(self)))
 
 
-def padded(tokens: npt.NDArray[np.int32], starts: Integers, ends: Integers, padding: int) -> Integers:
-    """Pieces of `tokens` as rows (n, longest), padded on the right."""
+def padded(
+    tokens: npt.NDArray[np.int32], starts: Integers, ends: Integers, padding: int, multiple: int = 1
+) -> Integers:
+    """Pieces of `tokens` as rows (n, length), padded on the right to the longest, rounded up to a multiple."""
     lengths = ends - starts
-    rows = np.full((len(starts), lengths.max()), padding, np.int64)
+    rows = np.full((len(starts), -(-lengths.max() // multiple) * multiple), padding, np.int64)
     columns = np.arange(rows.shape[1])
     real = columns < lengths[:, None]
     rows[real] = tokens[(starts[:, None] + columns)[real]]

@@ -1,9 +1,7 @@
 """Training: one epoch of maximum likelihood on program tokens, as a plain loop.
 
-Batches hold examples of similar length, padded on the right. A decoder-only policy reads prompt and program as one
-sequence. Attention is causal, so no real token ever sees padding and no mask is needed; only the positions that predict
-a program token reach the output layer and the loss. An encoder-decoder policy reads the prompt, masked, with its
-encoder and the program with its decoder.
+On a GPU nothing in an update waits for the device: the processor prepares batches and queues their work ahead, and
+whether all gradients were finite is looked at every `LOOK_EVERY` updates.
 
 Weights and optimizer are fp32; the forward pass is autocast to bf16 where that is asked for or the hardware computes
 in it.
@@ -38,21 +36,19 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from trainer.batches import NO_TOKEN, Batch, plan_batches
 from trainer.checkpoint import TRAINING, load_manifest, load_vocabulary, publishing, write_vocabulary
 from trainer.codec import Codec
 from trainer.config import TrainerConfig
 from trainer.errors import CheckpointError
-from trainer.examples import Example, Examples, padded
+from trainer.examples import Example, Examples
 from trainer.policy import load_policy
 from trainer.pretrained import lora_factors, save_policy
 
-IGNORED = -100
-# Pads encoder prompts; tokens are 0 and more.
-NO_TOKEN = -1
-# Batches are sorted by length inside pools of this many, so that a batch is not all one task.
-POOL_BATCHES = 16
-# Updates after which free memory goes back to the system.
-RELEASE_EVERY = 64
+# Updates after which gradients are checked and free memory goes back to the system.
+LOOK_EVERY = 64
+# On a GPU lengths are padded to a multiple of this: kernels like it, and there are fewer shapes of memory.
+GPU_MULTIPLE = 32
 OPTIMIZER_FILE = "optimizer.safetensors"
 FACTORS_FILE = "factors.safetensors"
 STATE_FILE = "state.json"
@@ -72,105 +68,24 @@ class TrainResult:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Batch:
-    """`ids` (n, length) that the decoder reads, `labels` the same shape: the next program token or `IGNORED`.
-
-    `prompts` (n, other length) is what an encoder reads, padded with `NO_TOKEN`; None for a decoder-only policy.
-    """
-
-    ids: Tensor
-    labels: Tensor
-    prompts: Tensor | None = None
-
-    @classmethod
-    def of(cls, examples: Sequence[Example], start: int | None = None) -> Batch:
-        """Pad examples on the right. The last token of a program is only a label.
-
-        `start` is the token that an encoder-decoder policy's decoder begins with, None for a decoder-only policy.
-        """
-        some = Examples.of(examples)
-        tokens, starts, ends = some.tokens, some.starts[:-1], some.starts[1:]
-        programs = starts + some.prompts
-        if start is not None:
-            labels = padded(tokens, programs, ends, IGNORED)
-            read = np.full_like(labels, start)
-            read[:, 1:] = padded(tokens, programs, ends - 1, 0)
-            prompts = padded(tokens, starts, programs, NO_TOKEN)
-            return cls(*map(torch.from_numpy, (read, labels, prompts)))
-        ids = padded(tokens, starts, ends - 1, 0)
-        labels = padded(tokens, starts + 1, ends, IGNORED)
-        labels[np.arange(labels.shape[1]) < some.prompts[:, None] - 1] = IGNORED
-        return cls(torch.from_numpy(ids), torch.from_numpy(labels))
-
-    @property
-    def size(self) -> int:
-        """Tokens, padding included."""
-        return self.ids.numel() + (0 if self.prompts is None else self.prompts.numel())
-
-    @property
-    def program_tokens(self) -> int:
-        """The number of labels that count."""
-        return int((self.labels != IGNORED).sum())
-
-    def to(self, device: torch.device) -> Batch:
-        prompts = None if self.prompts is None else self.prompts.to(device)
-        return Batch(self.ids.to(device), self.labels.to(device), prompts)
-
-
 class ProgramLoss(nn.Module):
-    """The mean cross-entropy (nats) of a policy on the labelled positions of a batch."""
+    """The mean cross-entropy (nats) of a policy on the program tokens of a batch."""
 
     def __init__(self, policy: PreTrainedModel, bf16: bool = False) -> None:
         super().__init__()
         self.policy = policy
         self.bf16 = bf16
 
-    def forward(self, ids: Tensor, labels: Tensor, prompts: Tensor | None = None) -> Tensor:
-        predicting = labels != IGNORED
+    def forward(self, ids: Tensor, predicting: Tensor, targets: Tensor, prompts: Tensor | None = None) -> Tensor:
         with torch.autocast(ids.device.type, torch.bfloat16, enabled=self.bf16):
             if prompts is None:
                 hidden = self.policy.base_model(ids, use_cache=False).last_hidden_state
-                logits = self.policy.get_output_embeddings()(hidden[predicting])
+                logits = self.policy.get_output_embeddings()(hidden.flatten(0, 1).index_select(0, predicting))
             else:
                 real = prompts != NO_TOKEN
                 read = {"input_ids": prompts.clamp(min=0), "attention_mask": real, "decoder_input_ids": ids}
-                logits = self.policy(**read, use_cache=False).logits[predicting]
-        return nn.functional.cross_entropy(logits.float(), labels[predicting])
-
-
-def plan_batches(
-    lengths: Sequence[int] | npt.NDArray[np.int64], batch_tokens: int, generator: np.random.Generator | None
-) -> list[npt.NDArray[np.int64]]:
-    """Indices of examples, batch by batch; a batch is at most `batch_tokens` with padding, or one example.
-
-    An example has one length, or several, (n, parts), of parts that are padded separately: then their sum counts.
-    With a generator the examples are shuffled, sorted by length in pools, and the batches shuffled; without one
-    all are sorted by length.
-    """
-    parts = np.asarray(lengths, np.int64).reshape(len(lengths), -1)
-    sizes = parts.sum(1)
-    if generator is None:
-        return _cut(np.argsort(sizes, kind="stable"), parts, batch_tokens)
-    order = generator.permutation(len(sizes))
-    pool = max(1, int(POOL_BATCHES * batch_tokens / sizes.mean()))
-    batches = []
-    for start in range(0, len(order), pool):
-        members = order[start : start + pool]
-        batches += _cut(members[np.argsort(sizes[members], kind="stable")], parts, batch_tokens)
-    return [batches[index] for index in generator.permutation(len(batches))]
-
-
-def _cut(order: npt.NDArray[np.int64], parts: npt.NDArray[np.int64], limit: int) -> list[npt.NDArray[np.int64]]:
-    """Cut indices in order of size into batches; `parts` (n, k) are the lengths of all examples."""
-    cuts, start = [], 0
-    longest = np.zeros(parts.shape[1], np.int64)
-    for position, index in enumerate(order):
-        longest = np.maximum(longest, parts[index])
-        if position > start and (position - start + 1) * longest.sum() > limit:
-            cuts.append(position)
-            start, longest = position, parts[index]
-    return np.split(order, cuts)
+                logits = self.policy(**read, use_cache=False).logits.flatten(0, 1).index_select(0, predicting)
+        return nn.functional.cross_entropy(logits.float(), targets)
 
 
 class Trainer:
@@ -198,7 +113,14 @@ class Trainer:
         if config.device == "cuda" and self.device.type != "cuda":
             raise ValueError("trainer.device is cuda, and there is no GPU: auto takes what there is")
         bf16 = config.dtype == "bfloat16" or (config.dtype == "auto" and computes_in_bf16(self.device))
-        optimizer = torch.optim.AdamW(policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        is_on_gpu = self.device.type == "cuda"
+        optimizer = torch.optim.AdamW(
+            policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=is_on_gpu
+        )
+        if config.compile == "on" or (config.compile == "auto" and is_on_gpu):
+            compile_layers(policy)
+        self._multiple = GPU_MULTIPLE if is_on_gpu else 1
+        self._has_dropout = any(isinstance(part, nn.Dropout) and part.p for part in policy.modules())
         self._evaluated = ProgramLoss(policy, bf16)
         self._loss, self._optimizer = self._accelerator.prepare(self._evaluated, optimizer)
 
@@ -216,22 +138,25 @@ class Trainer:
         self._check(examples)
         started = time.perf_counter()
         lengths = self._lengths(examples)
-        batches = plan_batches(lengths, self.config.batch_tokens, self._generator)
+        batches = plan_batches(self._padded(lengths), self.config.batch_tokens, self._generator)
         size = self.config.accumulate * self._accelerator.num_processes
         updates = [batches[start : start + size] for start in range(0, len(batches), size)]
         losses: list[Tensor] = []
+        norms: list[Tensor] = []
         done = padded = 0
         self.policy.train()
         for update in updates:
-            made = [Batch.of(examples.take(indices), self._start) for indices in update]
-            losses.append(self._update(made))
+            made = [self._batch(examples, indices) for indices in update]
+            loss, norm = self._update(made)
+            losses.append(loss)
+            norms.append(norm)
             done += sum(len(indices) for indices in update)
             padded += sum(batch.size for batch in made)
-            if len(losses) % RELEASE_EVERY == 0:
-                release_memory()
+            if len(losses) % LOOK_EVERY == 0:
+                self._look(norms)
             if progress is not None:
                 progress(done, len(examples))
-        release_memory()
+        self._look(norms)
         tokens = int(lengths.sum()) - (len(lengths) if self._start is None else 0)
         total = self._accelerator.reduce(torch.stack(losses).sum(), "sum")
         return TrainResult(
@@ -249,11 +174,11 @@ class Trainer:
         examples = Examples.of(examples)
         self._check(examples)
         self.policy.eval()
-        total = 0.0
-        for indices in plan_batches(self._lengths(examples), self.config.batch_tokens, None):
-            batch = Batch.of(examples.take(indices), self._start).to(self.device)
-            total += self._evaluated(batch.ids, batch.labels, batch.prompts).item() * batch.program_tokens
-        return total / int(examples.programs.sum())
+        losses: list[Tensor] = []
+        for indices in plan_batches(self._padded(self._lengths(examples)), self.config.batch_tokens, None):
+            batch = self._batch(examples, indices)
+            losses.append(self._evaluated(*batch.to(self.device).parts).double() * batch.program_tokens)
+        return torch.stack(losses).sum().item() / int(examples.programs.sum())
 
     def publish(self, folder: Path, policy_version: int) -> Path:
         """Write a checkpoint to `folder`, which must not exist, and return it. Raises `CheckpointError`."""
@@ -295,8 +220,12 @@ class Trainer:
     def close(self) -> None:
         """Nothing, here; `trainer.group` has processes to end."""
 
-    def _update(self, batches: Sequence[Batch]) -> Tensor:
-        """One step of the optimizer; returns the loss of this process's batches before it, summed over tokens."""
+    def _batch(self, examples: Examples, indices: npt.NDArray[np.int64]) -> Batch:
+        return Batch.of(examples.take(indices), self._start, self._multiple)
+
+    def _update(self, batches: Sequence[Batch]) -> tuple[Tensor, Tensor]:
+        """One step of the optimizer: the loss of this process's batches before it, summed over tokens, and the norm of
+        the gradients."""
         self.steps += 1
         for group in self._optimizer.param_groups:
             group["lr"] = self.config.learning_rate * min(1.0, self.steps / max(1, self.config.warmup_steps))
@@ -309,17 +238,30 @@ class Trainer:
             with nullcontext() if number == len(shares) else self._accelerator.no_sync(self._loss):
                 on_device = batch.to(self.device)
                 with self._dropout(rank + processes * number):
-                    loss = self._loss(on_device.ids, on_device.labels, on_device.prompts)
+                    loss = self._loss(*on_device.parts)
                 self._accelerator.backward(loss * (tokens * processes / every))
             losses.append(loss.detach() * tokens)
-        nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.clip_norm, error_if_nonfinite=True)
+        norm = nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.clip_norm)
         self._optimizer.step()
         self._optimizer.zero_grad()
-        return torch.stack(losses).sum()
+        return torch.stack(losses).sum(), norm
+
+    def _look(self, norms: list[Tensor]) -> None:
+        """Raise RuntimeError where one of the last updates' gradients was not finite; here a GPU is waited for."""
+        if norms and not torch.stack(norms).isfinite().all():
+            raise RuntimeError(
+                f"a gradient was not finite within the {len(norms)} updates up to {self.steps}: a lower "
+                "trainer.learning-rate may help; the checkpoints are whole"
+            )
+        norms.clear()
+        release_memory()
 
     @contextmanager
     def _dropout(self, number: int) -> Iterator[None]:
-        """Seed torch for one of an update's batches, and put its generators back."""
+        """Seed torch for one of an update's batches, and put its generators back, which waits for a GPU."""
+        if not self._has_dropout:
+            yield
+            return
         with torch.random.fork_rng(devices=[] if self.device.type == "cpu" else [self.device]):
             entropy = np.random.SeedSequence([self.seed, self.steps, number])
             torch.manual_seed(int(entropy.generate_state(1)[0]))
@@ -330,6 +272,9 @@ class Trainer:
         if self._start is None:
             return examples.lengths[:, None]
         return np.column_stack([examples.prompts, examples.programs])
+
+    def _padded(self, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return -(-lengths // self._multiple) * self._multiple
 
     def _check(self, examples: Examples) -> None:
         if not len(examples):
@@ -351,6 +296,12 @@ class Trainer:
             parameter, key = name.rsplit(".", 1)
             state.setdefault(indices[parameter], {})[key] = tensor
         self._optimizer.load_state_dict(self._optimizer.state_dict() | {"state": state})
+
+
+def compile_layers(policy: PreTrainedModel) -> None:
+    """Let torch compile the layers of a decoder-only policy: they are alike, so the first one's code serves for all."""
+    for layer in getattr(policy.base_model, "layers", ()):
+        layer.compile(dynamic=True)
 
 
 def release_memory() -> None:

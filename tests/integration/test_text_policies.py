@@ -183,7 +183,7 @@ def test_the_loss_is_that_of_transformers_on_program_tokens(source: Path, codec:
                 "labels": torch.tensor([ignored + example.program]),
             }
         total += policy(**read).loss.item() * len(example.program)
-    ours = ProgramLoss(policy)(batch.ids, batch.labels, batch.prompts).item()
+    ours = ProgramLoss(policy)(*batch.parts).item()
     assert ours == pytest.approx(total / sum(len(example.program) for example in examples), rel=1e-4)
 
 

@@ -188,19 +188,19 @@ def test_a_policy_without_updates_can_be_published_and_resumed(tmp_path: Path) -
 def test_only_program_tokens_count() -> None:
     example = make_examples(1)[0]
     batch = Batch.of([example])
-    labelled = batch.labels[batch.labels != -100].tolist()
-    assert labelled == list(example.program)
     first = len(example.prompt) - 1
-    assert batch.labels[0, first:].tolist() == list(example.program)
+    assert batch.targets.tolist() == list(example.program)
+    assert batch.predicting.tolist() == list(range(first, first + len(example.program)))
     assert batch.ids[0].tolist() == list((example.prompt + example.program)[:-1])
 
 
 def test_padding_does_not_change_the_loss() -> None:
     loss = ProgramLoss(new_policy("compact-tiny", len(CODEC.tokens), POSITIONS, seed=1))
-    batch = Batch.of(make_examples(8))
-    alone = loss(batch.ids, batch.labels)
-    pad = torch.nn.functional.pad
-    padded = loss(pad(batch.ids, (0, 33), value=0), pad(batch.labels, (0, 33), value=-100))
+    examples = make_examples(8)
+    alone = loss(*Batch.of(examples).parts)
+    longer = Batch.of(examples, multiple=512)
+    assert longer.ids.shape[1] % 512 == 0
+    padded = loss(*longer.parts)
     torch.testing.assert_close(padded, alone, rtol=1e-5, atol=1e-6)
     (gradient,) = torch.autograd.grad(padded, [loss.policy.model.layers[0].mlp.up_proj.weight])
     (expected,) = torch.autograd.grad(alone, [loss.policy.model.layers[0].mlp.up_proj.weight])

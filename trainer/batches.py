@@ -1,0 +1,118 @@
+"""Batches: examples of similar length, padded on the right.
+
+A decoder-only policy reads prompt and program as one sequence. Attention is causal, so no real token ever sees padding
+and no mask is needed; only the positions that predict a program token reach the output layer and the loss. An
+encoder-decoder policy reads the prompt, masked, with its encoder and the program with its decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from trainer.examples import Example, Examples, padded
+
+# Pads encoder prompts; tokens are 0 and more.
+NO_TOKEN = -1
+# Batches are sorted by length inside pools of this many, so that a batch is not all one task.
+POOL_BATCHES = 16
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`ids` (n, length) that the decoder reads, `prompts` (n, other length) that an encoder reads, padded with
+    `NO_TOKEN`; None for a decoder-only policy.
+
+    `predicting` (k,) are the positions of the flat `ids` after which a program token comes, and `targets` (k,) these
+    tokens. They are known before anything is computed, so that no step waits for the device to count them.
+    """
+
+    ids: Tensor
+    predicting: Tensor
+    targets: Tensor
+    prompts: Tensor | None = None
+
+    @classmethod
+    def of(cls, examples: Sequence[Example], start: int | None = None, multiple: int = 1) -> Batch:
+        """Pad examples on the right, to a multiple of some length. The last token of a program is only a target.
+
+        `start` is the token that an encoder-decoder policy's decoder begins with, None for a decoder-only policy.
+        """
+        some = Examples.of(examples)
+        tokens, starts, ends = some.tokens, some.starts[:-1], some.starts[1:]
+        programs = starts + some.prompts
+        prompts = None
+        if start is None:
+            ids, before = padded(tokens, starts, ends - 1, 0, multiple), some.prompts - 1
+        else:
+            ids, before = padded(tokens, programs - 1, ends - 1, 0, multiple), np.zeros_like(some.prompts)
+            ids[:, 0] = start
+            prompts = torch.from_numpy(padded(tokens, starts, programs, NO_TOKEN, multiple))
+        columns = np.arange(ids.shape[1])
+        predicting = (columns >= before[:, None]) & (columns < (before + some.programs)[:, None])
+        offsets = np.arange(len(tokens)) - np.repeat(starts, some.lengths)
+        targets = tokens[offsets >= np.repeat(some.prompts, some.lengths)].astype(np.int64)
+        flat = torch.from_numpy(np.flatnonzero(predicting)), torch.from_numpy(targets)
+        return cls(torch.from_numpy(ids), *flat, prompts)
+
+    @property
+    def size(self) -> int:
+        """Tokens, padding included."""
+        return self.ids.numel() + (0 if self.prompts is None else self.prompts.numel())
+
+    @property
+    def program_tokens(self) -> int:
+        """The number of tokens that are predicted."""
+        return len(self.targets)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device; a copy to a GPU goes on while the processor does."""
+        return Batch(*(None if part is None else _copied(part, device) for part in self.parts))
+
+    @property
+    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """What `ProgramLoss` takes."""
+        return self.ids, self.predicting, self.targets, self.prompts
+
+
+def _copied(tensor: Tensor, device: torch.device) -> Tensor:
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def plan_batches(
+    lengths: Sequence[int] | npt.NDArray[np.int64], batch_tokens: int, generator: np.random.Generator | None
+) -> list[npt.NDArray[np.int64]]:
+    """Indices of examples, batch by batch; a batch is at most `batch_tokens` with padding, or one example.
+
+    An example has one length, or several, (n, parts), of parts that are padded separately: then their sum counts.
+    With a generator the examples are shuffled, sorted by length in pools, and the batches shuffled; without one
+    all are sorted by length.
+    """
+    parts = np.asarray(lengths, np.int64).reshape(len(lengths), -1)
+    sizes = parts.sum(1)
+    if generator is None:
+        return _cut(np.argsort(sizes, kind="stable"), parts, batch_tokens)
+    order = generator.permutation(len(sizes))
+    pool = max(1, int(POOL_BATCHES * batch_tokens / sizes.mean()))
+    batches = []
+    for start in range(0, len(order), pool):
+        members = order[start : start + pool]
+        batches += _cut(members[np.argsort(sizes[members], kind="stable")], parts, batch_tokens)
+    return [batches[index] for index in generator.permutation(len(batches))]
+
+
+def _cut(order: npt.NDArray[np.int64], parts: npt.NDArray[np.int64], limit: int) -> list[npt.NDArray[np.int64]]:
+    """Cut indices in order of size into batches; `parts` (n, k) are the lengths of all examples."""
+    cuts, start = [], 0
+    longest = np.zeros(parts.shape[1], np.int64)
+    for position, index in enumerate(order):
+        longest = np.maximum(longest, parts[index])
+        if position > start and (position - start + 1) * longest.sum() > limit:
+            cuts.append(position)
+            start, longest = position, parts[index]
+    return np.split(order, cuts)
