@@ -23,14 +23,13 @@ from typing import Any
 
 import numpy as np
 
+from bench.material.solved import solved_rows
 from bench.material.stored import fill
 from engine.loop.examples import to_examples
-from engine.seeds.seed import load_seeds
 from engine.tasks import training_tasks
 from interpreter import compilation
 from replay.environment import DATA_FILE
-from replay.experience import Origin, relabel
-from replay.rows import Rows
+from replay.experience import Origin
 from replay.store import ReplayStore
 from trainer.codec import CompactCodec
 from trainer.encoding import encode, encode_readable
@@ -47,20 +46,13 @@ def measure(
     codec = CompactCodec(MAX_PROMPT_TOKENS)
     return {
         "max_prompt_tokens": MAX_PROMPT_TOKENS,
-        **_measure_encoding(solvers, examples, repeats, codec),
+        **_measure_encoding(None if solvers is None else str(solvers), examples, repeats, codec),
         **_measure_draw(stored, draw, folder, repeats, codec),
     }
 
 
-def _measure_encoding(solvers: Path | None, n: int, repeats: int, codec: CompactCodec) -> dict[str, Any]:
-    tasks = training_tasks()
-    seeds = load_seeds(None if solvers is None else str(solvers), tasks, None)
-    found = [
-        relabel(seed.task, seed.program.text, tasks[seed.task].outputs, tasks[seed.task].outputs, Origin.MUTATED, 0, 0)
-        for seed in seeds
-    ]
-    known = Rows.of([experience for experience in found if experience is not None])
-    inputs = {task: tasks[task].inputs for task in known.task_ids()}
+def _measure_encoding(seeds: str | None, n: int, repeats: int, codec: CompactCodec) -> dict[str, Any]:
+    known, inputs = solved_rows(seeds)
     rows = known.take(np.random.default_rng(0).integers(0, len(known), n))
     few = list(rows.take(np.arange(max(1, n // SLOWER))))
     rates: list[tuple[float, float]] = []

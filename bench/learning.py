@@ -23,15 +23,16 @@ from typing import Any
 
 import numpy as np
 
+from bench.material.solved import solution
 from engine.config import Config, given_options, load_config
 from engine.errors import UsageError
 from engine.loop.components import new_codec, new_trainer
 from engine.loop.examples import to_examples
 from engine.loop.fill import fill
 from engine.progress import Display
-from engine.seeds.seed import Seed, load_seeds
-from engine.tasks import Task, load_tasks
-from replay.experience import Experience, Origin, relabel
+from engine.seeds.seed import load_seeds
+from engine.tasks import load_tasks
+from replay.experience import Origin
 from replay.store import ReplayStore
 from trainer.codec import Codec
 from trainer.examples import Examples
@@ -59,7 +60,7 @@ def measure(seeds: str | None, seconds: int, overrides: Sequence[str]) -> dict[s
         filled = fill(
             [seed for seed in programs if seed.task not in kept], tasks, config, store, heldout_store, display
         )
-        solvers = [_solution(seed, tasks[seed.task]) for seed in programs if seed.task in kept]
+        solvers = [solution(seed, tasks[seed.task]) for seed in programs if seed.task in kept]
         heldout = {
             "heldout_loss": to_examples(list(heldout_store), heldout_store, codec, longest),
             "heldout_tasks_loss": to_examples(solvers, store, codec, longest),
@@ -80,13 +81,6 @@ def measure(seeds: str | None, seconds: int, overrides: Sequence[str]) -> dict[s
             if spent >= seconds:
                 break
     return {"options": list(overrides), "experiences": filled.experiences, "curve": curve} | curve[-1]
-
-
-def _solution(seed: Seed, task: Task) -> Experience:
-    """A seed as the experience of one that was right on all demonstrations of its task."""
-    experience = relabel(task.id, seed.program.text, task.outputs, task.outputs, Origin.MUTATED, 0, 0)
-    assert experience is not None  # the outputs of a task are valid
-    return experience
 
 
 def _drawn(config: Config, store: ReplayStore, codec: Codec, longest: int) -> Iterator[Examples]:

@@ -30,9 +30,9 @@ def test_it_trains_on_other_tasks_than_it_is_judged_on(monkeypatch: pytest.Monke
         solved.append(seed.task)
         return original_solution(seed, task)
 
-    original_fill, original_solution = learning.fill, learning._solution
+    original_fill, original_solution = learning.fill, learning.solution
     monkeypatch.setattr(learning, "fill", fill)
-    monkeypatch.setattr(learning, "_solution", solution)
+    monkeypatch.setattr(learning, "solution", solution)
     result = learning.measure(None, 8, SMALL)
     assert len(filled[0]) > 2 * len(set(solved)) > 0
     assert filled[0].isdisjoint(solved)

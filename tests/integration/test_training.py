@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -334,3 +335,22 @@ def test_the_seed_alone_decides_new_weights() -> None:
     assert not torch.equal(first.lm_head.weight, other.lm_head.weight)
     with pytest.raises(ValueError, match="unknown policy 'compact-9m' \\(there are"):
         new_policy("compact-9m", 500, POSITIONS, seed=0)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch needs a C++ compiler to compile for a CPU")
+def test_compiled_layers_learn_as_others_do() -> None:
+    examples = make_examples(16)
+    plain, compiled = make_trainer(), make_trainer(config=learning(compile="on"))
+    for _ in range(2):
+        assert compiled.train(examples).loss == pytest.approx(plain.train(examples).loss, rel=1e-4)
+    assert compiled.heldout_loss(examples) == pytest.approx(plain.heldout_loss(examples), rel=1e-3)
+    assert compiled.policy.state_dict().keys() == plain.policy.state_dict().keys()
+    assert_close_weights(compiled.policy.state_dict(), plain.policy.state_dict())
+
+
+def test_a_gradient_that_is_not_finite_ends_training(tmp_path: Path) -> None:
+    trainer = make_trainer()
+    with torch.no_grad():
+        trainer.policy.model.norm.weight.fill_(float("inf"))
+    with pytest.raises(RuntimeError, match=r"not finite within the \d+ updates up to \d+: a lower"):
+        trainer.train(make_examples(4))

@@ -16,6 +16,7 @@ from engine.commands.options.bench import (
     SamplesBench,
     SearchBench,
     SwapBench,
+    TrainBench,
 )
 from engine.commands.options.declaration import Group
 from engine.commands.options.evaluate import EvaluateOptions
@@ -63,6 +64,7 @@ VERBS = (
             DataBench,
             ReplayBench,
             SwapBench,
+            TrainBench,
             DifferentialBench,
             FuzzBench,
         ),

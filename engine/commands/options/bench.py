@@ -113,6 +113,28 @@ class SwapBench(_Bench):
     """medians of N"""
 
 
+class TrainBench(_Bench):
+    """Examples and tokens a second of training, and what share of the device that is."""
+
+    verb: ClassVar[str] = "train"
+
+    policy: Annotated[Literal[tuple(POLICIES)], Argument("NAME")] = "compact-25m"
+    """a compact policy"""
+    device: Annotated[Literal["auto", "cpu", "cuda"], Argument("DEVICE")] = "auto"
+    """auto, cpu or cuda"""
+    dtype: Annotated[Literal["auto", "float32", "bfloat16"], Argument("TYPE")] = "auto"
+    """auto, float32 or bfloat16"""
+    compile: Annotated[Literal["auto", "on", "off"], Argument("HOW")] = "auto"
+    """auto, on or off, as trainer.compile"""
+    seeds: Seeds = None
+    examples: Positive = 2000
+    """of an epoch"""
+    batch_tokens: Positive = 6144
+    """tokens of a batch, padding included"""
+    repeats: Positive = 3
+    """medians of N epochs"""
+
+
 class DataBench(_Bench):
     """Examples a second from stored experiences to token arrays."""
 

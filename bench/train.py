@@ -1,0 +1,96 @@
+"""`codeit bench train`: how fast a policy trains.
+
+    examples_per_s       examples of an epoch a second, median of the epochs after the first
+    tokens_per_s         their real tokens, padding left out
+    model_flops_per_s    floating-point operations that the model needs for them: forward and backward, causal
+                         attention, the output layer on program tokens alone; no padding, nothing that is computed twice
+    model_flops_share    of what the device multiplies in bf16 at most (data sheet, dense); null where that is unknown
+    first_s              the first epoch, in which layers are compiled
+    look_s               the held-out loss of the same examples
+
+Examples are programs of seeds on the demonstrations of their tasks, as rows in memory; only sizes and speed count here,
+so the policy learns the same ones again.
+"""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from bench.material.solved import solved_rows
+from interpreter import compilation
+from trainer.catalogue import POLICIES, Shape
+from trainer.codec import CompactCodec
+from trainer.config import TrainerConfig
+from trainer.encoding import encode
+from trainer.examples import Examples
+from trainer.policy import new_policy, parameter_count
+from trainer.training import Trainer
+
+MAX_PROMPT_TOKENS, MAX_TOKENS = 640, 192  # the defaults of a run
+
+# Dense bf16 products a second by the manufacturer's data sheets, by what the driver calls the card.
+PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "RTX 4090": 165e12, "B200": 2250e12}
+
+
+def measure(
+    policy: str,
+    device: Literal["auto", "cpu", "cuda"],
+    dtype: Literal["auto", "float32", "bfloat16"],
+    compile: Literal["auto", "on", "off"],
+    seeds: str | None,
+    examples: int,
+    batch_tokens: int,
+    repeats: int,
+) -> dict[str, Any]:
+    """All of it as one JSON object."""
+    compilation.warm_up(compilation.LEARNING)
+    codec = CompactCodec(MAX_PROMPT_TOKENS)
+    rows, inputs = solved_rows(seeds)
+    chosen = rows.take(np.random.default_rng(0).integers(0, len(rows), examples))
+    learned = encode(chosen, inputs, codec, MAX_TOKENS)
+    config = TrainerConfig(policy=policy, device=device, dtype=dtype, compile=compile, batch_tokens=batch_tokens)
+    untrained = new_policy(policy, len(codec.tokens), MAX_PROMPT_TOKENS + MAX_TOKENS, seed=0)
+    trainer = Trainer(untrained, codec, config)
+    epochs = [trainer.train(learned) for _ in range(repeats + 1)]
+    seconds = median(epoch.seconds for epoch in epochs[1:])
+    start = time.perf_counter()
+    trainer.heldout_loss(learned)
+    looked = time.perf_counter() - start
+    name = torch.cuda.get_device_name() if trainer.device.type == "cuda" else "cpu"
+    peak = next((peak for card, peak in PEAKS.items() if card in name), None)
+    flops = model_flops(POLICIES[policy], learned, len(codec.tokens)) / seconds
+    return {
+        "policy": policy,
+        "parameters": parameter_count(untrained),
+        "device": name,
+        "threads": torch.get_num_threads(),
+        "dtype": dtype,
+        "batch_tokens": batch_tokens,
+        "examples": len(learned),
+        "tokens_mean": round(float(learned.lengths.mean()), 1),
+        "padding_share": round(epochs[-1].padding_share, 4),
+        "steps": epochs[-1].steps,
+        "first_s": round(epochs[0].seconds, 2),
+        "epoch_s": round(seconds, 3),
+        "examples_per_s": round(len(learned) / seconds, 1),
+        "tokens_per_s": round(epochs[-1].tokens / seconds),
+        "model_flops_per_s": float(f"{flops:.4g}"),
+        "model_flops_share": None if peak is None else round(flops / peak, 4),
+        "look_s": round(looked, 3),
+        "memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if trainer.device.type == "cuda" else None,
+    }
+
+
+def model_flops(shape: Shape, examples: Examples, vocabulary: int) -> float:
+    """Floating-point operations of an epoch of a compact policy: two a weight and token forward, twice that backward;
+    attention from each token to itself and those before it."""
+    lengths = examples.lengths.astype(np.float64) - 1  # the last token is only a target
+    weights = shape.layers * shape.width * (4 * shape.width + 3 * shape.inner)
+    attention = 2 * shape.layers * shape.width * (lengths * (lengths + 1)).sum()
+    output = 2 * shape.width * vocabulary * float(examples.programs.sum())
+    return 3 * (2 * weights * lengths.sum() + attention + output)
