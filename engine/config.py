@@ -111,6 +111,11 @@ class LoopConfig(Section):
     """Everything random follows from it."""
     threads: int | None = Field(None, ge=1)
     """Threads of training on a CPU; default: one a processor."""
+    max_staleness: int = Field(0, ge=0, le=1)
+    """How many meta-iterations old the weights may be that sample. 0: train, then sample, as the paper does. 1: sample
+    with the last weights while a process of its own trains the next."""
+    stall_minutes: float = Field(10, ge=0)
+    """Minutes without progress after which a phase is named as standing still, with where its threads are; 0: never."""
 
 
 class Config(BaseSettings):

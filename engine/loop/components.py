@@ -42,7 +42,7 @@ def new_codec(config: Config) -> Codec:
 def new_trainer(config: Config, codec: Codec) -> Trainer | TrainerGroup:
     """A trainer with an untrained policy, or a pretrained one; close it."""
     processes, transfer = config.trainer.processes, config.sampler.transfer
-    if processes == 1 and transfer == "in_process":
+    if processes == 1 and transfer == "in_process" and not config.loop.max_staleness:
         return _new_trainer(config, codec)
     return TrainerGroup(partial(_new_trainer, config, codec), processes, first_device=int(transfer == "nccl"))
 

@@ -1,5 +1,8 @@
 """The loop: fill, then draw -> train -> publish -> swap -> sample -> execute -> (search) -> evaluate -> store, again.
 
+With `loop.max_staleness` 1 the last weights sample while the next ones are trained, in a process of its own; nothing
+else differs, and a run is as repeatable.
+
 A meta-iteration is complete when its experiences and its progress record are committed, in one transaction; a
 run that is killed continues after its last complete meta-iteration. Everything random derives from the run's
 seed, the meta-iteration and what it is for, so that a resumed run does what the uninterrupted one would have.
@@ -9,9 +12,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any
@@ -27,10 +30,10 @@ from engine.loop.components import new_codec, new_sampler, new_trainer
 from engine.loop.examples import to_examples
 from engine.loop.fill import fill
 from engine.loop.metrics import EventWriter, replay_counts
+from engine.loop.phases import Phases
 from engine.loop.rollout import (
     Rollout,
     Running,
-    Update,
     chunks,
     encode_prompts,
     request_seed,
@@ -77,12 +80,13 @@ class Loop:
         self.known_programs: set[str] = set()
         self.heldout_programs: set[str] = set()
         self.heldout_examples = Examples.of(())
-        self.phase_seconds: dict[str, float] = defaultdict(float)
         self.search: Searching | None = None
         self.spent = Spent()
         self._sampler: Sampler | None = None
         self._open = ExitStack()
         with ExitStack() as stack:  # closes what is open if a later step fails
+            stalled = 60 * config.loop.stall_minutes
+            self.phases = stack.enter_context(Phases(display, stalled, folder.path / "stalled.txt"))
             self.store = stack.enter_context(ReplayStore(folder.replay, config.replay.capacity))
             self.heldout_store = stack.enter_context(ReplayStore(folder.heldout))
             self.executor = stack.enter_context(Executor(search_tasks, config.interpreter))
@@ -159,12 +163,14 @@ class Loop:
     # ----------------------------------------------------------------------------- one meta-iteration
 
     def _meta_iteration(self, number: int, elapsed: Callable[[], float]) -> tuple[dict[str, Any], dict[str, Any]]:
-        self.phase_seconds = defaultdict(float)
+        self.phases.restart()
         examples = self._draw(number)
-        trained, heldout_loss = self._train(examples)
-        self._publish_and_swap(number)
-        rollout = self._sample_and_execute(number)
-        found = self._search(number, rollout) if self.search else []
+        if self.config.loop.max_staleness and number > 1:
+            (trained, heldout_loss), (rollout, found) = self._train_and_sample(number, examples)
+        else:
+            trained, heldout_loss = self._train(examples)
+            self._publish_and_swap(number)
+            rollout, found = self._sample_and_search(number)
         policy = self._evaluate(number, rollout, found)
         seconds = elapsed()
         summary = self.boards.summary(self.config.tasks.search, len(self.tasks), policy, self.spent, seconds)
@@ -173,10 +179,31 @@ class Loop:
         progress = progress_of(number, seconds, self.spent)
         self._store(rollout, found, {**progress, "metrics": row, "summary": summary, "solved": solved})
         self.folder.append_solved(solved)
-        return row | replay_counts(self.store) | {"phase_s": self._phases()}, summary
+        return row | replay_counts(self.store) | self._times(rollout), summary
+
+    def _train_and_sample(
+        self, number: int, examples: Examples
+    ) -> tuple[tuple[TrainResult, float | None], tuple[Rollout, list[Execution]]]:
+        """Sample with the weights of the meta-iteration before while the next ones are trained, and swap these in."""
+        if self._sampler is None:
+            self._open_sampler(number - 1)
+        with ThreadPoolExecutor(1, "train") as thread:
+            training = thread.submit(self._train, examples)
+            try:
+                sampled = self._sample_and_search(number)
+                trained = training.result()
+            except BaseException:
+                self.trainer.close()  # ends the training that the thread waits for
+                raise
+        self._publish_and_swap(number)
+        return trained, sampled
+
+    def _sample_and_search(self, number: int) -> tuple[Rollout, list[Execution]]:
+        rollout = self._sample_and_execute(number)
+        return rollout, self._search(number, rollout) if self.search else []
 
     def _draw(self, number: int) -> Examples:
-        with self._phase("draw"):
+        with self.phases.phase("draw"):
             generator = np.random.default_rng([self.config.loop.seed, number])
             replay = self.config.replay
             draws = (
@@ -190,26 +217,30 @@ class Loop:
             return to_examples(learned, self.store, self.codec, self.config.sampler.max_tokens)
 
     def _train(self, examples: Examples) -> tuple[TrainResult, float | None]:
-        with self._phase("train", len(examples) * self.config.trainer.epochs) as update:
+        with self.phases.phase("train", len(examples) * self.config.trainer.epochs) as update:
             for _ in range(self.config.trainer.epochs):
                 trained = self.trainer.train(examples, progress=update)
             return trained, self.trainer.heldout_loss(self.heldout_examples) if len(self.heldout_examples) else None
 
     def _publish_and_swap(self, version: int) -> None:
         checkpoint = self.folder.checkpoint(version)
-        with self._phase("publish"):
+        with self.phases.phase("publish"):
             self.trainer.publish(checkpoint, version)
         if self._sampler is None:
-            with self.display.phase("start the sampler"):
-                self._sampler = self._open.enter_context(new_sampler(self.config, checkpoint, self.trainer))
+            self._open_sampler(version)
         else:
-            with self._phase("swap"):
+            with self.phases.phase("swap"):
                 self._sampler.swap(checkpoint)
+
+    def _open_sampler(self, version: int) -> None:
+        with self.display.phase("start the sampler"):
+            checkpoint = self.folder.checkpoint(version)
+            self._sampler = self._open.enter_context(new_sampler(self.config, checkpoint, self.trainer))
 
     def _sample_and_execute(self, number: int) -> Rollout:
         """The phase `execute` is what is left to run after the last sample."""
         with Running(self.executor) as running:
-            with self._phase("sample") as update:
+            with self.phases.phase("sample") as update:
                 samples = sample_programs(
                     self.prompts,
                     self.codec,
@@ -219,12 +250,12 @@ class Loop:
                     update,
                     running.add,
                 )
-            with self._phase("execute"):
+            with self.phases.phase("execute"):
                 return running.rollout(samples)
 
     def _search(self, number: int, rollout: Rollout) -> list[Execution]:
         """Search from what is known and from what the policy wrote; what it found, run on the pool."""
-        with self._phase("search") as update:
+        with self.phases.phase("search") as update:
             pairs = zip(rollout.samples.counts, rollout.executions, strict=True)
             given = [work for work, execution in pairs if self._performance(execution) > 0]
             found = self.search.step(number, self.spent, given, update)
@@ -232,7 +263,7 @@ class Loop:
             return [execution for some in chunks(found) for execution in self.executor.run(some)]
 
     def _evaluate(self, number: int, rollout: Rollout, found: Sequence[Execution]) -> Scoreboard:
-        with self._phase("evaluate"):
+        with self.phases.phase("evaluate"):
             policy = Scoreboard(list(self.tasks.values()))
             for execution in rollout.executions:
                 policy.add(execution)
@@ -244,19 +275,19 @@ class Loop:
             return policy
 
     def _store(self, rollout: Rollout, found: Sequence[Execution], progress: dict[str, Any]) -> None:
-        with self._phase("store"):
+        with self.phases.phase("store"):
             experiences = [
                 experience
                 for execution, origin in _all(rollout, found)
-                if (experience := self._relabel(execution, origin, progress["meta_iteration"]))
+                if (experience := self._relabel(execution, origin, rollout, progress["meta_iteration"]))
             ]
             self.store.commit(experiences, progress)
             self.known_programs.update(experience.program for experience in experiences)
 
-    def _relabel(self, execution: Execution, origin: Origin, number: int) -> Experience | None:
+    def _relabel(self, execution: Execution, origin: Origin, rollout: Rollout, number: int) -> Experience | None:
         return relabel(
             execution.task, execution.program, execution.outputs, self.tasks[execution.task].outputs,
-            origin, meta_iteration=number, policy_version=number,
+            origin, meta_iteration=number, policy_version=rollout.samples.policy_version,
         )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------- helpers
@@ -280,7 +311,7 @@ class Loop:
         new = samples.programs - self.known_programs
         return {
             "meta_iteration": number,
-            "policy_version": number,
+            "policy_version": rollout.samples.policy_version,
             "examples": trained.examples,
             "loss": round(trained.loss, 4),
             "heldout_loss": None if heldout_loss is None else round(heldout_loss, 4),
@@ -293,19 +324,21 @@ class Loop:
             "samples_per_s": round(samples.total / max(samples.seconds, 1e-9), 2),
             "runs_per_s": round(rollout.runs / max(rollout.seconds, 1e-9), 1),
             **self.boards.columns(summary),
-            "swap_s": round(self.phase_seconds["swap"], 4) if "swap" in self.phase_seconds else None,
-            "phase_s": self._phases(),
+            "swap_s": round(self.phases.seconds["swap"], 4) if "swap" in self.phases.seconds else None,
+            **self._times(rollout),
         }
 
-    def _phases(self) -> dict[str, float]:
-        return {name: round(seconds, 3) for name, seconds in self.phase_seconds.items()}
-
-    @contextmanager
-    def _phase(self, name: str, total: int | None = None) -> Iterator[Update]:
-        start = time.perf_counter()
-        with self.display.phase(name, total) as update:
-            yield update
-        self.phase_seconds[name] += time.perf_counter() - start
+    def _times(self, rollout: Rollout) -> dict[str, Any]:
+        """The columns of a meta-iteration that say where its time went."""
+        phases, seconds = self.phases.seconds, self.phases.elapsed()
+        working = {
+            "trainer": phases.get("train", 0.0),
+            "sampler": rollout.samples.seconds,
+            "pool": rollout.seconds,
+            "writer": phases.get("store", 0.0),
+        }
+        busy = {name: round(worked / seconds, 4) for name, worked in working.items()}
+        return {"phase_s": self.phases.rounded(), "busy": busy}
 
 
 def _all(rollout: Rollout, found: Sequence[Execution]) -> Iterator[tuple[Execution, Origin]]:

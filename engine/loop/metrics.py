@@ -11,7 +11,7 @@ from replay.store import ReplayStore
 
 COLUMNS: dict[str, str] = {
     "meta_iteration": "number of the meta-iteration, from 1",
-    "policy_version": "version of the checkpoint that it published and sampled from",
+    "policy_version": "version of the checkpoint that it sampled from",
     "examples": "examples of its last epoch",
     "loss": "mean loss a program token (nats) of its last epoch, while it learned",
     "heldout_loss": "the same on experiences whose programs never train, after it; null where there are none",
@@ -31,6 +31,7 @@ COLUMNS: dict[str, str] = {
     "search_runs": "runs of programs that search has made so far; null likewise",
     "swap_s": "seconds of the swap; null in the first meta-iteration of a process, which starts the sampler",
     "phase_s": "seconds of each phase",
+    "busy": "shares of its seconds in which trainer, sampler, pool (execution) and writer (replay) worked",
     "replay_policy": "experiences of the policy in replay, after it",
     "replay_mutated": "experiences of seeds and mutants in replay, after it",
     "replay_search": "experiences of search in replay, after it",

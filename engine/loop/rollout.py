@@ -49,6 +49,7 @@ class Samples:
     counts: dict[Work, int]
     total: int
     seconds: float
+    policy_version: int
     dropped: int = 0
     """Samples that are no program, which are not in `counts`."""
 
@@ -175,7 +176,7 @@ def sample_programs(
     dropped = total - counts.total()
     if dropped:
         log.warning("%d of %d samples are no program: their tokens ran out, or do not parse", dropped, total)
-    return Samples({work: counts[work] for work in ordered}, total, seconds, dropped)
+    return Samples({work: counts[work] for work in ordered}, total, seconds, sampler.policy_version, dropped)
 
 
 def stored_executions(

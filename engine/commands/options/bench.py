@@ -104,6 +104,17 @@ class LearningBench(_Bench):
     overrides: Overrides = ()
 
 
+class LoopBench(_Bench):
+    """Whole meta-iterations: sampling beside training, and one after the other."""
+
+    verb: ClassVar[str] = "loop"
+
+    seeds: Seeds = None
+    repeats: Positive = 1
+    """rounds of two runs"""
+    overrides: Overrides = ()
+
+
 class SwapBench(_Bench):
     """Seconds until new weights sample: 25M and 220M."""
 
