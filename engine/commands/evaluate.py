@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -21,7 +20,7 @@ from engine.evaluation.folder import EvaluationFolder
 from engine.evaluation.results import write_results
 from engine.evaluation.scoreboard import verdict
 from engine.evaluation.sources import CHECKPOINT, RUN, SEARCH, Source, find_source
-from engine.files import read_json, write_lines
+from engine.files import read_json, timed_folder, write_lines
 from engine.progress import Display, compile_interpreter
 from engine.run_folder import RunFolder
 from engine.tasks import Task, load_tasks
@@ -142,7 +141,7 @@ def _out(options: EvaluateOptions, plan: Plan, sources: Sequence[Source], tasks:
     part = f"-{tasks}" if plan.task_ids or plan.limit else ""  # no ids are all
     if len(sources) == 1 and sources[0].path.is_dir():
         return sources[0].path / "eval" / (short_name(plan.task_set) + part)
-    return Path("runs") / f"eval-{time.strftime('%Y%m%d-%H%M%S')}"
+    return timed_folder("eval")
 
 
 # ---------------------------------------------------------------------------------------------- policies

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from engine.commands.options.run import RunOptions
 from engine.config import Config, given_options, load_config, overridden
 from engine.errors import UsageError
 from engine.evaluation import verdict
+from engine.files import timed_folder
 from engine.loop.metrics import replay_counts
 from engine.progress import Display, compile_interpreter
 from engine.run_folder import RunFolder
@@ -73,7 +72,7 @@ def run(options: RunOptions) -> None:
         new_codec(config)  # what is wrong with a checkpoint is said before there is a folder
     if not options.resume:
         rows = [seed.row for seed in seed_programs]
-        folder = RunFolder.create(options.run_dir or default_run_dir(options.preset), config, rows)
+        folder = RunFolder.create(options.run_dir or timed_folder(options.preset), config, rows)
     from engine.loop.loop import Loop
 
     compile_interpreter(search=True, learning=True)
@@ -84,11 +83,6 @@ def run(options: RunOptions) -> None:
         display.say(verdict(summary))
     folder.close()
     end_in_report(folder.path)
-
-
-def default_run_dir(preset: str) -> Path:
-    """`runs/<preset>-<time>`."""
-    return Path("runs") / f"{preset}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def _check_ids(training_tasks: Mapping[str, Task], search_tasks: Sequence[Task], config: Config) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from engine.commands.ending import end_in_report
 from engine.commands.options.search import SearchOptions
 from engine.errors import UsageError
 from engine.evaluation import verdict
+from engine.files import timed_folder
 from engine.progress import Display, compile_interpreter
 from engine.search.folder import SearchFolder
 from engine.search.limits import Limits
@@ -41,7 +40,7 @@ def search(options: SearchOptions) -> dict[str, Any]:
         )
     compile_interpreter(search=True)
     if folder is None:
-        out = out or Path("runs") / f"search-{time.strftime('%Y%m%d-%H%M%S')}"
+        out = out or timed_folder("search")
         folder = SearchFolder.create(out, settings.as_json(), [seed.row for seed in seeds])
     with closing(folder), Display() as display:
         display.say(f"{folder.path}: {method}, {len(tasks)} tasks of {settings.tasks}, {len(seeds)} seeds")

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from engine.errors import UsageError
-from engine.files import data_files, safe_name, write_new
+from engine.files import data_files, safe_name, timed_folder, write_new
 
 
 def test_a_new_file_is_there_when_all_is_written(tmp_path):
@@ -98,3 +98,12 @@ def test_names_of_texts_are_names_of_files_and_differ(tmp_path):
     cut = safe_name("x" * 200)
     assert safe_name(cut) != cut  # what is cut is spelled as no text is
     assert safe_name("007bbfb7~rot90") == "007bbfb7~rot90"
+
+
+def test_commands_within_one_second_get_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("engine.files.time.strftime", lambda _: "20260101-120000")
+    for expected in ("eval-20260101-120000", "eval-20260101-120000-2", "eval-20260101-120000-3"):
+        folder = timed_folder("eval")
+        assert folder.name == expected
+        folder.mkdir(parents=True)
