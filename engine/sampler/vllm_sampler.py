@@ -21,7 +21,7 @@ import torch
 
 from engine.sampler.base import CheckpointSampler
 from engine.sampler.config import SamplerConfig
-from engine.sampler.constraint import PolicyGrammar, grammar_processor
+from engine.sampler.constraint import SEED, PolicyGrammar, grammar_processor
 from engine.sampler.host import hosting
 from engine.sampler.protocol import Sample, SampleRequest, sample_seed
 from engine.sampler.published import Published
@@ -149,9 +149,9 @@ class VllmSampler(CheckpointSampler):
         from vllm.sampling_params import RequestOutputKind
 
         return SamplingParams(
-            temperature=self._config.temperature,
+            temperature=0.0,  # the grammar's processor adds the noise, and vLLM takes the largest
             max_tokens=self._config.max_tokens,
-            seed=seed,
+            extra_args={SEED: seed},
             ignore_eos=True,  # vLLM knows no <eos> without a tokenizer; it is a stop token like any other
             stop_token_ids=[self._grammar.eos],
             detokenize=False,
@@ -159,8 +159,8 @@ class VllmSampler(CheckpointSampler):
         )
 
     def _step(self) -> list[RequestOutput]:
-        """One engine step: the samples that it finished. The global generator and thread count are put back."""
-        with self._threads(), torch.random.fork_rng(devices=[]):
+        """One engine step: the samples that it finished. It draws nothing from global generators."""
+        with self._threads():
             return self._running().step()
 
     def _sample(self, key: Key, output: RequestOutput) -> Sample:
@@ -198,7 +198,7 @@ def open_engine(
             enable_chunked_prefill=False,  # with a seeded request it crashes on a CPU
             async_scheduling=False,  # the grammar needs the token of the step before
             enforce_eager=True,
-            logits_processors=[grammar_processor(grammar)] if grammar else [],
+            logits_processors=[grammar_processor(grammar, config.temperature)] if grammar else [],
             weight_transfer_config={"backend": transport.backend},
             use_tqdm_on_load=False,
             disable_log_stats=True,
