@@ -169,15 +169,15 @@ class Constraint:
         """Set what is not in the masks that `advance` gave last to -inf, in place; with a temperature, divide what is
         by it and add the noise."""
         rows, is_random = len(logits), self._temperature > 0
-        if logits.device.type == "cpu" and logits.dtype == torch.float32 and logits.is_contiguous():
-            if is_random:
-                scale, ids = 1 / self._temperature, self._ids.numpy()
-                perturb.compiled()(self._masks(rows), ids, self._keys(rows), scale, logits.numpy())
-                return logits
-            if self._is_prefix:
-                forbid_others(self._masks(rows), len(self._ids), logits.numpy())
-                return logits
-        return self._forbid_there(logits)
+        whole = _with_padding(logits)
+        if whole is None or not (is_random or self._is_prefix):
+            return self._forbid_there(logits)
+        if is_random:
+            scale, ids = 1 / self._temperature, self._ids.numpy()
+            perturb.compiled()(self._masks(rows), ids, self._keys(rows), scale, whole.numpy())
+        else:
+            forbid_others(self._masks(rows), len(self._ids), whole.numpy())
+        return logits
 
     def _forbid_there(self, logits: torch.Tensor) -> torch.Tensor:
         """`forbid` as tensor operations, wherever the logits are and of whatever type."""
@@ -201,6 +201,19 @@ class Constraint:
         and at a temperature above 0 at random."""
         self.advance(len(logits))
         return self.forbid(logits)
+
+
+def _with_padding(logits: torch.Tensor) -> torch.Tensor | None:
+    """Logits for compiled code: on a CPU, float32, with the columns that vLLM pads a vocabulary with, so that rows
+    follow each other in memory. None where they are of another kind."""
+    if logits.device.type != "cpu" or logits.dtype != torch.float32:
+        return None
+    if logits.is_contiguous():
+        return logits
+    width, step = logits.stride()
+    first, end = logits.storage_offset(), logits.storage_offset() + width * len(logits)
+    is_padded = step == 1 and width >= logits.shape[1] and end * logits.itemsize <= logits.untyped_storage().nbytes()
+    return logits.as_strided((len(logits), width), (width, 1), first) if is_padded else None
 
 
 def grammar_processor(grammar: PolicyGrammar, temperature: float = 0.0) -> type[LogitsProcessor]:

@@ -30,7 +30,7 @@ class TransformersSampler(CheckpointSampler):
         super().__init__(checkpoint, config, max_model_len)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         policy = load_policy(checkpoint, self._published.tokens)
-        self._policy = policy.to(self._device, getattr(torch, config.dtype)).eval()
+        self._policy = policy.to(self._device, getattr(torch, self._config.dtype)).eval()
 
     def close(self) -> None:
         super().close()
