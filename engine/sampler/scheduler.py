@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from vllm.v1.outputs import ModelRunnerOutput
     from vllm.v1.request import Request
 
-    Blocks = list[tuple[list[int], ...] | None]
 
 for _used in ("_free_request", "_update_after_schedule", "_update_request_with_output"):
     private(Scheduler, _used)  # called below, or what is done here in place of it
@@ -36,48 +35,46 @@ class ProgramScheduler(Scheduler):
     together = 1
 
     def schedule(self, throttle_prefills: bool = False) -> SchedulerOutput:
-        running = self.running
-        blocks = self._go_on(running) if running else []
-        if blocks is None:
+        going = self._go_on()
+        if going is None:
             return super().schedule(throttle_prefills)
-        missing = [request.request_id for request in running if request.request_id not in self._before]
-        data = CachedRequestData(
-            req_ids=[request.request_id for request in running],
-            resumed_req_ids=set(),
-            new_token_ids=[],
-            all_token_ids={name: self.requests[name].all_token_ids.copy() for name in missing},
-            new_block_ids=blocks,
-            num_computed_tokens=[request.num_computed_tokens for request in running],
-            num_output_tokens=[request.num_output_tokens for request in running],
-        )
-        for request in running:
-            request.num_computed_tokens += 1
         admitted = self._admit() if self._is_time_to_admit() else None
-        return self._merged(data, admitted)
+        return self._merged(going, admitted)
 
-    @property
-    def _before(self) -> set[str]:
-        """Whose sequences the model runner has in its batch."""
-        return self.prev_step_scheduled_req_ids
-
-    def _go_on(self, running: list[Request]) -> Blocks | None:
-        """New blocks of the cache for each sequence to go on by a token; None, and nothing done, where vLLM decides."""
-        full = []
-        for row, request in enumerate(running):
+    def _go_on(self) -> CachedRequestData | None:
+        """Let each sequence that runs go on by a token; None, and nothing done, where vLLM has to decide."""
+        names, computed, full = [], [], []
+        for row, request in enumerate(self.running):
             tokens = request.num_computed_tokens
             if tokens + 1 != request.num_tokens:
                 return None
             if tokens % self.block_size == 0:
                 full.append(row)
+            names.append(request.request_id)
+            computed.append(tokens)
         free = self.kv_cache_manager.block_pool.get_num_free_blocks()
-        if len(full) > free or len(running) > self.max_num_scheduled_tokens:
+        if len(full) > free or len(names) > self.max_num_scheduled_tokens:
             return None
-        blocks: Blocks = [None] * len(running)
+        blocks: list[tuple[list[int], ...] | None] = [None] * len(names)
         for row in full:
-            new = self.kv_cache_manager.allocate_slots(running[row], 1)
+            new = self.kv_cache_manager.allocate_slots(self.running[row], 1)
             assert new is not None  # there was a free block for each
             blocks[row] = new.get_block_ids(allow_none=True)
-        return blocks
+        written = []
+        for request in self.running:
+            request.num_computed_tokens += 1
+            written.append(request.num_output_tokens)
+        # Sequences that were not in the last step are not in the model runner's batch.
+        absent = set(names) - self.prev_step_scheduled_req_ids
+        return CachedRequestData(
+            req_ids=names,
+            resumed_req_ids=set(),
+            new_token_ids=[],
+            all_token_ids={name: self.requests[name].all_token_ids.copy() for name in absent},
+            new_block_ids=blocks,
+            num_computed_tokens=computed,
+            num_output_tokens=written,
+        )
 
     def _is_time_to_admit(self) -> bool:
         waiting = len(self.waiting)

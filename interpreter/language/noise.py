@@ -18,7 +18,7 @@ from interpreter.runtime.native import SEARCH, entry, specialized
 SPREAD = -0x61C8864680B583EB
 FIRST, SECOND = -0xAE502812AA7333, -0x3B314601E57A13AD
 FOLD = 33
-# The upper 24 bits, the last of which is set: a uniform number inside (0, 1) that float32 has exactly, and so has 1 - it.
+# The upper 24 bits, the last of which is set: a number inside (0, 1) that float32 has exactly, and so has 1 - it.
 UPPER, UNIFORM_BITS = 40, 24
 UNIFORM_MASK, UNIT = (1 << UNIFORM_BITS) - 1, 2.0**-UNIFORM_BITS
 

@@ -1,5 +1,4 @@
-"""The noise that draws samples: compiled and as tensors it is the same, its samples are those of the softmax, and a row's
-is its own."""
+"""The noise that draws samples: the same compiled and as tensors, samples of the softmax, and a row's own."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ at once.
 from engine.commands.options.analyse import AnalyseOptions
 from engine.commands.options.bench import (
     DataBench,
+    DeviceBench,
     DifferentialBench,
     EvalBench,
     FuzzBench,
@@ -63,6 +64,7 @@ VERBS = (
             DataBench,
             ReplayBench,
             SwapBench,
+            DeviceBench,
             DifferentialBench,
             FuzzBench,
         ),
