@@ -74,7 +74,7 @@ def run_cases(cases: Sequence[Case], limit: float, case_limit: float, together: 
         try:
             while waiting or running:
                 if time.monotonic() - start > limit:
-                    results |= {case.name: _show({"case": case.name, "skipped": "out of time"}) for case in waiting}
+                    results |= _skip(waiting, "out of time")
                     waiting = []
                 while waiting and len(running) < together:
                     running.append(Running.begin(waiting.pop(0), folder, tiny))
@@ -83,10 +83,17 @@ def run_cases(cases: Sequence[Case], limit: float, case_limit: float, together: 
                     if (result := one.end(folder, case_limit)) is not None:
                         running.remove(one)
                         results[one.case.name] = _show(result)
+                        if one.case is PREPARE and "failed" in result:
+                            results |= _skip([*(other.case for other in running), *waiting], "nothing to work on")
+                            return {"cases": results, "seconds": round(time.monotonic() - start, 1)}
         finally:
             for one in running:
                 one.stop()
     return {"cases": results, "seconds": round(time.monotonic() - start, 1)}
+
+
+def _skip(cases: Sequence[Case], why: str) -> dict[str, Any]:
+    return {case.name: _show({"case": case.name, "skipped": why}) for case in cases}
 
 
 def _show(result: dict[str, Any]) -> dict[str, Any]:
