@@ -72,13 +72,13 @@ def measure(
     _check_device(device)
     torch.set_num_threads(threads)
     codec = CompactCodec(MAX_PROMPT_TOKENS)
-    programs = _programs(codec, seeds)
+    programs = programs_of(codec, seeds)
     options = SamplerConfig(max_tokens=max_tokens, threads=threads, max_sequences=sequences, dtype=dtype)
-    requests = [SampleRequest(prompt, n, seed) for seed, prompt in enumerate(_prompts(codec, prompts))]
+    requests = [SampleRequest(prompt, n, seed) for seed, prompt in enumerate(prompts_of(codec, prompts))]
     result = _measure_compact(policy, codec, programs, requests, options, repeats)
     result |= measure_grammar([request.prompt for request in requests], codec, options, repeats)
     if t5:
-        read = _prompts(CompactCodec(T5_PROMPT_TOKENS), min(prompts, T5_PROMPTS))
+        read = prompts_of(CompactCodec(T5_PROMPT_TOKENS), min(prompts, T5_PROMPTS))
         lengths = [min(len(program), T5_TOKENS) for program in programs]
         result |= measure_t5(read, lengths, n, options.max_sequences, _batch(n, options), repeats)
     return result
@@ -142,13 +142,13 @@ def _measure_compact(
     }
 
 
-def _programs(codec: CompactCodec, seeds: str | None) -> list[tuple[int, ...]]:
+def programs_of(codec: CompactCodec, seeds: str | None = None) -> list[tuple[int, ...]]:
     """The seed programs that have tokens, as tokens."""
     programs = [seed.program for seed in load_seeds(seeds, training_tasks())]
     return [tuple(codec.encode_program(program.text)) for program in programs if has_tokens(program)]
 
 
-def _prompts(codec: CompactCodec, count: int) -> list[tuple[int, ...]]:
+def prompts_of(codec: CompactCodec, count: int) -> list[tuple[int, ...]]:
     """The prompts of the first evaluation tasks that fit the codec."""
     prompts: list[tuple[int, ...]] = []
     for task in load_tasks("arc1-eval"):

@@ -3,7 +3,7 @@
 There are three groups, because a user who only runs programs need not wait for what makes them:
 
     MACHINE   primitives, batches, profile, screening, kinds, digests, the drop-in, traces
-    SEARCH    mutation, enumeration, fits, the masks of the grammar
+    SEARCH    mutation, enumeration, fits, the masks of the grammar and the noise of samples
     LEARNING  experiences as tokens
 
 Warm them in a parent before it starts threads or workers; what is not warmed is compiled when it is first used.
@@ -20,7 +20,7 @@ from interpreter.dropin import messages, trace
 from interpreter.encoding import examples
 from interpreter.enumeration import enumerator
 from interpreter.fitting import layers, tables
-from interpreter.language import grammar_batch
+from interpreter.language import grammar_batch, noise
 from interpreter.machine import call_tree, kinds, machine, screening
 from interpreter.machine.pool import default_workers
 from interpreter.mutation import generation
@@ -30,8 +30,8 @@ from interpreter.runtime.native import LEARNING, MACHINE, SEARCH, CompilationErr
 __all__ = ["LEARNING", "MACHINE", "SEARCH", "CompilationError", "is_compiled", "warm_up"]
 
 ENTRY_MODULES = (
-    call_tree, digests, enumerator, examples, generation, grammar_batch, kinds, layers, machine, messages, screening,
-    tables, trace,
+    call_tree, digests, enumerator, examples, generation, grammar_batch, kinds, layers, machine, messages, noise,
+    screening, tables, trace,
 )  # fmt: skip
 MAX_PARTS = 8  # processes that compile: each needs 300 MB, and does anew what its part shares with others
 

@@ -4,10 +4,11 @@ A step of 512 sequences: their states are advanced by a token each and their mas
 the masks applied to the logits (`grammar_apply_ms_512`). Programs are random walks with types; one that ends makes room
 for another one.
 
-vLLM with the grammar beside vLLM without it (`constrained_ratio`, tokens/s over tokens/s): two engines with the same
-weights, prompts and seeds take turns, 512 sequences at once. The policy is small, so that work of the host shows, which
-the matrix products of a larger one hide on a CPU. It is untrained, so that its programs end near the limit; each sample
-of the engine without a grammar has as many tokens as the same sample of the other one.
+vLLM with the grammar and the seeds of samples beside vLLM without them (`constrained_ratio`, tokens/s over tokens/s),
+which draws by itself: two engines with the same weights and prompts take turns, 512 sequences at once. The policy is
+small, so that work of the host shows, which the matrix products of a larger one hide on a CPU. It is untrained, so that
+its programs end near the limit; each sample of the engine without a grammar has as many tokens as the same sample of
+the other one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import torch
 
 from bench.rates import in_turns, ratio, tokens_per_s
 from engine.sampler import SamplerConfig, sample_seed
-from engine.sampler.constraint import CompactGrammar, Constraint
+from engine.sampler.constraint import SEED, CompactGrammar, Constraint
 from engine.sampler.published import Published
 from engine.sampler.transports import new_transport
 from engine.sampler.vllm_sampler import open_engine
@@ -97,10 +98,10 @@ def _measure_engines(
 ) -> dict[str, Any]:
     keys = [(k % len(prompts), k // len(prompts)) for k in range(SEQUENCES)]
     with tempfile.TemporaryDirectory() as folder, _engines(Path(folder), codec, options) as (held, free):
-        limits = _draw(held, prompts, dict.fromkeys(keys, options.max_tokens), options, (EOS,))
+        limits = draw(held, prompts, dict.fromkeys(keys, options.max_tokens), 0.0)
         ways = {
-            "held": lambda: [*_draw(held, prompts, limits, options, (EOS,)).values()],
-            "free": lambda: [*_draw(free, prompts, limits, options, ()).values()],
+            "held": lambda: [*draw(held, prompts, limits, 0.0).values()],
+            "free": lambda: [*draw(free, prompts, limits, options.temperature).values()],
         }
         rates = in_turns(ways, repeats)
     return {
@@ -130,14 +131,14 @@ def _engines(folder: Path, codec: CompactCodec, options: SamplerConfig) -> Itera
             engine.engine_core.shutdown()
 
 
-def _draw(
-    engine: LLMEngine,
-    prompts: Sequence[Sequence[int]],
-    limits: dict[Key, int],
-    options: SamplerConfig,
-    stops: Sequence[int],
+def draw(
+    engine: LLMEngine, prompts: Sequence[Sequence[int]], limits: dict[Key, int], temperature: float
 ) -> dict[Key, int]:
-    """How many tokens each sample has that is drawn; no prompt is left in the prefix cache from before."""
+    """How many tokens each sample has that is drawn; no prompt is left in the prefix cache from before.
+
+    An engine that is held to the grammar draws by itself, for vLLM its temperature is 0, and its samples may end before
+    their limits.
+    """
     from vllm import SamplingParams
     from vllm.inputs import tokens_input
     from vllm.sampling_params import RequestOutputKind
@@ -145,11 +146,11 @@ def _draw(
     engine.reset_prefix_cache()
     for (prompt, k), limit in limits.items():
         params = SamplingParams(
-            temperature=options.temperature,
+            temperature=temperature,
             max_tokens=limit,
-            seed=sample_seed(prompt, k),
+            extra_args={SEED: sample_seed(prompt, k)},
             ignore_eos=True,
-            stop_token_ids=list(stops),
+            stop_token_ids=[] if temperature else [EOS],
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )

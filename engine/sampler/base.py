@@ -12,6 +12,7 @@ import torch
 
 from engine.sampler.config import SamplerConfig
 from engine.sampler.constraint import policy_grammar
+from engine.sampler.device import fitted
 from engine.sampler.protocol import Sample, SampleRequest, check_requests
 from engine.sampler.published import Published
 from trainer.checkpoint import load_codec
@@ -21,7 +22,7 @@ class CheckpointSampler(ABC):
     """A `Sampler` but for loading weights and drawing samples, which a subclass does."""
 
     def __init__(self, checkpoint: Path, config: SamplerConfig, max_model_len: int) -> None:
-        self._config = config
+        self._config = config = fitted(config)
         self._max_model_len = max_model_len
         self._published = Published.read(checkpoint)
         self._published.check_length(max_model_len)

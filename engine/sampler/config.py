@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -28,18 +28,27 @@ class SamplerConfig(Section):
     """Program tokens at most; the grammar ends a compact policy's programs within them, and others nearly always."""
     types: bool = True
     """Whether the grammar of compact policies heeds declared types; it always heeds arities and known variables."""
-    kv_cache_mib: int = Field(512, ge=16)
-    """Memory of vLLM's key-value cache."""
-    max_sequences: int = Field(96, ge=1)
-    """Programs sampled at the same time."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Type of weights and activations while sampling."""
+    kv_cache_mib: Annotated[int, Field(ge=16)] | Literal["auto"] = "auto"
+    """Memory of vLLM's key-value cache: 512 on a CPU, a fifth of a GPU's memory, or as given."""
+    max_sequences: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Programs sampled at the same time: 96 on a CPU, 512 on a GPU, or as given."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Type of weights and activations while sampling; auto is float32 on a CPU and bfloat16 on a GPU."""
+    graphs: Literal["auto", "off", "decode", "full"] = "auto"
+    """CUDA graphs of vLLM: of steps that only decode (decode), or of all (full). Auto is off."""
+    attention: Literal["auto", "default", "flash", "triton"] = "auto"
+    """Attention kernels of vLLM on a GPU; auto and default are what it chooses."""
+    scheduler: Literal["programs", "vllm"] = "programs"
+    """What decides on vLLM's steps: `programs` (engine/sampler/scheduler.py) spends no time on each sequence."""
+    admit_together: int = Field(1, ge=1)
+    """Places that have to be free before new samples begin, with the scheduler `programs`: more steps only decode."""
     threads: int = Field(1, ge=1)
     """Threads of sampling on a CPU: one is the fastest for a small policy."""
 
     @property
     def kv_cache_bytes(self) -> int:
         """The memory of vLLM's key-value cache in bytes; it must hold one sequence of the largest length."""
+        assert self.kv_cache_mib != "auto", "decided by device.fitted"
         return self.kv_cache_mib << 20
 
     @model_validator(mode="after")

@@ -1,7 +1,8 @@
 """Sampling with transformers: the reference for the vLLM sampler, and the way on a machine without vLLM.
 
 Each prompt is prefilled (by an encoder-decoder, encoded) once, its cache is repeated for the n samples, and these are
-decoded together, one token a step. Rows that finish leave the batch. A sample draws from a generator of its own.
+decoded together, one token a step. Rows that finish leave the batch. Samples are those of the vLLM sampler, up to the
+rounding of matrix products: `constraint` draws for both.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class TransformersSampler(CheckpointSampler):
         super().__init__(checkpoint, config, max_model_len)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         policy = load_policy(checkpoint, self._published.tokens)
-        self._policy = policy.to(self._device, getattr(torch, config.dtype)).eval()
+        self._policy = policy.to(self._device, getattr(torch, self._config.dtype)).eval()
 
     def close(self) -> None:
         super().close()
@@ -42,13 +43,10 @@ class TransformersSampler(CheckpointSampler):
 
     def _stream(self, requests: Sequence[SampleRequest]) -> Iterator[Sample]:
         for number, request in enumerate(requests):
-            rows = [
-                _Row(k, sample_seed(request.seed, k), self._grammar.eos, self._config.max_tokens)
-                for k in range(request.n)
-            ]
-            constraint = Constraint(self._grammar, request.n)
+            rows = [_Row(k, self._grammar.eos, self._config.max_tokens) for k in range(request.n)]
+            constraint = Constraint(self._grammar, request.n, self._config.temperature)
             for k, row in enumerate(rows):
-                constraint.start(k, row.tokens)
+                constraint.start(k, row.tokens, sample_seed(request.seed, k))
             with self._threads():
                 logits, cache = self._prefill(request)
                 self._write(rows, constraint, logits)
@@ -93,11 +91,7 @@ class TransformersSampler(CheckpointSampler):
     @torch.inference_mode()
     def _write(self, rows: Sequence[_Row], constraint: Constraint, logits: torch.Tensor) -> None:
         """Choose the next token of each row."""
-        scores = constraint.apply(logits.float()).cpu()
-        if self._config.temperature > 0:
-            # An exponential race: the likeliest winner of p / noise is distributed as p.
-            noise = torch.stack([torch.empty(scores.shape[1]).exponential_(generator=row.generator) for row in rows])
-            scores = (scores / self._config.temperature).softmax(-1) / noise
+        scores = constraint.apply(logits.float())
         for row, token in zip(rows, scores.argmax(-1).tolist(), strict=True):
             row.tokens.append(token)
 
@@ -105,12 +99,11 @@ class TransformersSampler(CheckpointSampler):
 class _Row:
     """A sample that is being written."""
 
-    def __init__(self, index: int, seed: int, end: int, max_tokens: int) -> None:
+    def __init__(self, index: int, end: int, max_tokens: int) -> None:
         self.index = index
         self.tokens: list[int] = []
         self._end = end
         self._max_tokens = max_tokens
-        self.generator = torch.Generator().manual_seed(seed)
 
     @property
     def finished(self) -> bool:

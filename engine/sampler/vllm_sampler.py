@@ -14,35 +14,29 @@ from __future__ import annotations
 import atexit
 import logging
 from collections.abc import Iterator, Sequence
+from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import TYPE_CHECKING
 
 from engine.sampler.base import CheckpointSampler
 from engine.sampler.config import SamplerConfig
-from engine.sampler.constraint import PolicyGrammar, grammar_processor
+from engine.sampler.constraint import SEED, PolicyGrammar, grammar_processor
+from engine.sampler.device import fitted
 from engine.sampler.host import hosting
 from engine.sampler.protocol import Sample, SampleRequest, sample_seed
 from engine.sampler.published import Published
 from engine.sampler.t5 import make_prompt, register
 from engine.sampler.transports import LinkError, Transport, new_transport
+from engine.sampler.vllm_options import engine_arguments
 from trainer.group import TrainerGroup
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
-    from vllm.inputs import EngineInput
     from vllm.outputs import RequestOutput
+    from vllm.v1.engine import EngineCoreRequest
     from vllm.v1.engine.llm_engine import LLMEngine
 
 log = logging.getLogger(__name__)
-
-# Tokens that share a cached block. 32 is the least that vLLM's CPU attention supports: of a prompt, only the tokens
-# after its last full block are computed again for each sample.
-_BLOCK = 32
-_BATCHED_TOKENS = 4096
-# Of an encoder-decoder, the samples of a prompt are encoded once if they start in one step; so many do.
-_ENCODED_TOGETHER = 24
 
 Key = tuple[int, int]  # (request, index) of a sample
 
@@ -126,32 +120,36 @@ class VllmSampler(CheckpointSampler):
     def _submit(self, samples: dict[Key, SampleRequest]) -> None:
         """Queue one sequence for each sample."""
         engine = self._running()
-        prompts: dict[int, EngineInput] = {}
+        prompts: dict[int, EngineCoreRequest] = {}
         for (number, k), request in samples.items():
-            params = self._params(sample_seed(request.seed, k))
-            name = f"{number}.{k}"
             if number not in prompts:
-                prompts[number] = self._prompt(engine, request.prompt)
-            engine.add_request(name, prompts[number], params)
-            self._keys[name] = (number, k)
+                prompts[number] = self._checked(engine, request.prompt)
+            one = copy(prompts[number])
+            one.request_id, one.sampling_params = f"{number}.{k}", copy(one.sampling_params)
+            one.sampling_params.extra_args = {SEED: sample_seed(request.seed, k)}
+            engine.add_request(one.request_id, one, one.sampling_params)
+            self._keys[f"{number}.{k}"] = (number, k)
 
-    def _prompt(self, engine: LLMEngine, tokens: tuple[int, ...]) -> EngineInput:
-        """A prompt as the engine takes it; that of an encoder-decoder policy is what its encoder reads."""
+    def _checked(self, engine: LLMEngine, tokens: tuple[int, ...]) -> EngineCoreRequest:
+        """A request for a sample, which vLLM has checked once for all samples of a prompt.
+
+        The prompt of an encoder-decoder policy is what its encoder reads.
+        """
         from vllm.inputs import tokens_input
 
         if self._published.kind != "seq2seq":
-            return tokens_input(list(tokens))
-        (prompt,) = engine.renderer.render_cmpl([make_prompt(tokens)])
-        return prompt
+            prompt = tokens_input(list(tokens))
+        else:
+            (prompt,) = engine.renderer.render_cmpl([make_prompt(tokens)])
+        return engine.input_processor.process_inputs("", prompt, self._params(), engine.get_supported_tasks())
 
-    def _params(self, seed: int) -> SamplingParams:
+    def _params(self) -> SamplingParams:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
         return SamplingParams(
-            temperature=self._config.temperature,
+            temperature=0.0,  # the grammar's processor adds the noise, and vLLM takes the largest
             max_tokens=self._config.max_tokens,
-            seed=seed,
             ignore_eos=True,  # vLLM knows no <eos> without a tokenizer; it is a stop token like any other
             stop_token_ids=[self._grammar.eos],
             detokenize=False,
@@ -159,8 +157,8 @@ class VllmSampler(CheckpointSampler):
         )
 
     def _step(self) -> list[RequestOutput]:
-        """One engine step: the samples that it finished. The global generator and thread count are put back."""
-        with self._threads(), torch.random.fork_rng(devices=[]):
+        """One engine step: the samples that it finished. It draws nothing from global generators."""
+        with self._threads():
             return self._running().step()
 
     def _sample(self, key: Key, output: RequestOutput) -> Sample:
@@ -184,46 +182,9 @@ def open_engine(
 
         register()
         transport.prepare()
-        arguments = EngineArgs(
-            model=str(published.folder),
-            skip_tokenizer_init=True,
-            generation_config="vllm",
-            load_format="safetensors",
-            dtype=config.dtype,
-            max_num_seqs=config.max_sequences,
-            **_lengths(published, max_model_len, config.max_tokens),
-            **_memory(config.kv_cache_bytes),
-            block_size=_BLOCK,
-            enable_prefix_caching=published.kind != "seq2seq",  # vLLM has none for encoder-decoders
-            enable_chunked_prefill=False,  # with a seeded request it crashes on a CPU
-            async_scheduling=False,  # the grammar needs the token of the step before
-            enforce_eager=True,
-            logits_processors=[grammar_processor(grammar)] if grammar else [],
-            weight_transfer_config={"backend": transport.backend},
-            use_tqdm_on_load=False,
-            disable_log_stats=True,
+        arguments = engine_arguments(published, fitted(config), max_model_len)
+        if grammar:
+            arguments["logits_processors"] = [grammar_processor(grammar, config.temperature)]
+        return LLMEngine.from_engine_args(
+            EngineArgs(**arguments, weight_transfer_config={"backend": transport.backend})
         )
-        return LLMEngine.from_engine_args(arguments)
-
-
-def _memory(cache_bytes: int) -> dict[str, Any]:
-    """vLLM's memory. At its start on a GPU it asks for a share to be free, by default most of it, but a trainer may be
-    there already: it should ask for what the cache takes."""
-    memory: dict[str, Any] = {"kv_cache_memory_bytes": cache_bytes}
-    if torch.cuda.is_available():
-        total = torch.cuda.get_device_properties(0).total_memory
-        memory["gpu_memory_utilization"] = min(1.0, cache_bytes / total)
-    return memory
-
-
-def _lengths(published: Published, max_model_len: int, max_tokens: int) -> dict[str, Any]:
-    """vLLM's limits on tokens. An encoder-decoder's model length is its decoder's, the start token included."""
-    if published.kind != "seq2seq":
-        batched = max(_BATCHED_TOKENS, max_model_len)
-        return {"max_model_len": max_model_len, "max_num_batched_tokens": batched}
-    prompt = max_model_len - max_tokens
-    return {
-        "max_model_len": max_tokens + 1,
-        "max_num_batched_tokens": max(_BATCHED_TOKENS, _ENCODED_TOGETHER * prompt),
-        "hf_overrides": {"max_source_positions": prompt},
-    }

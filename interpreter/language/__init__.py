@@ -7,4 +7,5 @@ may import these modules; none of them runs a program.
     grammar         which tokens may follow               type_check  declared types along a program
     grammar_tables  the same as bit sets                  symbols     programs as arrays of names
     grammar_batch   the same for many programs at once    bytecode    programs as the machine reads them
+    noise           what draws samples from logits
 """

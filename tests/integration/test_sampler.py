@@ -268,6 +268,11 @@ class TestRandom:
                 many[number, k].tokens for k in range(2)
             ]
 
+    def test_transformers_writes_the_same_samples(self, first: Path, samples: dict[tuple[int, int], Sample]) -> None:
+        """Token for token: both add the same noise to logits that differ by rounding alone."""
+        with open_reference(first, RANDOM) as sampler:
+            assert draw(sampler, requests(n=24)) == samples
+
     @pytest.mark.parametrize("backend", ["vllm", "transformers"])
     def test_first_tokens_have_the_probabilities_of_the_policy(
         self, request: pytest.FixtureRequest, first: Path, backend: str
@@ -371,6 +376,33 @@ def test_a_process_ends_silently_and_leaves_none_behind(first: Path, tmp_path: P
     written = {(ending, k): (tmp_path / f"{n}.{k}").read_text() for n, ending in enumerate(ENDINGS) for k in (1, 2)}
     assert written == dict.fromkeys(written, "")
     assert [process.pid for process in psutil.process_iter() if is_marked(process, environment)] == []
+
+
+@pytest.mark.parametrize("blocks", [512, 24])
+def test_schedulers_give_the_same_samples(first: Path, monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
+    """Whoever decides on steps, however many begin together, and with a cache in which few sequences fit."""
+    from engine.sampler.scheduler import ProgramScheduler
+
+    monkeypatch.setattr(SamplerConfig, "kv_cache_bytes", blocks * 32 * 1024)
+    decided, go_on = [], ProgramScheduler._go_on
+
+    def listen(scheduler: ProgramScheduler) -> object:
+        decided.append((data := go_on(scheduler)) is not None)
+        return data
+
+    monkeypatch.setattr(ProgramScheduler, "_go_on", listen)
+    drawn = []
+    for changes in ({"scheduler": "vllm"}, {}, {"admit_together": 5}):
+        config = RANDOM.model_copy(update={"max_tokens": 72, "max_sequences": 12} | changes)
+        with open_sampler(first, config, MAX_MODEL_LEN) as sampler:
+            drawn.append(draw(sampler, requests(n=8)))
+            stream = sampler.sample(requests(n=8))
+            next(stream)
+            stream.close()  # in the middle
+            drawn.append(draw(sampler, requests(n=8)))
+    assert all(samples == drawn[0] for samples in drawn)
+    assert any(decided)
+    assert all(decided) == (blocks == 512)
 
 
 def test_preempted_samples_are_the_same(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:

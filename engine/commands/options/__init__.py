@@ -7,6 +7,7 @@ at once.
 from engine.commands.options.analyse import AnalyseOptions
 from engine.commands.options.bench import (
     DataBench,
+    DeviceBench,
     DifferentialBench,
     EvalBench,
     FuzzBench,
@@ -67,6 +68,7 @@ VERBS = (
             ReplayBench,
             SwapBench,
             TrainBench,
+            DeviceBench,
             DifferentialBench,
             FuzzBench,
         ),

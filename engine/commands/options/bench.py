@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
+from pydantic import BeforeValidator, Field
+
 from engine.commands.options.declaration import (
     Argument,
     Checkout,
@@ -17,6 +19,7 @@ from engine.commands.options.declaration import (
     Seeds,
     Solvers,
     Workers,
+    split,
 )
 from trainer.catalogue import POLICIES
 
@@ -182,6 +185,26 @@ class ReplayBench(_Bench):
     """compare with the official code's buffer"""
     folder: Folder | None = None
     """where the store is kept"""
+
+
+class DeviceBench(_Bench):
+    """Whether all is right on this machine's GPU, and how fast: ten minutes.
+
+    Each case is a process of its own and prints a line of JSON; the last line has all of them.
+    """
+
+    verb: ClassVar[str] = "device"
+
+    only: Annotated[tuple[str, ...] | None, BeforeValidator(split), Argument("CASE,CASE")] = None
+    """only these cases, in this order; a wrong name lists all"""
+    limit: Annotated[int, Field(ge=1), Argument("S")] = 600
+    """seconds after which no other case begins"""
+    case_limit: Annotated[int, Field(ge=1), Argument("S")] = 150
+    """seconds of a case at most"""
+    together: Positive = 3
+    """processes at a time, of which one works and the others get ready"""
+    tiny: bool = False
+    """small, for a dry run on a CPU"""
 
 
 class DifferentialBench(_Bench):

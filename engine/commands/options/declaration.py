@@ -82,7 +82,7 @@ class Group:
     description: str = ""
 
 
-def _split(value: Any) -> Any:
+def split(value: Any) -> Any:
     return value.split(",") if isinstance(value, str) else value
 
 
@@ -120,7 +120,7 @@ Seeds = Annotated[
 Solvers = Annotated[Path | None, Field(description="JSONL to make mutants of (default: the seeds)"), Argument("FILE")]
 TaskSet = Annotated[str, Field(description="task set: a name, or a file or folder of tasks"), Argument("SET")]
 TaskIds = Annotated[
-    tuple[str, ...] | None, BeforeValidator(_split), Field(description="only these tasks"), Argument("ID,ID")
+    tuple[str, ...] | None, BeforeValidator(split), Field(description="only these tasks"), Argument("ID,ID")
 ]
 Limit = Annotated[int | None, Field(ge=1, description="only the first N tasks"), Argument("N")]
 AsJson = Annotated[bool, Field(alias="json", description="one JSON object instead of a table")]

@@ -1,0 +1,31 @@
+"""What "auto" means in the section `sampler`, on this machine's device."""
+
+from __future__ import annotations
+
+import torch
+
+from engine.sampler.config import SamplerConfig
+
+# A CPU decodes many sequences hardly faster than some; on a GPU, hundreds take hardly longer than one.
+_CPU_SEQUENCES, _GPU_SEQUENCES = 96, 512
+_CPU_CACHE_MIB = 512
+# Of a GPU's memory; the rest is for weights, what a step needs, and a trainer beside it.
+_CACHE_SHARE = 0.2
+
+
+def fitted(config: SamplerConfig) -> SamplerConfig:
+    """The same configuration with every "auto" decided."""
+    has_gpu = torch.cuda.is_available()
+    chosen = {
+        "dtype": "bfloat16" if has_gpu else "float32",
+        "max_sequences": _GPU_SEQUENCES if has_gpu else _CPU_SEQUENCES,
+        "kv_cache_mib": int(_CACHE_SHARE * gpu_memory()) >> 20 if has_gpu else _CPU_CACHE_MIB,
+        "graphs": "off",  # until `codeit bench device` has shown on such a device that tokens are those of eager
+        "attention": "default",
+    }
+    return config.model_copy(update={name: value for name, value in chosen.items() if getattr(config, name) == "auto"})
+
+
+def gpu_memory() -> int:
+    """Bytes of the first GPU."""
+    return torch.cuda.get_device_properties(0).total_memory
