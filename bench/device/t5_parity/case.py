@@ -47,11 +47,16 @@ class Case:
         return self.width > 100
 
     @property
+    def tied(self) -> bool:
+        """Whether one matrix is embedding and head: a large random model with one writes its last token again."""
+        return not (self.gated or self.large)
+
+    @property
     def shape(self) -> dict[str, Any]:
         """Arguments of T5Config."""
         words, inner, heads = (32100, 3072, 12) if self.large else (97, 96, 3)
         sizes = {"vocab_size": words, "d_ff": inner, "num_heads": heads, "d_kv": D_KV, "d_model": self.width}
-        kind = {"feed_forward_proj": "gated-gelu" if self.gated else "relu", "tie_word_embeddings": not self.gated}
+        kind = {"feed_forward_proj": "gated-gelu" if self.gated else "relu", "tie_word_embeddings": self.tied}
         return sizes | kind | {"num_layers": self.layers, "decoder_start_token_id": START}
 
     @property

@@ -84,7 +84,7 @@ def _greedy(
         away.append(Beside(wanted, row, given).away)
     bound = _FLOAT32_BOUND if other is None else 2 * yardstick
     missed, off = torch.stack(away, dim=1)  # (prompts, tokens) each
-    beyond = ~(torch.maximum(missed, off) <= bound)
+    beyond = ~((off <= bound) & (missed <= 2 * bound))  # two probabilities make a preference
     result = {
         "ok": not beyond.any().item(),
         "max_dlogprob": round(off.max().item(), 6),

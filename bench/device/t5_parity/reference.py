@@ -29,11 +29,11 @@ def new_model(case: Case, seed: int) -> T5ForConditionalGeneration:
                     parameter.mul_(0.3)  # so that the last token does not drown all else
                 elif not case.large:
                     parameter.mul_(1.5)
-            if case.gated:
-                head = 0.3 * torch.randn(model.config.vocab_size, case.width)
-                model.lm_head.weight = torch.nn.Parameter(head * (48 / case.width) ** 0.5)
-            else:
+            if case.tied:
                 model.decoder.final_layer_norm.weight.mul_(8)
+            else:
+                head = (0.6 if case.large else 0.3) * torch.randn(model.config.vocab_size, case.width)
+                model.lm_head.weight = torch.nn.Parameter(head * (48 / case.width) ** 0.5)
             for parameter in model.parameters():
                 parameter.copy_(parameter.to(getattr(torch, case.dtype)))
     return model
