@@ -11,7 +11,8 @@ the bound is followed to the first layer whose output differs.
 
 A case is named by its `decoder_bias`, layers x width, the tokens its decoder may have, and its type. `stock` is vLLM's
 attention with one-hot positions and without the plugin's `scratch.py`: wrong on a device where heads are much wider
-than d_kv. `scratch` is vLLM's kernel alone and shows why. `--tiny` writes a few tokens only, for a dry run on a CPU.
+than d_kv. `scratch` is vLLM's kernel alone and shows why. `plain` is vLLM with its defaults (model runner V2). `--tiny`
+writes a few tokens only, for a dry run on a CPU.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from threading import Timer
+from typing import Any
 
 from bench.device.t5_parity.case import TINY, Case, Result
 
@@ -45,6 +47,7 @@ CASES = _named(
         Case("triton", 12, 768, 192, "bfloat16"),
         Case("triton", 12, 768, 512),
         Case("triton", 12, 768, 512, "bfloat16"),
+        Case("triton", 12, 768, 512, plain=True),
         Case("one_hot", 2, 48, 448),
         Case("one_hot", 12, 768, 192),
         Case("one_hot", 12, 768, 192, "bfloat16"),
@@ -142,6 +145,14 @@ def _environment(name: str) -> dict[str, str]:
     if name.startswith("triton") and not torch.cuda.is_available():
         changed["TRITON_INTERPRET"] = "1"
     return changed
+
+
+def measure(work: Any) -> Result:
+    """A case of `codeit bench device`, `t5-` and a name of `ALL`, in this process; `work` has its `name` and `tiny`."""
+    name = work.name.removeprefix("t5-")
+    os.environ.update(_environment(name) | ({TINY: "1"} if work.tiny else {}))
+    steps = list(check(name))
+    return {"ok": all(step.get("ok", True) for step in steps), "steps": steps}
 
 
 def check(name: str) -> Iterator[Result]:

@@ -40,6 +40,8 @@ class Case:
     """Tokens of a decoder at most, the start token included."""
     dtype: str = "float32"
     gated: bool = False
+    plain: bool = False
+    """vLLM as its users have it: its newer model runner, asynchronous scheduling, CUDA graphs where it finds them."""
 
     @property
     def large(self) -> bool:
@@ -61,7 +63,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """`decoder_bias`, layers x width, tokens, type."""
+        """`decoder_bias`, layers x width, tokens, type, and what is unusual."""
         kind = "bf16" if self.dtype == "bfloat16" else "fp32"
-        gated = "-gated" if self.gated else ""
-        return f"{self.decoder_bias}-{self.layers}x{self.width}-{self.length}-{kind}{gated}"
+        marks = "-gated" * self.gated + "-plain" * self.plain
+        return f"{self.decoder_bias}-{self.layers}x{self.width}-{self.length}-{kind}{marks}"

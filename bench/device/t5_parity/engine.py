@@ -23,7 +23,12 @@ _CACHE_BYTES = 8 << 30
 def serving(case: Case, folder: Path) -> Iterator[Any]:
     """`vllm.LLM` in this process."""
     bias = "one_hot" if case.decoder_bias == "stock" else case.decoder_bias
+    chosen = {"max_num_seqs": 96, "block_size": 32, "enable_chunked_prefill": False}
+    chosen |= {"async_scheduling": False, "enforce_eager": True}
     with hosting():
+        if case.plain:
+            chosen = {}
+            del os.environ["VLLM_USE_V2_MODEL_RUNNER"]
         from vllm import LLM
 
         register()
@@ -37,19 +42,15 @@ def serving(case: Case, folder: Path) -> Iterator[Any]:
             dtype=case.dtype,
             max_model_len=case.length,
             max_num_batched_tokens=4096,
-            max_num_seqs=96,
-            block_size=32,
             kv_cache_memory_bytes=256 << 20 if tiny() else _CACHE_BYTES,
             gpu_memory_utilization=0.05,
             skip_tokenizer_init=True,
             generation_config="vllm",
-            enable_chunked_prefill=False,
-            async_scheduling=False,
-            enforce_eager=True,
             disable_log_stats=True,
             use_tqdm_on_load=False,
             weight_transfer_config={"backend": InProcess.backend},
             hf_overrides={"decoder_bias": bias, "max_source_positions": LONGEST_PROMPT},
+            **chosen,
         )
     try:
         yield llm
@@ -80,7 +81,9 @@ def facts(llm: Any) -> Result:
     return {
         "backends": dict(backends),
         "groups": groups,
-        "layout": str(runner.cache_config.kv_cache_layout),
+        "runner": type(runner).__module__,
+        "graphs": str(runner.vllm_config.compilation_config.cudagraph_mode),
+        "layout": str(runner.vllm_config.cache_config.kv_cache_layout),
         "float32": f"torch {torch.get_float32_matmul_precision()}, Triton {os.environ.get('TRITON_F32_DEFAULT')}",
         "device": f"{card}, torch {torch.__version__}, vLLM {vllm.__version__}",
     }
