@@ -96,17 +96,17 @@ def _policy(config: Config, codec: Codec) -> PreTrainedModel:
             f"({options.max_prompt_tokens}) and --sampler.max-tokens ({config.sampler.max_tokens}) are more"
         )
     if codec.kind == "seq2seq" and config.sampler.backend == "vllm" and torch.cuda.is_available():
-        _check_decoder(config, policy.config.d_kv)
+        _check_t5()
     if options.lora_rank:
         add_lora(policy, options.lora_rank, config.loop.seed)
     return policy
 
 
-def _check_decoder(config: Config, d_kv: int) -> None:
-    """Raise `UsageError` for programs that T5 cannot write on a GPU, before anything is trained."""
-    from engine.sampler.t5.limits import one_hot_head_size
+def _check_t5() -> None:
+    """Raise `UsageError` where vLLM would refuse T5, before anything is trained."""
+    from engine.sampler.t5.limits import check_device
 
     try:
-        one_hot_head_size(d_kv, config.sampler.max_tokens + 1)
+        check_device()
     except ValueError as error:
-        raise UsageError(f"--sampler.max-tokens {config.sampler.max_tokens}: {error}") from None
+        raise UsageError(f"{error}; or choose --sampler.backend transformers") from None

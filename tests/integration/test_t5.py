@@ -384,7 +384,8 @@ def test_a_decoder_that_is_too_long_for_one_hot_positions_is_refused(pair: Calla
     [
         ({"feed_forward_proj": "gated-tanh"}, {}, "feed_forward_proj 'gated-tanh' is not supported: .*gated-gelu"),
         ({"feed_forward_proj": "mish"}, {}, "feed_forward_proj 'mish' is not supported: .*relu"),
-        ({"decoder_bias": "alibi"}, {}, "decoder_bias 'alibi' is unknown: gather or one_hot"),
+        ({"decoder_bias": "alibi"}, {}, "decoder_bias 'alibi' is unknown: gather, triton, one_hot"),
+        ({"decoder_bias": "triton"}, {}, "decoder_bias 'triton' is for GPUs"),
         ({"decoder_bias": "one_hot", "d_kv": 48}, {}, "at most 0"),
         ({}, {"dtype": torch.float16}, "overflows in float16"),
         ({}, {"quantization": "fp8"}, "quantization 'fp8' is not supported"),

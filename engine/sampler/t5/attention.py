@@ -1,11 +1,12 @@
 """Decoder self-attention with a bias over vLLM's paged cache, which takes none.
 
-`GatherAttention` (CPU) has a backend of its own, which gathers keys and values from the pages and calls torch's
-attention with the bias as its mask. `OneHotAttention` uses the stock backend, whatever the device has: a key carries
-a one-hot of its position and a query its bias towards every position, so that their product is q.k + bias, exactly.
-That needs a head size of at least d_kv + the decoder's length (`limits.one_hot_head_size`).
+`GatherAttention` has a backend of its own, which gathers keys and values from the pages and calls torch's attention
+with the bias as its mask. `TritonAttention` has one with kernels that know the bias (`paged.py`). `OneHotAttention`
+uses the stock backend, whatever the device has: a key carries a one-hot of its position and a query its bias towards
+every position, so that their product is q.k + bias, exactly. That needs a head size of at least d_kv + the decoder's
+length (`limits.one_hot_head_size`).
 
-Both take queries, keys and values (tokens, heads * d_kv) of a step and return the same shape. T5 does not scale.
+All take queries, keys and values (tokens, heads * d_kv) of a step and return the same shape. T5 does not scale.
 """
 
 from __future__ import annotations
@@ -20,12 +21,21 @@ from torch import nn
 from transformers import T5Config
 from vllm.config import VllmConfig
 from vllm.model_executor.layers.attention import Attention
-from vllm.v1.attention.backend import AttentionImpl, AttentionMetadataBuilder, AttentionType, CommonAttentionMetadata
+from vllm.v1.attention.backend import (
+    AttentionBackend,
+    AttentionImpl,
+    AttentionMetadataBuilder,
+    AttentionType,
+    CommonAttentionMetadata,
+    MultipleOf,
+)
 from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
+from vllm.v1.attention.selector import get_attn_backend
 from vllm.v1.kv_cache_interface import AttentionSpec
 
 from engine.sampler.t5.bias import RelativeBias
 from engine.sampler.t5.limits import one_hot_head_size
+from engine.sampler.t5.scratch import with_room_for_heads
 
 _GROUP_KEYS = 8192
 """Keys, with padding, that are gathered at a time for requests that decode: bounds memory and padding."""
@@ -38,7 +48,11 @@ class OneHotAttention(nn.Module):
         super().__init__()
         self._heads, self._size = config.num_heads, config.d_kv
         self._wide = one_hot_head_size(config.d_kv, vllm_config.model_config.max_model_len)
-        self.attention = Attention(self._heads, self._wide, 1.0, cache_config=vllm_config.cache_config, prefix=prefix)
+        cache = vllm_config.cache_config
+        stock = get_attn_backend(self._wide, torch.get_default_dtype(), cache.cache_dtype)
+        self.attention = Attention(
+            self._heads, self._wide, 1.0, cache_config=cache, prefix=prefix, attn_backend=with_room_for_heads(stock)
+        )
 
     def extend(self, bias: RelativeBias, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What queries and keys (tokens, heads, room) of a step get appended, in all layers.
@@ -61,8 +75,8 @@ class OneHotAttention(nn.Module):
         return out[..., : self._size].flatten(1)
 
 
-class GatherAttention(nn.Module):
-    """Attention with the backend below."""
+class OwnAttention(nn.Module):
+    """Attention with a backend that knows the bias."""
 
     def __init__(self, config: T5Config, vllm_config: VllmConfig, prefix: str, bias: RelativeBias) -> None:
         super().__init__()
@@ -72,12 +86,34 @@ class GatherAttention(nn.Module):
             1.0,
             cache_config=vllm_config.cache_config,
             prefix=prefix,
-            attn_backend=GatherBackend,
+            attn_backend=self.backend(),
             bias=bias,
         )
 
+    @staticmethod
+    def backend() -> type[AttentionBackend]:
+        raise NotImplementedError
+
     def forward(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, extension: None) -> torch.Tensor:
         return self.attention(q, k, v)
+
+
+class GatherAttention(OwnAttention):
+    """Attention with the backend below."""
+
+    @staticmethod
+    def backend() -> type[AttentionBackend]:
+        return GatherBackend
+
+
+class TritonAttention(OwnAttention):
+    """Attention with our kernels."""
+
+    @staticmethod
+    def backend() -> type[AttentionBackend]:
+        from engine.sampler.t5.paged import PagedBackend  # needs Triton
+
+        return PagedBackend
 
 
 @dataclass
@@ -122,7 +158,7 @@ def groups_of(queries: list[int], keys: list[int]) -> Iterator[list[int]]:
 
 
 class GatherMetadataBuilder(AttentionMetadataBuilder[StepMetadata]):
-    """Works out, once a step, where each request's keys are."""
+    """Works out, once a step and on the host, where each request's keys are."""
 
     def __init__(
         self, kv_cache_spec: AttentionSpec, layer_names: list[str], vllm_config: VllmConfig, device: torch.device
@@ -135,20 +171,21 @@ class GatherMetadataBuilder(AttentionMetadataBuilder[StepMetadata]):
     ) -> StepMetadata:
         common = common_attn_metadata
         starts = common.query_start_loc_cpu[: common.num_reqs + 1].long()
-        keys = common.seq_lens[: common.num_reqs].long()
+        keys = common.seq_lens[: common.num_reqs].cpu().long()
+        blocks_of = common.block_table_tensor[: common.num_reqs].cpu()
         queries = starts.diff()
         groups = []
         for members in groups_of(queries.tolist(), keys.tolist()):
             part = torch.tensor(members)
             key = torch.arange(int(keys[part].max()))
-            blocks = common.block_table_tensor[part][:, key // self._block_size].long()
+            blocks = blocks_of[part][:, key // self._block_size].long()
             step = torch.arange(int(queries[part[0]]))
             position = (keys - queries)[part, None] + step
             groups.append(
                 Group(
-                    queries=starts[part, None] + step,
-                    slots=blocks * self._block_size + key % self._block_size,
-                    distance=position[..., None] - key,
+                    queries=(starts[part, None] + step).to(self.device),
+                    slots=(blocks * self._block_size + key % self._block_size).to(self.device),
+                    distance=(position[..., None] - key).to(self.device),
                 )
             )
         return StepMetadata(groups, int(keys.max()))
@@ -219,7 +256,15 @@ class GatherImpl(AttentionImpl[StepMetadata]):
 
 
 class GatherBackend(CPUAttentionBackend):
-    """vLLM's CPU backend (name, shapes, block sizes) with other metadata and another implementation."""
+    """vLLM's CPU backend (name, layout of the cache) with other metadata and another implementation."""
+
+    @staticmethod
+    def get_supported_kernel_block_sizes(kv_cache_spec: Any = None) -> list[int | MultipleOf]:
+        return [MultipleOf(1)]
+
+    @classmethod
+    def supports_head_size(cls, head_size: int) -> bool:
+        return True
 
     @staticmethod
     def get_impl_cls() -> type[GatherImpl]:

@@ -2,14 +2,15 @@
 
 Options travel in the Hugging Face configuration (`LLM(hf_overrides={...})`), the one that both vLLM's frontend and
 its workers see: `max_source_positions`, the longest encoder prompt, and `decoder_bias`, how decoder self-attention
-gets its bias: "gather" (CPU, any length) or "one_hot" (stock attention, limited length).
+gets its bias: "gather" (torch, any length), "triton" (GPUs, any length) or "one_hot" (stock attention, limited length).
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +18,10 @@ from transformers import T5Config
 from vllm.config import ModelConfig, VllmConfig
 from vllm.platforms import current_platform
 
-DecoderBias = Literal["gather", "one_hot"]
+DecoderBias = Literal["gather", "triton", "one_hot"]
 
+UNVERIFIED = "T5_UNVERIFIED_DEVICE"
+"""The environment variable that lets the plugin start where nobody has seen it right yet."""
 MAX_SOURCE_POSITIONS = 1024
 """The default. T5 itself has no limit."""
 ONE_HOT_HEAD_SIZES = (128, 256, 512)
@@ -41,8 +44,19 @@ def check_model(model: ModelConfig) -> None:
         raise ValueError("T5 overflows in float16: use dtype='bfloat16' or dtype='float32'")
     if model.quantization is not None:
         raise ValueError(f"quantization {model.quantization!r} is not supported for T5: leave it out")
+    check_device()
     if decoder_bias(config) == "one_hot":
         one_hot_head_size(config.d_kv, model.max_model_len)
+
+
+def check_device() -> None:
+    """Raise ValueError on anything but a CPU, unless the environment allows it: being wrong would not show."""
+    if not current_platform.is_cpu() and os.environ.get(UNVERIFIED) != "1":
+        raise ValueError(
+            f"T5 on vLLM was not seen right on a GPU yet: what it wrote there before its attention was replaced was "
+            f"wrong, without an error. {UNVERIFIED}=1 in the environment lets it start; compare its tokens with those "
+            "of transformers (python -m bench.device.t5)"
+        )
 
 
 def check_engine(engine: VllmConfig) -> None:
@@ -62,11 +76,11 @@ def max_source_positions(config: T5Config) -> int:
 def decoder_bias(config: T5Config) -> DecoderBias:
     """How decoder self-attention gets its bias on this machine. Raises ValueError for what is impossible here."""
     on_cpu = current_platform.is_cpu()
-    chosen = getattr(config, "decoder_bias", "gather" if on_cpu else "one_hot")
-    if chosen not in ("gather", "one_hot"):
-        raise ValueError(f"decoder_bias {chosen!r} is unknown: gather or one_hot")
-    if chosen == "gather" and not on_cpu:
-        raise ValueError("decoder_bias 'gather' is for CPUs: leave it out, or set one_hot")
+    chosen = getattr(config, "decoder_bias", "gather" if on_cpu else "triton")
+    if chosen not in get_args(DecoderBias):
+        raise ValueError(f"decoder_bias {chosen!r} is unknown: {', '.join(get_args(DecoderBias))}")
+    if chosen == "triton" and on_cpu and os.environ.get("TRITON_INTERPRET") != "1":
+        raise ValueError("decoder_bias 'triton' is for GPUs: leave it out, or set gather")
     return chosen
 
 
@@ -84,5 +98,5 @@ def one_hot_head_size(d_kv: int, max_model_len: int) -> int:
     raise ValueError(
         f"max_model_len {max_model_len} is too long for a decoder with one-hot positions: "
         f"at most {limit} (head size {limit + d_kv} - d_kv {d_kv}). Lower max_model_len, "
-        "or serve on a CPU, where decoder_bias 'gather' has no limit"
+        "or leave decoder_bias out: the default has no limit"
     )

@@ -25,7 +25,7 @@ from vllm.model_executor.models.interfaces import SupportsMultiModal
 from vllm.model_executor.models.utils import AutoWeightsLoader, WeightsMapper, maybe_prefix
 from vllm.multimodal import MULTIMODAL_REGISTRY
 
-from engine.sampler.t5.attention import GatherAttention, OneHotAttention
+from engine.sampler.t5.attention import GatherAttention, OneHotAttention, TritonAttention
 from engine.sampler.t5.bias import RelativeBias
 from engine.sampler.t5.inputs import IDS, T5DummyInputs, T5ProcessingInfo, T5Processor
 from engine.sampler.t5.layers import (
@@ -91,10 +91,12 @@ class DecoderSelfAttention(Projections):
 
     def __init__(self, config: T5Config, vllm_config: VllmConfig, prefix: str, bias: RelativeBias) -> None:
         super().__init__(config)
-        if decoder_bias(config) == "one_hot":
+        chosen = decoder_bias(config)
+        if chosen == "one_hot":
             self.attend = OneHotAttention(config, vllm_config, prefix)
         else:
-            self.attend = GatherAttention(config, vllm_config, prefix, bias)
+            own = TritonAttention if chosen == "triton" else GatherAttention
+            self.attend = own(config, vllm_config, prefix, bias)
 
     def forward(self, x: torch.Tensor, extension: Any) -> torch.Tensor:
         q, k, v = self.qkv(x)[0].chunk(3, dim=-1)
