@@ -30,7 +30,7 @@ from engine.sampler.config import SamplerConfig
 from trainer.config import TrainerConfig
 from trainer.section import Section
 
-PRESETS = ("smoke", "cpu", "solve", "paper", "paper-codet5", "sizes")
+PRESETS = ("smoke", "cpu", "solve", "gpu", "paper", "paper-codet5", "sizes")
 
 
 class TasksConfig(Section):

@@ -1,4 +1,4 @@
-"""Ways to sample on a device: what each changes in the configuration of the sampler."""
+"""Ways to do the same on a device, by case: what each changes. Torch-free, because threads are decided before."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _TRITON = {"attention": "triton"}
 _FULL, _DECODE = {"graphs": "full"}, {"graphs": "decode"}
 _WAVES = {"admit_together": 64}
 
-# The first one is what the others are compared with.
+# Sampling: changes of its configuration. The first one is what the others are compared with.
 VARIANTS: dict[str, dict[str, Any]] = {
     "eager": {},
     "eager-triton": _TRITON,
@@ -31,6 +31,19 @@ DIAGNOSES: dict[str, dict[str, Any]] = {
     "full-flash-own-schedule": {"attention": "flash"} | _FULL,
     "full-flash": {"attention": "flash"} | _FULL,
 }
+
+
+# Training: the policy, whether layers are compiled, examples of an epoch. Tokens of a batch are those of preset `gpu`.
+TRAININGS: dict[str, tuple[str, str, int]] = {
+    "train-25m": ("compact-25m", "on", 20_000),
+    "train-25m-plain": ("compact-25m", "off", 8_000),
+    "train-220m": ("compact-220m", "on", 5_000),
+    "train-220m-plain": ("compact-220m", "off", 3_000),
+}
+
+
+# Whole runs: options besides the preset.
+LOOPS: dict[str, list[str]] = {"loop": [], "loop-overlapped": ["--loop.max-staleness", "1"]}
 
 
 def is_free(name: str) -> bool:
