@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from functools import partial
 from typing import Any
@@ -13,29 +14,32 @@ from bench.device.sampling import ROUNDS, lengths
 from bench.device.work import LONGEST, MAX_TOKENS, Work, memory, synchronize
 from bench.rates import Rate
 from engine.sampler.constraint import CompactGrammar
+from engine.sampler.host import hosting
 from trainer.policy import load_policy
 
 GENERATED_PROMPTS = 16
 
 
 def measure_vllm(work: Work) -> dict[str, Any]:
-    """`vllm.LLM` with its defaults but for sizes: compiled, with its graphs, without grammar and seeds."""
+    """`vllm.LLM` in this process, with its defaults but for sizes: compiled, graphs, no grammar and no seeds."""
     from vllm import LLM, SamplingParams
     from vllm.inputs import tokens_input
 
     config = work.config()
     start = time.perf_counter()
-    llm = LLM(
-        str(work.checkpoints[0]),
-        dtype=config.dtype,
-        skip_tokenizer_init=True,
-        generation_config="vllm",
-        max_model_len=LONGEST,
-        max_num_seqs=config.max_sequences,
-        kv_cache_memory_bytes=config.kv_cache_bytes,
-        use_tqdm_on_load=False,
-        **({"enforce_eager": True} if work.tiny else {}),
-    )
+    with hosting():
+        os.environ.pop("VLLM_USE_V2_MODEL_RUNNER")  # this is vLLM's choice
+        llm = LLM(
+            str(work.checkpoints[0]),
+            dtype=config.dtype,
+            skip_tokenizer_init=True,
+            generation_config="vllm",
+            max_model_len=LONGEST,
+            max_num_seqs=config.max_sequences,
+            kv_cache_memory_bytes=config.kv_cache_bytes,
+            use_tqdm_on_load=False,
+            **({"enforce_eager": True} if work.tiny else {}),
+        )
     opened = time.perf_counter() - start
     limits = lengths(work)
     inputs = [tokens_input(list(work.requests[number].prompt)) for number, _ in limits]

@@ -61,12 +61,12 @@ class Work:
 def prepare(work: Work) -> dict[str, Any]:
     """Make the policies."""
     programs = programs_of(work.codec)[: 8 if work.tiny else None]
-    torch.set_num_threads(max(1, torch.get_num_threads()))
     losses = []
     for version, checkpoint in enumerate(work.checkpoints, 1):
         trainer = Trainer(new_policy(work.policy, len(work.codec.tokens), LONGEST, seed=version), work.codec, READING)
         examples = [Example((BOS,), program) for program in programs]
-        losses.append([trainer.train(examples).loss for _ in range(1 if work.tiny else EPOCHS)][-1])
+        epochs = 1 if work.tiny or version > 1 else EPOCHS
+        losses.append([trainer.train(examples).loss for _ in range(epochs)][-1])
         checkpoint.parent.mkdir(exist_ok=True)
         trainer.publish(checkpoint, version)
     (work.folder / "ready").touch()

@@ -9,6 +9,8 @@ encoder reads.
     protocol    requests, samples, the protocol       config      the section `sampler` of a configuration
     base        what both samplers do                 published   a checkpoint, as a sampler sees it
     constraint  grammars on logits                    host        vLLM in this process, undisturbed
+    noise       what draws samples from logits        device      what "auto" is on this machine
+    scheduler   vLLM's steps without work a row       vllm_options  vLLM's options for an engine
     transports  how new weights reach vLLM            vllm_transfer  what they add to vLLM's weight transfer
     t5/         a plugin that teaches vLLM T5
 
