@@ -5,6 +5,7 @@ The kernels for GPUs run in Triton's interpreter, so this is also vLLM's whole w
 
 import json
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 
@@ -75,3 +76,14 @@ def test_a_case_that_dies_is_told_and_the_others_go_on(monkeypatch: pytest.Monke
     results = list(t5.run(["scratch", "no-such-case"], limit=60))
     assert {result["case"] for result in results if result["step"] == "died"} == {"scratch", "no-such-case"}
     assert all(result["error"] for result in results if result["step"] == "died")
+
+
+def test_a_case_of_the_bench_is_one_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*t5._environment("scratch"), cases.TINY):
+        monkeypatch.setenv(name, "")  # put back afterwards
+    steps = [{"step": "greedy A", "ok": True}, {"step": "n=24", "ok": False}]
+    monkeypatch.setattr("bench.device.t5_parity.parity.check_case", lambda case: iter(steps))
+    result = t5.measure(SimpleNamespace(name="t5-gather-2x48-512-fp32", tiny=True))
+    assert not result["ok"]
+    assert [step["step"] for step in result["steps"]] == ["greedy A", "n=24"]
+    assert cases.tiny()

@@ -18,6 +18,8 @@ from transformers import T5Config
 from vllm.config import ModelConfig, VllmConfig
 from vllm.platforms import current_platform
 
+from engine.sampler.t5.private import warn_if_untested
+
 DecoderBias = Literal["gather", "triton", "one_hot"]
 
 UNVERIFIED = "T5_UNVERIFIED_DEVICE"
@@ -60,7 +62,8 @@ def check_device() -> None:
 
 
 def check_engine(engine: VllmConfig) -> None:
-    """Raise ValueError for engine options that T5 is not served with."""
+    """Raise ValueError for engine options that T5 is not served with; warn of a vLLM that was not tested."""
+    warn_if_untested()
     check_model(engine.model_config)
     if engine.parallel_config.tensor_parallel_size > 1:
         raise ValueError("T5 runs on one device: set tensor_parallel_size=1")
