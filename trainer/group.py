@@ -12,9 +12,7 @@ so; an exception comes back as text in a file, when its process has ended; folde
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 import socket
 import threading
 import traceback
@@ -30,6 +28,7 @@ from typing import Any, Protocol
 import torch
 
 from trainer.examples import Example, Examples
+from trainer.processes import spawn
 from trainer.training import Progress, Trainer, TrainResult
 
 # Seconds between looks at a process whose weights are being received.
@@ -94,24 +93,14 @@ class TrainerGroup:
     """
 
     def __init__(self, make: Callable[[], Trainer], processes: int, first_device: int = 0) -> None:
-        context = multiprocessing.get_context("spawn")
         port = free_port()
         self._members: list[tuple[BaseProcess, Connection]] = []
         try:
             for rank in range(processes):
-                ours, theirs = context.Pipe()
                 place = {"RANK": rank, "LOCAL_RANK": first_device + rank}
                 size = {"WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
                 address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-                process = context.Process(target=_serve, args=(theirs, make, place | size | address), daemon=True)
-                # Ctrl-C is the parent's to handle.
-                mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-                try:
-                    process.start()
-                finally:
-                    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-                theirs.close()
-                self._members.append((process, ours))
+                self._members.append(spawn(_serve, make, place | size | address))
             self._answers(processes)
         except BaseException:
             self.close()
@@ -268,7 +257,6 @@ class _Member:
 
 def _serve(connection: Connection, make: Callable[[], Trainer], environment: dict[str, Any]) -> None:
     """A member's life: do what arrives until the parent hangs up, or is gone."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ |= {name: str(value) for name, value in environment.items()}
     torch.set_num_threads(max(1, torch.get_num_threads() // environment["WORLD_SIZE"]))
     member: _Member | None = None
@@ -288,12 +276,6 @@ def _serve(connection: Connection, make: Callable[[], Trainer], environment: dic
             name, arguments = connection.recv()
         except (EOFError, OSError):
             return
-
-
-def _end_with_parent() -> None:
-    """End this process as soon as its parent is gone, whatever it is doing: a killed run leaves no training behind."""
-    wait([multiprocessing.parent_process().sentinel])
-    os._exit(1)
 
 
 def free_port() -> int:

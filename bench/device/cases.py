@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.device.variants import DIAGNOSES, LOOPS, TRAININGS, VARIANTS
+from bench.device.variants import DIAGNOSES, LOOPS, PROCESSES, TRAININGS, VARIANTS
 from engine.errors import UsageError
 
 
@@ -27,6 +27,7 @@ CASES = (
     Case("profile", "sampling:profile"),
     Case("vllm", "peers:measure_vllm"),
     Case("generate", "peers:measure_generate"),
+    *(Case(name, "processes:measure_processes") for name in PROCESSES),
     *(Case(name, "training:measure_training") for name in TRAININGS),
     *(Case(name, "whole:measure_loop") for name in LOOPS),
     *(Case(name, "sampling:measure_variant") for name in DIAGNOSES),

@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def measure_variant(work: Work) -> dict[str, Any]:
         opened = time.perf_counter() - start
         list(sampler.sample(work.requests))  # warms up
         with timing() as spent:
-            timed = [_round(sampler, work) for _ in range(ROUNDS)]
+            timed = [round_of(sampler, work, work.requests) for _ in range(ROUNDS)]
         samples = timed[-1][1]
         result = _rates([rate for rate, _ in timed], spent) | {
             "opened_s": round(opened, 1),
@@ -71,22 +72,22 @@ def measure_variant(work: Work) -> dict[str, Any]:
         back = list(sampler.sample(few))
     drawn = {(sample.request, sample.index): sample for sample in samples}
     mine = [Sample(n, k, drawn[8 * n, k].tokens, 1, True) for n, request in enumerate(few) for k in range(request.n)]
-    bound = _BOUNDS[config.dtype]
     checks = {
-        "checked": margins(work, first, few, mine, bound),
-        "swapped": margins(work, second, few, swapped, bound),
-        "back": margins(work, first, few, back, bound),
+        "checked": check(work, first, few, mine, config.dtype),
+        "swapped": check(work, second, few, swapped, config.dtype),
+        "back": check(work, first, few, back, config.dtype),
     }
     result |= checks | {"right": all(check["right"] for check in checks.values())}
-    return result | _compared(work, samples) | {"config": changes}
+    return result | compared(work, samples, next(iter(VARIANTS))) | {"config": changes}
 
 
-def _round(sampler: Sampler, work: Work) -> tuple[Rate, list[Sample]]:
+def round_of(sampler: Sampler, work: Work, requests: Sequence[SampleRequest]) -> tuple[Rate, list[Sample]]:
+    """The rate of a round, without what an earlier one left in caches, and its samples."""
     sampler.swap(work.checkpoints[0])
     samples: list[Sample] = []
 
     def drawn() -> list[int]:
-        samples.extend(sampler.sample(work.requests))
+        samples.extend(sampler.sample(requests))
         synchronize()
         return [len(sample.tokens) for sample in samples]
 
@@ -146,8 +147,8 @@ def lengths(work: Work) -> dict[tuple[int, int], int]:
 # ------------------------------------------------------------------------------------------------ right or wrong
 
 
-def margins(
-    work: Work, checkpoint: Any, requests: Sequence[SampleRequest], samples: Sequence[Sample], bound: float
+def check(
+    work: Work, checkpoint: Path, requests: Sequence[SampleRequest], samples: Sequence[Sample], dtype: str
 ) -> dict[str, Any]:
     """By how much the reference would have preferred another token, over all tokens of some samples."""
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -163,7 +164,7 @@ def margins(
         "wrong": int((missed > 0).sum()),
         "margin": round(float(missed.max()), 5),
         "margin_99": round(float(np.quantile(missed, 0.99)), 5),
-        "right": bool(missed.max() < bound),
+        "right": bool(missed.max() < _BOUNDS[dtype]),
     }
 
 
@@ -191,11 +192,11 @@ def _margins(work: Work, policy: Any, request: SampleRequest, samples: Sequence[
     return found
 
 
-def _compared(work: Work, samples: Sequence[Sample]) -> dict[str, Any]:
-    """With what the first variant wrote, if it has; what this one wrote is kept for the others."""
+def compared(work: Work, samples: Sequence[Sample], other: str) -> dict[str, Any]:
+    """With what another case wrote, if it has; what this one wrote is kept for the others."""
     written = sorted([sample.request, sample.index, list(sample.tokens)] for sample in samples)
     _file(work, work.name).write_text(json.dumps(written))
-    file = _file(work, next(iter(VARIANTS)))
+    file = _file(work, other)
     if not file.exists():
         return {}
     first = json.loads(file.read_text())

@@ -33,6 +33,10 @@ DIAGNOSES: dict[str, dict[str, Any]] = {
 }
 
 
+# Sampling in several processes, with the graphs that were right. The first one is what the others are compared with.
+PROCESSES: dict[str, dict[str, Any]] = {
+    f"processes-{number}": _DECODE | {"processes": number} for number in (1, 2, 3, 4, 6)
+}
 # Training: the policy, whether layers are compiled, examples of an epoch. Tokens of a batch are those of preset `gpu`.
 TRAININGS: dict[str, tuple[str, str, int]] = {
     "train-25m": ("compact-25m", "on", 20_000),

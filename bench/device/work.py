@@ -49,7 +49,10 @@ class Work:
 
     @cached_property
     def requests(self) -> list[SampleRequest]:
-        prompts, n = (4, 4) if self.tiny else (128, 24)
+        return self.many(4, 4) if self.tiny else self.many(128, 24)
+
+    def many(self, prompts: int, n: int) -> list[SampleRequest]:
+        """Requests of the first evaluation tasks."""
         return [SampleRequest(prompt, n, seed) for seed, prompt in enumerate(prompts_of(self.codec, prompts))]
 
     def config(self, **changes: Any) -> SamplerConfig:

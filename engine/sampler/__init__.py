@@ -11,6 +11,7 @@ encoder reads.
     constraint  grammars on logits                    host        vLLM in this process, undisturbed
     noise       what draws samples from logits        device      what "auto" is on this machine
     scheduler   vLLM's steps without work a row       vllm_options  vLLM's options for an engine
+    group       several processes that sample
     transports  how new weights reach vLLM            vllm_transfer  what they add to vLLM's weight transfer
     t5/         a plugin that teaches vLLM T5
 
@@ -62,6 +63,10 @@ def open_sampler(
     from trainer.checkpoint import load_manifest
 
     load_manifest(checkpoint, verify_hash=True)
+    if config.processes > 1:
+        from engine.sampler.group import SamplerGroup
+
+        return SamplerGroup(checkpoint, config, max_model_len)
     if config.backend == "vllm":
         from engine.sampler.vllm_sampler import VllmSampler
 

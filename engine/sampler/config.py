@@ -42,6 +42,9 @@ class SamplerConfig(Section):
     """What decides on vLLM's steps: `programs` (engine/sampler/scheduler.py) spends no time on each sequence."""
     admit_together: int = Field(1, ge=1)
     """Places that have to be free before new samples begin, with the scheduler `programs`: more steps only decode."""
+    processes: int = Field(1, ge=1)
+    """Processes that sample, each with an engine of its own on the same device: more samples a second where the host's
+    work, not the device's, takes the time. Caches and `max_sequences` are each one's; an auto cache is shared out."""
     threads: int = Field(1, ge=1)
     """Threads of sampling on a CPU: one is the fastest for a small policy."""
 
@@ -55,4 +58,6 @@ class SamplerConfig(Section):
     def _transfer_is_vllm(self) -> Self:
         if self.transfer != "in_process" and self.backend != "vllm":
             raise ValueError(f"transfer {self.transfer} is for backend vllm, {self.backend} has in_process alone")
+        if self.transfer != "in_process" and self.processes > 1:
+            raise ValueError(f"transfer {self.transfer} is for one sampling process, not {self.processes}")
         return self

@@ -19,7 +19,7 @@ def fitted(config: SamplerConfig) -> SamplerConfig:
     chosen = {
         "dtype": "bfloat16" if has_gpu else "float32",
         "max_sequences": _GPU_SEQUENCES if has_gpu else _CPU_SEQUENCES,
-        "kv_cache_mib": int(_CACHE_SHARE * gpu_memory()) >> 20 if has_gpu else _CPU_CACHE_MIB,
+        "kv_cache_mib": int(_CACHE_SHARE * gpu_memory() / config.processes) >> 20 if has_gpu else _CPU_CACHE_MIB,
         "graphs": "off",  # until `codeit bench device` has shown on such a device that tokens are those of eager
         "attention": "default",
     }

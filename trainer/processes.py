@@ -1,0 +1,40 @@
+"""Processes that work for this one and end with it: an own interpreter each, and a pipe to it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+
+def spawn(serve: Callable[..., None], *arguments: Any) -> tuple[BaseProcess, Connection]:
+    """Start a process that calls `serve` with its end of a pipe and picklable arguments; our end of the pipe.
+
+    Ctrl-C is this process's to handle, not the other's.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(serve, theirs, *arguments), daemon=True)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    theirs.close()
+    return process, ours
+
+
+def _serve(serve: Callable[..., None], connection: Connection, *arguments: Any) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    serve(connection, *arguments)
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as its parent is gone, whatever it is doing: a killed run leaves nothing behind."""
+    wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
