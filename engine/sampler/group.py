@@ -26,6 +26,7 @@ from trainer.processes import spawn
 # A process sends what is finished after so many samples or seconds.
 _SENT_TOGETHER, _SENT_AFTER = 32, 0.2
 _STOP = "stop"
+_PATIENCE = 10.0  # seconds that a process has to close its engine
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,11 @@ class SamplerGroup(CheckpointSampler):
 
     def close(self) -> None:
         super().close()
-        for process, connection in self._members:
-            connection.close()
-            process.terminate()
+        for _, connection in self._members:
+            connection.close()  # which ends a process that is idle, or sends next
         for process, _ in self._members:
+            process.join(_PATIENCE)
+            process.terminate()
             process.join()
         self._members, self._waiting = [], {}
 
