@@ -15,11 +15,9 @@ class Case:
 
     name: str
     function: str
-    needs_device: bool = True
-    """Whether it has to be alone while it works."""
 
 
-PREPARE = Case("prepare", "work:prepare", needs_device=False)
+PREPARE = Case("prepare", "work:prepare")
 """Makes what the others work on; always runs, and first."""
 CASES = (
     Case("probe", "probe:probe"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sys
@@ -26,11 +25,7 @@ def main(folder: Path, name: str, tiny: bool) -> None:
 
     with hosting():
         import vllm.v1.engine.llm_engine  # noqa: F401 (takes long)
-    if case is not PREPARE:
-        _wait_for(folder / "ready")
-    device = (folder / "device").open("w")
-    if case.needs_device:
-        fcntl.flock(device, fcntl.LOCK_EX)  # until this process has ended, and the device's memory is free
+    _wait_for(folder / f"{name}.turn")  # when those before have ended, and the device's memory is free
     (folder / f"{name}.begun").touch()
     result = function(Work(folder, name, tiny))
     partial = folder / f"{name}.partial"

@@ -78,6 +78,8 @@ def run_cases(cases: Sequence[Case], limit: float, case_limit: float, together: 
                     waiting = []
                 while waiting and len(running) < together:
                     running.append(Running.begin(waiting.pop(0), folder, tiny))
+                if running:
+                    (folder / f"{running[0].case.name}.turn").touch()
                 time.sleep(0.05)
                 for one in [*running]:
                     if (result := one.end(folder, case_limit)) is not None:

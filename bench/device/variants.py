@@ -10,20 +10,20 @@ _WAVES = {"admit_together": 64}
 
 # Sampling: changes of its configuration. The first one is what the others are compared with.
 VARIANTS: dict[str, dict[str, Any]] = {
-    "eager": {},
-    "eager-triton": _TRITON,
+    "eager": {"graphs": "off"},
+    "eager-triton": {"graphs": "off"} | _TRITON,
     "full-triton": _TRITON | _FULL,
     "full-triton-waves": _TRITON | _FULL | _WAVES,
     "decode-flash": _DECODE,
     "decode-flash-waves": _DECODE | _WAVES,
     "decode-triton-waves": _TRITON | _DECODE | _WAVES,
-    "eager-vllm-scheduler": {"scheduler": "vllm"},
-    "fp32-eager": {"dtype": "float32"},
+    "eager-vllm-scheduler": {"graphs": "off", "scheduler": "vllm"},
+    "fp32-eager": {"graphs": "off", "dtype": "float32"},
     "fp32-full-triton": {"dtype": "float32"} | _TRITON | _FULL,
     # vLLM draws, without grammar and seeds.
-    "free-eager": {},
+    "free-eager": {"graphs": "off"},
     "free-full-triton": _TRITON | _FULL,
-    "free-vllm-scheduler": {"scheduler": "vllm"},
+    "free-vllm-scheduler": {"graphs": "off", "scheduler": "vllm"},
 }
 # FULL graphs with FlashAttention 3 gave wrong tokens. Its work is laid out before a step (`scheduler_metadata`) for the
 # longest query of the step, but a graph's kernel is that of capture; `own-schedule` lets the kernel lay out its own.

@@ -19,7 +19,7 @@ _TINY = [
     "--replay.draw-mutated", "20", "--trainer.max-prompt-tokens", "320", "--sampler.n-samples", "2",
     "--sampler.max-tokens", "32", "--loop.meta-iterations", "2", "--sampler.kv-cache-mib", "64",
 ]  # fmt: skip
-_SECONDS = 130  # then a run is asked to stop: what it has measured counts
+_SECONDS = 150  # then a run is asked to stop: what it has measured counts
 _KEPT = (
     "examples", "loss", "heldout_loss", "valid_share", "samples", "samples_per_s", "runs_per_s", "swap_s",
     "padding_share", "solved_policy", "solved_cumulative", "phase_s", "busy",

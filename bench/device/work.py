@@ -72,7 +72,6 @@ def prepare(work: Work) -> dict[str, Any]:
         losses.append([trainer.train(examples).loss for _ in range(epochs)][-1])
         checkpoint.parent.mkdir(exist_ok=True)
         trainer.publish(checkpoint, version)
-    (work.folder / "ready").touch()
     return {"losses": [round(loss, 3) for loss in losses]}
 
 

@@ -35,7 +35,8 @@ class SamplerConfig(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type of weights and activations while sampling; auto is float32 on a CPU and bfloat16 on a GPU."""
     graphs: Literal["auto", "off", "decode", "full"] = "auto"
-    """CUDA graphs of vLLM: of steps that only decode (decode), or of all (full). Auto is off."""
+    """CUDA graphs of vLLM: of steps that only decode (decode), or of all (full). Auto is decode for bfloat16 on a GPU,
+    else off; an encoder-decoder has none."""
     attention: Literal["auto", "default", "flash", "triton"] = "auto"
     """Attention kernels of vLLM on a GPU; auto and default are what it chooses."""
     scheduler: Literal["programs", "vllm"] = "programs"

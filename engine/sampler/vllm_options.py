@@ -41,13 +41,15 @@ def engine_arguments(published: Published, config: SamplerConfig, max_model_len:
         "disable_log_stats": True,
         **_lengths(published, max_model_len, config.max_tokens),
         **_memory(config.kv_cache_bytes),
-        **_graphs(config),
+        **_graphs(config, is_seq2seq),
         **_scheduler(config, is_seq2seq),
     }
 
 
-def _graphs(config: SamplerConfig) -> dict[str, Any]:
-    found: dict[str, Any] = {"enforce_eager": config.graphs == "off" or not torch.cuda.is_available()}
+def _graphs(config: SamplerConfig, is_seq2seq: bool) -> dict[str, Any]:
+    """None for encoder-decoders: T5's attention has none."""
+    has_none = config.graphs == "off" or is_seq2seq or not torch.cuda.is_available()
+    found: dict[str, Any] = {"enforce_eager": has_none}
     if not found["enforce_eager"]:
         most = _BATCHED_TOKENS if config.graphs == "full" else config.max_sequences
         sizes = sorted({size for size in _GRAPH_SIZES if size <= most} | {min(config.max_sequences, most)})
