@@ -22,6 +22,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fp32-full-triton": {"dtype": "float32"} | _TRITON | _FULL,
     # vLLM draws, without grammar and seeds.
     "free-eager": {"graphs": "off"},
+    "free-decode": _DECODE,
     "free-full-triton": _TRITON | _FULL,
     "free-vllm-scheduler": {"graphs": "off", "scheduler": "vllm"},
 }

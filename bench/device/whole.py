@@ -22,7 +22,8 @@ _TINY = [
 _SECONDS = 150  # then a run is asked to stop: what it has measured counts
 _KEPT = (
     "examples", "loss", "heldout_loss", "valid_share", "samples", "samples_per_s", "runs_per_s", "swap_s",
-    "padding_share", "solved_policy", "solved_cumulative", "phase_s", "busy",
+    "padding_share", "solved_policy", "solved_cumulative", "phase_s", "busy_trainer", "busy_sampler", "busy_pool",
+    "busy_writer",
 )  # fmt: skip
 
 

@@ -337,8 +337,8 @@ class Loop:
             "pool": rollout.seconds,
             "writer": phases.get("store", 0.0),
         }
-        busy = {name: round(worked / seconds, 4) for name, worked in working.items()}
-        return {"phase_s": self.phases.rounded(), "busy": busy}
+        busy = {f"busy_{name}": round(worked / seconds, 4) for name, worked in working.items()}
+        return {"phase_s": self.phases.rounded(), **busy}
 
 
 def _all(rollout: Rollout, found: Sequence[Execution]) -> Iterator[tuple[Execution, Origin]]:
