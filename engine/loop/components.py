@@ -95,18 +95,6 @@ def _policy(config: Config, codec: Codec) -> PreTrainedModel:
             f"{options.pretrained} has {positions} positions: --trainer.max-prompt-tokens "
             f"({options.max_prompt_tokens}) and --sampler.max-tokens ({config.sampler.max_tokens}) are more"
         )
-    if codec.kind == "seq2seq" and config.sampler.backend == "vllm" and torch.cuda.is_available():
-        _check_t5()
     if options.lora_rank:
         add_lora(policy, options.lora_rank, config.loop.seed)
     return policy
-
-
-def _check_t5() -> None:
-    """Raise `UsageError` where vLLM would refuse T5, before anything is trained."""
-    from engine.sampler.t5.limits import check_device
-
-    try:
-        check_device()
-    except ValueError as error:
-        raise UsageError(f"{error}; or choose --sampler.backend transformers") from None

@@ -37,7 +37,7 @@ from engine.sampler.t5.layers import (
     Projections,
     norm,
 )
-from engine.sampler.t5.limits import check_engine, decoder_bias, max_source_positions
+from engine.sampler.t5.limits import check_engine, decoder_bias, keep_float32_exact, max_source_positions
 from engine.sampler.t5.ordering import guard_encoder_order
 
 _HEAD = "lm_head.weight"
@@ -171,6 +171,7 @@ class T5ForConditionalGeneration(nn.Module, SupportsMultiModal):
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
         super().__init__()
         check_engine(vllm_config)
+        keep_float32_exact(vllm_config.model_config)
         guard_encoder_order()
         self.config: T5Config = vllm_config.model_config.hf_config
         self.config.max_source_positions = max_source_positions(self.config)  # read when CUDA graphs are captured
