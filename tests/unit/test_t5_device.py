@@ -45,21 +45,21 @@ def test_what_a_gpu_cannot_serve_is_refused(changes: dict, message: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("on_cpu", "dtype", "before", "after"),
+    ("device", "dtype", "before", "after"),
     [
-        (False, torch.float32, None, "ieee"),
-        (False, torch.float32, "tf32", "tf32"),
-        (False, torch.bfloat16, None, None),
-        (True, torch.float32, None, None),
+        ("cuda", torch.float32, None, "ieee"),
+        ("cuda", torch.float32, "tf32", "tf32"),
+        ("cuda", torch.bfloat16, None, None),
+        ("cpu", torch.float32, None, None),
     ],
 )
 def test_products_in_float32_are_exact_on_a_gpu_unless_the_environment_says_otherwise(
-    monkeypatch: pytest.MonkeyPatch, on_cpu: bool, dtype: torch.dtype, before: str | None, after: str | None
+    monkeypatch: pytest.MonkeyPatch, device: str, dtype: torch.dtype, before: str | None, after: str | None
 ) -> None:
     environment = {} if before is None else {"TRITON_F32_DEFAULT": before}
-    monkeypatch.setattr(limits, "current_platform", SimpleNamespace(is_cpu=lambda: on_cpu))
-    monkeypatch.setattr(limits.os, "environ", environment)
-    limits.keep_float32_exact(model(dtype=dtype))
+    with monkeypatch.context() as patch:
+        patch.setattr(limits.os, "environ", environment)
+        limits.keep_float32_exact(SimpleNamespace(dtype=dtype, device=torch.device(device)))
     assert environment.get("TRITON_F32_DEFAULT") == after
 
 

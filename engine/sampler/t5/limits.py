@@ -60,13 +60,14 @@ def check_engine(engine: VllmConfig) -> None:
         raise ValueError(f"kv_cache_dtype {engine.cache_config.cache_dtype!r} is not exact for T5: leave it at 'auto'")
 
 
-def keep_float32_exact(model: ModelConfig) -> None:
-    """Have Triton multiply float32 exactly in this process, if the model is served in it, on a GPU.
+def keep_float32_exact(weights: torch.Tensor) -> None:
+    """Have Triton multiply float32 exactly in this process, for a model that has such weights on a GPU.
 
-    Cross-attention is vLLM's, whose kernels would take tf32. Triton reads the variable when it compiles one; what the
-    environment says already stays.
+    Cross-attention is vLLM's, whose kernels would take tf32. Triton reads the variable when it compiles one: before the
+    first step is early enough, and when a model is made is too early where the engine's owner puts the environment back.
+    What the environment says already stays.
     """
-    if model.dtype == torch.float32 and not current_platform.is_cpu():
+    if weights.dtype == torch.float32 and weights.device.type != "cpu":
         os.environ.setdefault(*EXACT_FLOAT32)
 
 

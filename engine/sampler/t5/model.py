@@ -171,7 +171,6 @@ class T5ForConditionalGeneration(nn.Module, SupportsMultiModal):
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
         super().__init__()
         check_engine(vllm_config)
-        keep_float32_exact(vllm_config.model_config)
         guard_encoder_order()
         self.config: T5Config = vllm_config.model_config.hf_config
         self.config.max_source_positions = max_source_positions(self.config)  # read when CUDA graphs are captured
@@ -212,6 +211,7 @@ class T5ForConditionalGeneration(nn.Module, SupportsMultiModal):
         encoder_outputs: list[torch.Tensor] | None = None,
         **kwargs: Any,
     ) -> torch.Tensor:
+        keep_float32_exact(self.shared.weight)
         outputs = encoder_outputs or []
         if positions.device.type == "cpu" and get_forward_context().attn_metadata is not None:
             _check_all_encoded(positions, len(outputs))
