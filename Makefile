@@ -1,5 +1,9 @@
 # make run | test | setup | pins | lint | clean        DEVICE=cpu (default) or gpu
 DEVICE ?= cpu
+# What `make run` runs: minutes on two processors, or a run of the paper's size on a GPU.
+PRESET_cpu := smoke
+PRESET_gpu := gpu
+PRESET ?= $(PRESET_$(DEVICE))
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -8,7 +12,7 @@ STAMP := $(VENV)/.installed-$(DEVICE)
 .PHONY: run test setup pins lint clean
 
 run: setup
-	$(BIN)/codeit run --preset smoke
+	$(BIN)/codeit run --preset $(PRESET)
 
 test: setup
 	$(BIN)/ruff check .

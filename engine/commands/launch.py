@@ -62,10 +62,9 @@ def run(options: RunOptions) -> None:
     search_tasks = load_tasks(config.tasks.search, config.tasks.task_ids, config.tasks.limit)
     _check_ids(training_tasks, search_tasks, config)
     set_threads(config.loop.threads)
-    if config.trainer.processes > 1 or config.trainer.device == "cuda" or config.sampler.transfer != "in_process":
-        from engine.loop.components import check_gpus
+    from engine.loop.hardware import check_hardware, expectations
 
-        check_gpus(config)
+    check_hardware(config)
     if config.trainer.pretrained is not None:
         from engine.loop.components import new_codec
 
@@ -78,6 +77,8 @@ def run(options: RunOptions) -> None:
     compile_interpreter(search=True, learning=True)
     with Display() as display:
         display.say(f"{folder.path}: {len(search_tasks)} tasks of {config.tasks.search}, {len(seed_programs)} seeds")
+        for line in expectations(config, len(search_tasks)):
+            display.say(line)
         with Loop(config, folder, search_tasks, training_tasks, seed_programs, display) as loop:
             summary = loop.run()
         display.say(verdict(summary))

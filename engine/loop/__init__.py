@@ -7,4 +7,5 @@ the seed. Imports torch where it needs it, `fill`, `rollout` and `metrics` do no
     fill        seeds and mutants into replay         rollout     samples, run on the pool
     searching   search on the search set              boards      scores of policy and search, kept apart
     examples    experiences as tokens                 metrics     the columns of metrics.jsonl
+    hardware    what a run needs of its machine       phases      what a run is doing, and for how long
 """

@@ -47,24 +47,6 @@ def new_trainer(config: Config, codec: Codec) -> Trainer | TrainerGroup:
     return TrainerGroup(partial(_new_trainer, config, codec), processes, first_device=int(transfer == "nccl"))
 
 
-def check_gpus(config: Config) -> None:
-    """Raise `UsageError` where there are not the GPUs that training needs."""
-    processes, transfer, device = config.trainer.processes, config.sampler.transfer, config.trainer.device
-    devices = torch.cuda.device_count()
-    if device == "cpu" and transfer != "in_process":
-        raise UsageError(f"sampler.transfer {transfer} is for weights on GPUs, and trainer.device is cpu")
-    if device == "cuda" and not devices:
-        raise UsageError("trainer.device is cuda, and there is no GPU: auto takes what there is")
-    if transfer == "in_process" and (device == "cpu" or not devices):
-        return  # processes share the CPU
-    if not devices:
-        raise UsageError(f"sampler.transfer {transfer} is for GPUs, and there is none: in_process works anywhere")
-    needed = processes + (transfer == "nccl")
-    if needed > devices:
-        sampler = " and the sampler another" * (transfer == "nccl")
-        raise UsageError(f"trainer.processes {processes} needs as many GPUs{sampler}, but there are {devices}")
-
-
 def _new_trainer(config: Config, codec: Codec) -> Trainer:
     return Trainer(_policy(config, codec), codec, config.trainer, config.loop.seed)
 
@@ -95,18 +77,6 @@ def _policy(config: Config, codec: Codec) -> PreTrainedModel:
             f"{options.pretrained} has {positions} positions: --trainer.max-prompt-tokens "
             f"({options.max_prompt_tokens}) and --sampler.max-tokens ({config.sampler.max_tokens}) are more"
         )
-    if codec.kind == "seq2seq" and config.sampler.backend == "vllm" and torch.cuda.is_available():
-        _check_t5()
     if options.lora_rank:
         add_lora(policy, options.lora_rank, config.loop.seed)
     return policy
-
-
-def _check_t5() -> None:
-    """Raise `UsageError` where vLLM would refuse T5, before anything is trained."""
-    from engine.sampler.t5.limits import check_device
-
-    try:
-        check_device()
-    except ValueError as error:
-        raise UsageError(f"{error}; or choose --sampler.backend transformers") from None

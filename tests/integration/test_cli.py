@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
     [
         (
             ["run", "--preset", "smok"],
-            "unknown preset 'smok': one of smoke, cpu, solve, paper, paper-codet5, sizes (did you mean 'smoke'?)",
+            "unknown preset 'smok': one of smoke, cpu, solve, gpu, paper, paper-codet5, sizes (did you mean 'smoke'?)",
         ),
         (["run", "--sampler.n-sample", "3"], "unknown option --sampler.n-sample (did you mean --sampler.n-samples?)"),
         (["run", "--tasks.search", "arc1-evil"], "unknown task set 'arc1-evil'"),

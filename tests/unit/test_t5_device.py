@@ -18,27 +18,49 @@ from engine.sampler.t5.scratch import with_room_for_heads
 @pytest.fixture
 def on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "current_platform", SimpleNamespace(is_cpu=lambda: False))
-    monkeypatch.delenv(limits.UNVERIFIED, raising=False)
 
 
-MODEL = {"hf_config": T5Config(), "dtype": torch.float32, "quantization": None, "max_model_len": 4096}
-
-
-@pytest.mark.usefixtures("on_a_gpu")
-def test_a_gpu_is_refused_unless_allowed_and_the_reason_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match=r"not seen right on a GPU yet.* T5_UNVERIFIED_DEVICE=1 .*bench\.device\.t5"):
-        limits.check_model(SimpleNamespace(**MODEL))
-    monkeypatch.setenv("T5_UNVERIFIED_DEVICE", "1")
-    limits.check_model(SimpleNamespace(**MODEL))
+def model(**changes):
+    fields = {"hf_config": T5Config(), "dtype": torch.float32, "quantization": None, "max_model_len": 4096}
+    return SimpleNamespace(**fields | changes)
 
 
 @pytest.mark.usefixtures("on_a_gpu")
-def test_a_run_with_t5_on_a_gpu_is_refused_before_it_trains() -> None:
-    from engine.errors import UsageError
-    from engine.loop.components import _check_t5
+def test_a_gpu_serves_both_types_at_any_length() -> None:
+    for dtype in (torch.float32, torch.bfloat16):
+        limits.check_model(model(dtype=dtype))
 
-    with pytest.raises(UsageError, match=r"T5_UNVERIFIED_DEVICE=1 .*--sampler\.backend transformers"):
-        _check_t5()
+
+@pytest.mark.usefixtures("on_a_gpu")
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hf_config": T5Config(decoder_bias="one_hot")}, r"at most 448 .*leave decoder_bias out"),
+        ({"dtype": torch.float16}, "overflows in float16"),
+    ],
+)
+def test_what_a_gpu_cannot_serve_is_refused(changes: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        limits.check_model(model(**changes))
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "before", "after"),
+    [
+        ("cuda", torch.float32, None, "ieee"),
+        ("cuda", torch.float32, "tf32", "tf32"),
+        ("cuda", torch.bfloat16, None, None),
+        ("cpu", torch.float32, None, None),
+    ],
+)
+def test_products_in_float32_are_exact_on_a_gpu_unless_the_environment_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, device: str, dtype: torch.dtype, before: str | None, after: str | None
+) -> None:
+    environment = {} if before is None else {"TRITON_F32_DEFAULT": before}
+    with monkeypatch.context() as patch:
+        patch.setattr(limits.os, "environ", environment)
+        limits.keep_float32_exact(SimpleNamespace(dtype=dtype, device=torch.device(device)))
+    assert environment.get("TRITON_F32_DEFAULT") == after
 
 
 @pytest.mark.usefixtures("on_a_gpu")

@@ -22,7 +22,7 @@ class RunOptions(Options):
     )
 
     preset: Annotated[str, Argument("PRESET")] = "cpu"
-    """smoke, cpu, solve, paper, paper-codet5 or sizes"""
+    """smoke, cpu, solve, gpu, paper, paper-codet5 or sizes"""
     config: File | None = None
     """TOML file whose values go before the preset's"""
     seeds: Seeds = None

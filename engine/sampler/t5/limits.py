@@ -22,8 +22,8 @@ from engine.sampler.t5.private import warn_if_untested
 
 DecoderBias = Literal["gather", "triton", "one_hot"]
 
-UNVERIFIED = "T5_UNVERIFIED_DEVICE"
-"""The environment variable that lets the plugin start where nobody has seen it right yet."""
+EXACT_FLOAT32 = ("TRITON_F32_DEFAULT", "ieee")
+"""The environment variable that keeps Triton's float32 products from tf32."""
 MAX_SOURCE_POSITIONS = 1024
 """The default. T5 itself has no limit."""
 ONE_HOT_HEAD_SIZES = (128, 256, 512)
@@ -46,19 +46,8 @@ def check_model(model: ModelConfig) -> None:
         raise ValueError("T5 overflows in float16: use dtype='bfloat16' or dtype='float32'")
     if model.quantization is not None:
         raise ValueError(f"quantization {model.quantization!r} is not supported for T5: leave it out")
-    check_device()
     if decoder_bias(config) == "one_hot":
         one_hot_head_size(config.d_kv, model.max_model_len)
-
-
-def check_device() -> None:
-    """Raise ValueError on anything but a CPU, unless the environment allows it: being wrong would not show."""
-    if not current_platform.is_cpu() and os.environ.get(UNVERIFIED) != "1":
-        raise ValueError(
-            f"T5 on vLLM was not seen right on a GPU yet: what it wrote there before its attention was replaced was "
-            f"wrong, without an error. {UNVERIFIED}=1 in the environment lets it start; compare its tokens with those "
-            "of transformers (python -m bench.device.t5)"
-        )
 
 
 def check_engine(engine: VllmConfig) -> None:
@@ -69,6 +58,17 @@ def check_engine(engine: VllmConfig) -> None:
         raise ValueError("T5 runs on one device: set tensor_parallel_size=1")
     if engine.cache_config.cache_dtype != "auto":
         raise ValueError(f"kv_cache_dtype {engine.cache_config.cache_dtype!r} is not exact for T5: leave it at 'auto'")
+
+
+def keep_float32_exact(weights: torch.Tensor) -> None:
+    """Have Triton multiply float32 exactly in this process, for a model that has such weights on a GPU.
+
+    Cross-attention is vLLM's, whose kernels would take tf32. Triton reads the variable when it compiles one: before the
+    first step is early enough, and when a model is made is too early where the engine's owner puts the environment back.
+    What the environment says already stays.
+    """
+    if weights.dtype == torch.float32 and weights.device.type != "cpu":
+        os.environ.setdefault(*EXACT_FLOAT32)
 
 
 def max_source_positions(config: T5Config) -> int:

@@ -37,7 +37,7 @@ from engine.sampler.t5.layers import (
     Projections,
     norm,
 )
-from engine.sampler.t5.limits import check_engine, decoder_bias, max_source_positions
+from engine.sampler.t5.limits import check_engine, decoder_bias, keep_float32_exact, max_source_positions
 from engine.sampler.t5.ordering import guard_encoder_order
 
 _HEAD = "lm_head.weight"
@@ -211,6 +211,7 @@ class T5ForConditionalGeneration(nn.Module, SupportsMultiModal):
         encoder_outputs: list[torch.Tensor] | None = None,
         **kwargs: Any,
     ) -> torch.Tensor:
+        keep_float32_exact(self.shared.weight)
         outputs = encoder_outputs or []
         if positions.device.type == "cpu" and get_forward_context().attn_metadata is not None:
             _check_all_encoded(positions, len(outputs))
