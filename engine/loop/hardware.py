@@ -134,11 +134,13 @@ def _memory(config: Config) -> dict[int, Mapping[str, float]]:
     if not torch.cuda.is_available():
         return {}
     sampler, parameters = fitted(config.sampler), _parameters(config)
-    sampled: dict[str, float] = {"CUDA": _CONTEXT}
+    engines = sampler.processes
+    own_contexts = engines + (engines > 1)  # besides this process, which samples where no other does
+    sampled: dict[str, float] = {"CUDA": own_contexts * _CONTEXT}
     if parameters is not None:
-        sampled["weights for sampling"] = parameters * (2 if sampler.dtype == "bfloat16" else 4)
+        sampled["weights for sampling"] = engines * parameters * (2 if sampler.dtype == "bfloat16" else 4)
     if sampler.backend == "vllm":
-        sampled["cache"] = sampler.kv_cache_bytes
+        sampled["cache"] = engines * sampler.kv_cache_bytes
     if config.trainer.device == "cpu":
         return {0: sampled}
     trained: dict[str, float] = {}
