@@ -40,8 +40,8 @@ def said(config, tasks=400):
 def test_memory_and_time_are_told_beforehand(gpus):
     gpus(1)
     memory, time = said(load_config("gpu"))
-    assert memory.startswith("GPU 0, NVIDIA H200: 138.0 of 140.0 GiB are free, needed are about 34.1 (CUDA 1.0, ")
-    assert "weights for sampling 0.0, cache 28.0, training 0.4, a batch 4.7" in memory
+    assert memory.startswith("GPU 0, NVIDIA H200: 138.0 of 140.0 GiB are free, needed are about 37.2 (CUDA 4.0, ")
+    assert "weights for sampling 0.1, cache 28.0, training 0.4, a batch 4.7" in memory
     assert "of each of 100 meta-iterations training on 100,000 examples takes 16 s, 9,600 samples 8 s" in time
 
 
@@ -63,7 +63,7 @@ def test_presets_for_a_gpu_fit_one_of_80_gib(preset, gpus):
 
 def test_too_little_memory_is_refused_with_what_can_be_lowered(gpus):
     gpus(1, free=30)
-    message = r"GPU 0 has 30\.0 of 140\.0 GiB free, and a run needs about 34\.1 .*--sampler\.kv-cache-mib \(28672\)"
+    message = r"GPU 0 has 30\.0 of 140\.0 GiB free, and a run needs about 37\.2 .*--sampler\.kv-cache-mib \(9557\)"
     with pytest.raises(UsageError, match=message):
         check_hardware(load_config("gpu"))
     assert said(load_config("gpu", None, ["--sampler.kv-cache-mib", "8192"]))
