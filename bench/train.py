@@ -7,6 +7,10 @@
     model_flops_share    of what the device multiplies in bf16 at most (data sheet, dense); null where that is unknown
     first_s              the first epoch, in which layers are compiled
     look_s               the held-out loss of the same examples
+    device_busy_share    of a stretch of some 20 steps, under a profiler, the share that the device computes or copies
+                         in: far below 1, the processor holds it up; null on a CPU, as the next one
+    kernels              what the device does in that stretch: the kernels that take longest, how often they run, and
+                         their share of its busy time
 
 Examples are programs of seeds on the demonstrations of their tasks, as rows in memory; only sizes and speed count here,
 so the policy learns the same ones again.
@@ -15,6 +19,7 @@ so the policy learns the same ones again.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from statistics import median
 from typing import Any, Literal
 
@@ -31,6 +36,8 @@ from trainer.examples import Examples
 from trainer.policy import new_policy, parameter_count
 from trainer.training import Trainer
 
+_PROFILED_STEPS, _TOP_KERNELS = 20, 16
+_KERNEL_NAME = 100  # characters
 MAX_PROMPT_TOKENS, MAX_TOKENS = 640, 192  # the defaults of a run
 
 # Dense bf16 products a second by the manufacturer's data sheets, by what the driver calls the card.
@@ -61,6 +68,7 @@ def measure(
     start = time.perf_counter()
     trainer.heldout_loss(learned)
     looked = time.perf_counter() - start
+    busy = profile(trainer, learned, batch_tokens) if trainer.device.type == "cuda" else (None, None)
     name = torch.cuda.get_device_name() if trainer.device.type == "cuda" else "cpu"
     peak = next((peak for card, peak in PEAKS.items() if card in name), None)
     flops = model_flops(POLICIES[policy], learned, len(codec.tokens)) / seconds
@@ -83,7 +91,33 @@ def measure(
         "model_flops_share": None if peak is None else round(flops / peak, 4),
         "look_s": round(looked, 3),
         "memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if trainer.device.type == "cuda" else None,
+        "device_busy_share": busy[0],
+        "kernels": busy[1],
     }
+
+
+def profile(trainer: Trainer, examples: Examples, batch_tokens: int) -> tuple[float, list[dict[str, Any]]]:
+    """`device_busy_share` and `kernels` of training for some steps."""
+    stretch = examples[: int(_PROFILED_STEPS * batch_tokens / examples.lengths.mean())]
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
+        seconds = trainer.train(stretch).seconds
+    rows = [
+        row
+        for row in profiler.key_averages()
+        if row.device_type == torch.autograd.DeviceType.CUDA and not row.is_user_annotation
+    ]
+    return busy_share([(row.key, row.count, row.self_device_time_total) for row in rows], seconds)
+
+
+def busy_share(kernels: Sequence[tuple[str, int, float]], seconds: float) -> tuple[float, list[dict[str, Any]]]:
+    """Of kernels, each a name, how often it ran and its microseconds: the share of `seconds`, and the longest."""
+    total = sum(spent for _, _, spent in kernels)
+    longest = sorted(kernels, key=lambda kernel: -kernel[2])[:_TOP_KERNELS]
+    top = [
+        {"kernel": name[:_KERNEL_NAME], "calls": calls, "share": round(spent / total, 4)}
+        for name, calls, spent in longest
+    ]
+    return round(total / 1e6 / seconds, 4), top
 
 
 def model_flops(shape: Shape, examples: Examples, vocabulary: int) -> float:

@@ -19,7 +19,8 @@ from trainer.examples import Example, Examples, padded
 
 # Pads encoder prompts; tokens are 0 and more.
 NO_TOKEN = -1
-# Batches are sorted by length inside pools of this many, so that a batch is not all one task.
+# Batches are sorted by length inside pools of this many. Lengths tell tasks apart: the larger a pool, the less padding,
+# and the fewer tasks in a batch.
 POOL_BATCHES = 16
 
 
@@ -85,20 +86,23 @@ def _copied(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def plan_batches(
-    lengths: Sequence[int] | npt.NDArray[np.int64], batch_tokens: int, generator: np.random.Generator | None
+    lengths: Sequence[int] | npt.NDArray[np.int64],
+    batch_tokens: int,
+    generator: np.random.Generator | None,
+    pool_batches: int = POOL_BATCHES,
 ) -> list[npt.NDArray[np.int64]]:
     """Indices of examples, batch by batch; a batch is at most `batch_tokens` with padding, or one example.
 
     An example has one length, or several, (n, parts), of parts that are padded separately: then their sum counts.
-    With a generator the examples are shuffled, sorted by length in pools, and the batches shuffled; without one
-    all are sorted by length.
+    With a generator the examples are shuffled, sorted by length in pools of so many batches, and the batches shuffled;
+    without one all are sorted by length.
     """
     parts = np.asarray(lengths, np.int64).reshape(len(lengths), -1)
     sizes = parts.sum(1)
     if generator is None:
         return _cut(np.argsort(sizes, kind="stable"), parts, batch_tokens)
     order = generator.permutation(len(sizes))
-    pool = max(1, int(POOL_BATCHES * batch_tokens / sizes.mean()))
+    pool = max(1, int(pool_batches * batch_tokens / sizes.mean()))
     batches = []
     for start in range(0, len(order), pool):
         members = order[start : start + pool]
@@ -109,10 +113,10 @@ def plan_batches(
 def _cut(order: npt.NDArray[np.int64], parts: npt.NDArray[np.int64], limit: int) -> list[npt.NDArray[np.int64]]:
     """Cut indices in order of size into batches; `parts` (n, k) are the lengths of all examples."""
     cuts, start = [], 0
-    longest = np.zeros(parts.shape[1], np.int64)
-    for position, index in enumerate(order):
-        longest = np.maximum(longest, parts[index])
-        if position > start and (position - start + 1) * longest.sum() > limit:
+    longest = [0] * parts.shape[1]
+    for position, lengths in enumerate(parts[order].tolist()):  # arrays of some numbers would take longer
+        longest = [*map(max, longest, lengths)]
+        if position > start and (position - start + 1) * sum(longest) > limit:
             cuts.append(position)
-            start, longest = position, parts[index]
+            start, longest = position, lengths
     return np.split(order, cuts)

@@ -34,9 +34,10 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import AttentionInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from trainer.batches import NO_TOKEN, Batch, plan_batches
+from trainer.batches import NO_TOKEN, POOL_BATCHES, Batch, plan_batches
 from trainer.checkpoint import TRAINING, load_manifest, load_vocabulary, publishing, write_vocabulary
 from trainer.codec import Codec
 from trainer.config import TrainerConfig
@@ -47,11 +48,16 @@ from trainer.pretrained import lora_factors, save_policy
 
 # Updates after which gradients are checked and free memory goes back to the system.
 LOOK_EVERY = 64
-# On a GPU lengths are padded to a multiple of this: kernels like it, and there are fewer shapes of memory.
-GPU_MULTIPLE = 32
+# On a GPU lengths are padded to a multiple of this: kernels like it, and there are fewer shapes of memory. Pools of
+# examples are twice as large as on a CPU. Of 100,000 draws from 400 seeds, padding is 5.4% of batches of 32,768 tokens
+# (13% with multiples of 32 in pools of 16 batches); a tenth of the batches are mostly (36%) of one task (26%).
+GPU_MULTIPLE = 8
+GPU_POOL_BATCHES = 32
 OPTIMIZER_FILE = "optimizer.safetensors"
 FACTORS_FILE = "factors.safetensors"
 STATE_FILE = "state.json"
+# Torch's attention under a name for which transformers makes no masks.
+UNMASKED = "codeit_unmasked"
 
 Progress = Callable[[int, int], None]
 
@@ -117,9 +123,11 @@ class Trainer:
         optimizer = torch.optim.AdamW(
             policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=is_on_gpu
         )
+        if self._start is None:
+            skip_masks(policy)
         if config.compile == "on" or (config.compile == "auto" and is_on_gpu):
             compile_layers(policy)
-        self._multiple = GPU_MULTIPLE if is_on_gpu else 1
+        self._multiple, self._pool_batches = (GPU_MULTIPLE, GPU_POOL_BATCHES) if is_on_gpu else (1, POOL_BATCHES)
         self._has_dropout = any(isinstance(part, nn.Dropout) and part.p for part in policy.modules())
         self._evaluated = ProgramLoss(policy, bf16)
         self._loss, self._optimizer = self._accelerator.prepare(self._evaluated, optimizer)
@@ -138,7 +146,7 @@ class Trainer:
         self._check(examples)
         started = time.perf_counter()
         lengths = self._lengths(examples)
-        batches = plan_batches(self._padded(lengths), self.config.batch_tokens, self._generator)
+        batches = plan_batches(self._padded(lengths), self.config.batch_tokens, self._generator, self._pool_batches)
         size = self.config.accumulate * self._accelerator.num_processes
         updates = [batches[start : start + size] for start in range(0, len(batches), size)]
         losses: list[Tensor] = []
@@ -298,10 +306,23 @@ class Trainer:
         self._optimizer.load_state_dict(self._optimizer.state_dict() | {"state": state})
 
 
+def skip_masks(policy: PreTrainedModel) -> None:
+    """Let a decoder-only policy attend causally, with no mask: padding is on the right (`trainer.batches`).
+
+    Transformers would come to the same, but looks in each forward pass at whether positions begin anew within a row,
+    for which the processor waits until a GPU has done all that it was given. Such a policy ignores `attention_mask`.
+    """
+    AttentionInterface.register(UNMASKED, sdpa_attention_forward)
+    policy.set_attn_implementation(UNMASKED)
+
+
 def compile_layers(policy: PreTrainedModel) -> None:
-    """Let torch compile the layers of a decoder-only policy: they are alike, so the first one's code serves for all."""
-    for layer in getattr(policy.base_model, "layers", ()):
-        layer.compile(dynamic=True)
+    """Let torch compile the layers of a decoder-only policy, which are alike, so that the first one's code serves for
+    all, and the norm behind them."""
+    base = policy.base_model
+    if hasattr(base, "layers"):
+        for part in (*base.layers, base.norm):
+            part.compile(dynamic=True)
 
 
 def release_memory() -> None:

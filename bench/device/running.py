@@ -18,7 +18,7 @@ from typing import IO, Any
 from bench.device.cases import PREPARE, Case
 
 _PATIENCE = 15.0  # seconds after SIGTERM until SIGKILL
-_LOG = 2000  # characters of a failed case's log
+_FIRST, _LINE, _LAST = 12, 300, 2000  # of a failed case's log: lines of errors, characters of each, and of the end
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Running:
             result |= json.loads(file.read_text())
         if self.process.returncode:
             how = "out of time" if is_over else _how(self.process.returncode)
-            result |= {"failed": how, "log": (folder / f"{self.case.name}.log").read_text(errors="replace")[-_LOG:]}
+            result |= {"failed": how} | explained((folder / f"{self.case.name}.log").read_text(errors="replace"))
         return result
 
     def stop(self) -> None:
@@ -63,6 +63,13 @@ class Running:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.log.close()
+
+
+def explained(log: str) -> dict[str, Any]:
+    """What tells why a process failed: the first lines of its log that name an error, each once, and the log's end,
+    which may be the frames of an abort alone."""
+    errors = dict.fromkeys(line.strip()[:_LINE] for line in log.splitlines() if "error" in line.lower())
+    return {"errors": [*errors][:_FIRST], "log": log[-_LAST:]}
 
 
 def run_cases(cases: Sequence[Case], limit: float, case_limit: float, together: int, tiny: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 
 from bench import device
 from bench.device.cases import CASES, PREPARE
+from bench.device.running import explained
 from bench.device.variants import DIAGNOSES, VARIANTS
 from engine.errors import UsageError
 from engine.sampler import SamplerConfig
@@ -47,3 +48,11 @@ def test_every_case_has_a_function_and_every_variant_is_a_configuration() -> Non
         assert callable(resolve_name(f"bench.device.{case.function}"))
     for changes in (VARIANTS | DIAGNOSES).values():
         SamplerConfig(**changes)
+
+
+def test_of_a_failed_case_what_explains_it_is_kept() -> None:
+    frames = "frame #1: <unknown function>\n" * 500
+    found = explained(f"Traceback\nRuntimeError: CUDA error: illegal\nRuntimeError: CUDA error: illegal\n{frames}end\n")
+    assert found["errors"] == ["RuntimeError: CUDA error: illegal"]
+    assert found["log"].endswith("end\n")
+    assert len(found["log"]) == 2000

@@ -6,7 +6,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.train import measure, model_flops
+from bench.train import busy_share, measure, model_flops
 from trainer.batches import Batch
 from trainer.catalogue import POLICIES
 from trainer.codec import CompactCodec
@@ -33,5 +33,14 @@ def test_it_measures_a_policy_on_this_processor() -> None:
     threads = torch.get_num_threads()
     found = measure("compact-tiny", "cpu", "float32", "off", None, 12, 2048, 1)
     assert (found["device"], found["model_flops_share"], found["examples"]) == ("cpu", None, 12)
+    assert found["device_busy_share"] is None
     assert found["model_flops_per_s"] > found["tokens_per_s"] > found["examples_per_s"] > 0
     assert torch.get_num_threads() == threads
+
+
+def test_the_busy_share_is_that_of_all_kernels_and_the_longest_come_first() -> None:
+    kernels = [(f"k{number}", 2, 1000.0 * number) for number in range(1, 21)]
+    share, top = busy_share(kernels, seconds=0.42)
+    assert share == 0.5
+    assert top[0] == {"kernel": "k20", "calls": 2, "share": round(20 / 210, 4)}
+    assert len(top) == 16

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import LlamaForCausalLM
+from transformers import LlamaForCausalLM, masking_utils
 
 from engine.sampler import SamplerConfig, SampleRequest, open_sampler
 from trainer.checkpoint import load_manifest
@@ -206,6 +206,16 @@ def test_padding_does_not_change_the_loss() -> None:
     (gradient,) = torch.autograd.grad(padded, [loss.policy.model.layers[0].mlp.up_proj.weight])
     (expected,) = torch.autograd.grad(alone, [loss.policy.model.layers[0].mlp.up_proj.weight])
     torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_no_forward_pass_looks_at_positions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Transformers does, where it may need a mask, and there a GPU would be waited for; the loss is the same."""
+    batch = Batch.of(make_examples(9))
+    masked = ProgramLoss(new_policy("compact-tiny", len(CODEC.tokens), POSITIONS, seed=1))(*batch.parts)
+    trainer = make_trainer()
+    monkeypatch.setattr(masking_utils, "find_packed_sequence_indices", lambda _: pytest.fail("looked"))
+    assert torch.equal(ProgramLoss(trainer.policy)(*batch.parts), masked)
+    trainer.train(make_examples(9))
 
 
 def test_heldout_loss_is_the_mean_over_program_tokens_and_changes_nothing() -> None:
