@@ -31,7 +31,7 @@ class ScriptedSampler:
     def sample(self, requests):
         assert [request.n for request in requests] == [N] * len(TASKS)
         for request, k in self.order([(number, k) for number in range(len(requests)) for k in range(N)]):
-            yield Sample(request, k, self.programs[k], policy_version=1, finished=self.programs[k][-1] == EOS)
+            yield Sample(request, k, self.programs[k], self.policy_version, finished=self.programs[k][-1] == EOS)
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,7 @@ def test_too_little_memory_is_refused_with_what_can_be_lowered(gpus):
     message = r"GPU 0 has 30\.0 of 140\.0 GiB free, and a run needs about 37\.2 .*--sampler\.kv-cache-mib \(9557\)"
     with pytest.raises(UsageError, match=message):
         check_hardware(load_config("gpu"))
-    assert said(load_config("gpu", None, ["--sampler.kv-cache-mib", "8192"]))
+    assert said(load_config("gpu", None, ["--sampler.kv-cache-mib", "4096"]))
 
 
 def test_nothing_is_made_where_memory_is_too_small(gpus, tmp_path, capsys):
@@ -78,7 +78,7 @@ def test_nothing_is_made_where_memory_is_too_small(gpus, tmp_path, capsys):
 
 def test_with_nccl_the_sampler_has_a_gpu_and_each_training_process_another(gpus):
     gpus(3)
-    options = ["--sampler.transfer", "nccl", "--trainer.processes", "2"]
+    options = ["--sampler.transfer", "nccl", "--sampler.processes", "1", "--trainer.processes", "2"]
     first, second, third, _ = said(load_config("gpu", None, options))
     assert "cache" in first
     assert "a batch" not in first
