@@ -7,8 +7,8 @@
     model_flops_share    of what the device multiplies in bf16 at most (data sheet, dense); null where that is unknown
     first_s              the first epoch, in which layers are compiled
     look_s               the held-out loss of the same examples
-    device_busy_share    of a stretch of some 20 steps, under a profiler, the share that the device computes or copies in:
-                         far below 1, the processor holds it up; null on a CPU, as the next one
+    device_busy_share    of a stretch of some 20 steps, under a profiler, the share that the device computes or copies
+                         in: far below 1, the processor holds it up; null on a CPU, as the next one
     kernels              what the device does in that stretch: the kernels that take longest, how often they run, and
                          their share of its busy time
 

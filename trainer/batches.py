@@ -114,9 +114,7 @@ def _cut(order: npt.NDArray[np.int64], parts: npt.NDArray[np.int64], limit: int)
     """Cut indices in order of size into batches; `parts` (n, k) are the lengths of all examples."""
     cuts, start = [], 0
     longest = [0] * parts.shape[1]
-    for position, lengths in enumerate(
-        parts[order].tolist()
-    ):  # of one example each; arrays would take ten times as long
+    for position, lengths in enumerate(parts[order].tolist()):  # arrays of some numbers would take longer
         longest = [*map(max, longest, lengths)]
         if position > start and (position - start + 1) * sum(longest) > limit:
             cuts.append(position)

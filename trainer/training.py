@@ -55,9 +55,9 @@ GPU_MULTIPLE = 8
 GPU_POOL_BATCHES = 32
 OPTIMIZER_FILE = "optimizer.safetensors"
 FACTORS_FILE = "factors.safetensors"
+STATE_FILE = "state.json"
 # Torch's attention under a name for which transformers makes no masks.
 UNMASKED = "codeit_unmasked"
-STATE_FILE = "state.json"
 
 Progress = Callable[[int, int], None]
 
@@ -309,8 +309,8 @@ class Trainer:
 def skip_masks(policy: PreTrainedModel) -> None:
     """Let a decoder-only policy attend causally, with no mask: padding is on the right (`trainer.batches`).
 
-    Transformers would come to the same, but looks in each forward pass at whether positions begin anew within a row, for
-    which the processor waits until a GPU has done all that it was given. Such a policy ignores any `attention_mask`.
+    Transformers would come to the same, but looks in each forward pass at whether positions begin anew within a row,
+    for which the processor waits until a GPU has done all that it was given. Such a policy ignores `attention_mask`.
     """
     AttentionInterface.register(UNMASKED, sdpa_attention_forward)
     policy.set_attn_implementation(UNMASKED)

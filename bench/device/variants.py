@@ -25,6 +25,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "free-full-triton": _TRITON | _FULL,
     "free-vllm-scheduler": {"scheduler": "vllm"},
 }
+# FULL graphs, of mixed steps, aborted with Triton and 512 sequences: vLLM read behind its block table before it
+# captured (`engine.sampler.host.guard_warm_ups`, not seen on a device yet). `full-triton-waves` shows whether that was
+# all, and so does `full-flash-own-schedule`, whose illegal memory access may have been the same.
 # FULL graphs with FlashAttention 3 gave wrong tokens. Its work is laid out before a step (`scheduler_metadata`) for the
 # longest query of the step, but a graph's kernel is that of capture; `own-schedule` lets the kernel lay out its own.
 DIAGNOSES: dict[str, dict[str, Any]] = {

@@ -17,13 +17,14 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
+from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from engine.sampler.t5.private import warn_if_untested
+from engine.sampler.t5.private import private, warn_if_untested
 
 # In this process, silently, and on the model runner that calls batch-level logits processors.
 _ENVIRONMENT = {
@@ -43,6 +44,29 @@ def hosting() -> Iterator[None]:
         dispatcher.vars = _attributes  # in front of the builtin; a version that does not call it is not harmed
         yield
     warn_if_untested()
+
+
+def guard_warm_ups() -> None:
+    """Let what vLLM runs before it captures a graph have sequences of at most the model's length, once in a process.
+
+    Before a graph of mixed steps (FULL) it runs one whose sequences are as long as the graph has tokens (0.32,
+    `GPUModelRunner._dummy_run`). Where that is longer than the model's length, attention reads behind the rows of the
+    block table, and of the last sequences behind its end. The slots of tokens may be there, -1 in such a run, and block
+    -1 is in front of the cache. Raises `UntestedVersion`.
+    """
+    from vllm.v1.worker.gpu_model_runner import GPUModelRunner
+
+    warm_up = private(GPUModelRunner, "_warmup_and_capture")
+    if hasattr(warm_up, "__wrapped__"):
+        return
+
+    @wraps(warm_up)
+    def within_the_model(runner: GPUModelRunner, graph: Any, *arguments: Any, **options: Any) -> None:
+        if not graph.uniform and options.get("profile_seq_lens") is None:
+            options["profile_seq_lens"] = min(graph.num_tokens, runner.max_model_len)
+        warm_up(runner, graph, *arguments, **options)
+
+    GPUModelRunner._warmup_and_capture = within_the_model
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from engine.sampler.base import CheckpointSampler
 from engine.sampler.config import SamplerConfig
 from engine.sampler.constraint import SEED, PolicyGrammar, grammar_processor
 from engine.sampler.device import fitted
-from engine.sampler.host import hosting
+from engine.sampler.host import guard_warm_ups, hosting
 from engine.sampler.protocol import Sample, SampleRequest, sample_seed
 from engine.sampler.published import Published
 from engine.sampler.t5 import make_prompt, register
@@ -181,6 +181,7 @@ def open_engine(
         from vllm.v1.engine.llm_engine import LLMEngine
 
         register()
+        guard_warm_ups()
         transport.prepare()
         arguments = engine_arguments(published, fitted(config), max_model_len)
         if grammar:
