@@ -66,7 +66,7 @@ def open_sampler(
     if config.processes > 1:
         from engine.sampler.group import SamplerGroup
 
-        return SamplerGroup(checkpoint, config, max_model_len)
+        return SamplerGroup(open_sampler, checkpoint, config, max_model_len)
     if config.backend == "vllm":
         from engine.sampler.vllm_sampler import VllmSampler
 

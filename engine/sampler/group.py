@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -26,6 +26,8 @@ from trainer.processes import spawn
 # A process sends what is finished after so many samples or seconds.
 _SENT_TOGETHER, _SENT_AFTER = 32, 0.2
 _STOP = "stop"
+OpenSampler = Callable[[Path, SamplerConfig, int], Sampler]
+"""Opens the sampler of one process; picklable."""
 _PATIENCE = 10.0  # seconds that a process has to close its engine
 
 
@@ -40,10 +42,12 @@ class SamplerGroup(CheckpointSampler):
     """A `Sampler` of `processes`. What one of them raises is raised here and closes all, as does RuntimeError for one
     that died. See `open_sampler`."""
 
-    def __init__(self, checkpoint: Path, config: SamplerConfig, max_model_len: int) -> None:
+    def __init__(self, open_one: OpenSampler, checkpoint: Path, config: SamplerConfig, max_model_len: int) -> None:
         super().__init__(checkpoint, config, max_model_len)
         alone = self._config.model_copy(update={"processes": 1})
-        self._members = [spawn(_serve, checkpoint, alone, max_model_len) for _ in range(self._config.processes)]
+        self._members = [
+            spawn(_serve, open_one, checkpoint, alone, max_model_len) for _ in range(self._config.processes)
+        ]
         self._waiting: dict[Connection, int] = {}  # members that are at work, with their number
         self._expect(range(len(self._members)))
         self._finish()
@@ -112,12 +116,12 @@ class SamplerGroup(CheckpointSampler):
         raise error
 
 
-def _serve(connection: Connection, checkpoint: Path, config: SamplerConfig, max_model_len: int) -> None:
+def _serve(
+    connection: Connection, open_one: OpenSampler, checkpoint: Path, config: SamplerConfig, max_model_len: int
+) -> None:
     """A member's life: sample or swap as it is told, until the parent hangs up."""
-    from engine.sampler import open_sampler
-
     try:
-        sampler = open_sampler(checkpoint, config, max_model_len)
+        sampler = open_one(checkpoint, config, max_model_len)
     except Exception as error:  # the parent raises it
         return connection.send(_failure(error))
     with sampler, suppress(EOFError, OSError):

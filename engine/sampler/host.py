@@ -51,8 +51,8 @@ def guard_warm_ups() -> None:
 
     Before a graph of mixed steps (FULL) it runs one whose sequences are as long as the graph has tokens (0.32,
     `GPUModelRunner._dummy_run`). Where that is longer than the model's length, attention reads behind the rows of the
-    block table, for the last sequences behind its end: there may lie the slots of tokens, -1 in such a run, and block -1
-    is in front of the cache. Raises `UntestedVersion`.
+    block table, and of the last sequences behind its end. The slots of tokens may be there, -1 in such a run, and block
+    -1 is in front of the cache. Raises `UntestedVersion`.
     """
     from vllm.v1.worker.gpu_model_runner import GPUModelRunner
 

@@ -24,6 +24,8 @@ N = 120
 class ScriptedSampler:
     """Writes given programs, sample k of each request the k-th; `order` says in which order they finish."""
 
+    policy_version = 1
+
     def __init__(self, programs, order):
         self.programs = programs
         self.order = order
