@@ -68,7 +68,8 @@ def measure(
     start = time.perf_counter()
     trainer.heldout_loss(learned)
     looked = time.perf_counter() - start
-    busy = profile(trainer, learned, batch_tokens) if trainer.device.type == "cuda" else (None, None)
+    can_see = torch.profiler.ProfilerActivity.CUDA in torch.profiler.supported_activities()
+    busy = profile(trainer, learned, batch_tokens) if can_see and trainer.device.type == "cuda" else (None, None)
     name = torch.cuda.get_device_name() if trainer.device.type == "cuda" else "cpu"
     peak = next((peak for card, peak in PEAKS.items() if card in name), None)
     flops = model_flops(POLICIES[policy], learned, len(codec.tokens)) / seconds
