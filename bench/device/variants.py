@@ -39,7 +39,8 @@ DIAGNOSES: dict[str, dict[str, Any]] = {
 
 # Sampling in several processes, with the graphs that were right. The first one is what the others are compared with.
 PROCESSES: dict[str, dict[str, Any]] = {
-    f"processes-{number}": _DECODE | {"processes": number} for number in (1, 2, 3, 4, 6)
+    **{f"processes-{number}": _DECODE | {"processes": number} for number in (1, 2, 3, 4, 6)},
+    "processes-3-full": _TRITON | _FULL | {"processes": 3},
 }
 # Training: the policy, whether layers are compiled, examples of an epoch. Tokens of a batch are those of preset `gpu`.
 TRAININGS: dict[str, tuple[str, str, int]] = {
