@@ -3,7 +3,7 @@ DEVICE ?= cpu
 # What `make run` runs: minutes on two processors, or a run of the paper's size on a GPU.
 PRESET_cpu := smoke
 PRESET_gpu := gpu
-PRESET ?= $(PRESET_$(DEVICE))
+PRESET = $(PRESET_$(DEVICE))
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin

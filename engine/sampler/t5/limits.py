@@ -63,9 +63,9 @@ def check_engine(engine: VllmConfig) -> None:
 def keep_float32_exact(weights: torch.Tensor) -> None:
     """Have Triton multiply float32 exactly in this process, for a model that has such weights on a GPU.
 
-    Cross-attention is vLLM's, whose kernels would take tf32. Triton reads the variable when it compiles one: before the
-    first step is early enough, and when a model is made is too early where the engine's owner puts the environment back.
-    What the environment says already stays.
+    Cross-attention is vLLM's, whose kernels would take tf32. Triton reads the variable when it compiles one: before a
+    step is early enough, and when a model is made is too early where the engine's owner puts the environment back. What
+    the environment says already stays.
     """
     if weights.dtype == torch.float32 and weights.device.type != "cpu":
         os.environ.setdefault(*EXACT_FLOAT32)
