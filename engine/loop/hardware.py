@@ -29,8 +29,9 @@ _ACTIVATION = 37.5
 _CONTEXT = _GIB  # of CUDA and the libraries: 0.75 GiB were seen
 _EXAMPLE_TOKENS = 170  # of the embedded seeds on their tasks
 # Tokens a second that an H200 trains at 25M parameters, and how they fall with more (277,297 at 219M).
-_GPU_RATE, _GPU_SIZE, _GPU_EXPONENT = 1_057_658, 25.1e6, 0.62
-_GPU_SAMPLES = 1_240  # samples a second at 25M parameters
+_GPU_RATE, _GPU_SIZE, _GPU_EXPONENT = 1_137_740, 25.1e6, 0.65
+# Samples a second at 25M parameters of one process, and how they rise with more (3,740 to 4,190 of three).
+_GPU_SAMPLES, _GPU_PROCESSES = 1_740, 0.73
 _CPU_FLOPS = 5e10  # floating-point operations a second that a core trains with
 
 
@@ -71,8 +72,8 @@ def _on_an_h200(config: Config, tasks: int, examples: int) -> str:
         f"examples takes {examples * _EXAMPLE_TOKENS / rate:.0f} s"
     )
     if parameters < 1.1 * _GPU_SIZE:
-        samples = tasks * config.sampler.n_samples
-        line += f", {samples:,} samples {samples / _GPU_SAMPLES:.0f} s"
+        samples, processes = tasks * config.sampler.n_samples, config.sampler.processes
+        line += f", {samples:,} samples {samples / _GPU_SAMPLES / processes**_GPU_PROCESSES:.0f} s"
     return f"{line}; running programs and the rest comes on top"
 
 

@@ -53,7 +53,8 @@ TASK_IDS = "68b67ca3,cd3c21df,90347967,60c09cac"  # of arc1-eval; for these a sm
 # A run whose small form has the configuration of another is that run, whatever its preset was.
 RUN = {
     "--trainer.policy": "compact-tiny", "--trainer.learning-rate": "1e-3", "--trainer.max-prompt-tokens": "320",
-    "--sampler.backend": "transformers", "--sampler.n-samples": "8", "--sampler.max-tokens": "32",
+    "--sampler.backend": "transformers", "--sampler.processes": "1", "--sampler.n-samples": "8",
+    "--sampler.max-tokens": "32",
     "--fill.mutants": "200", "--seeds.limit": "20", "--replay.draw-mutated": "20", "--replay.draw-policy": "10",
     "--loop.meta-iterations": "1", "--loop.threads": "1", "--interpreter.workers": "1", "--tasks.limit": "3",
     **{f"--{name}": "0" for name, _ in fields() if name in ("search.minutes", "search.runs")},
