@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.text_codec import write_grid
+from trainer.text.codec import write_grid
 
 
 @cache

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 from replay.disk import is_full
 from trainer.codec import Codec, CompactCodec, PolicyKind, vocabulary_hash
 from trainer.errors import CheckpointError, CodecError
-from trainer.text_codec import TextCodec
+from trainer.text.codec import TextCodec
 
 MODEL = "model.safetensors"
 VOCABULARY = "vocab.json"

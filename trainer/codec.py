@@ -1,6 +1,6 @@
 """Codecs: grids and programs as the tokens that a policy reads and writes.
 
-The one of compact policies is here, that of pretrained ones in `trainer.text_codec`. A compact prompt is a list of
+The one of compact policies is here, that of pretrained ones in `trainer.text.codec`. A compact prompt is a list of
 demonstrations and `<bos>`, after which the policy writes the program:
 
     <in> h3 w7 bg0 r0 n2 c1 k5 n4 r2 k1  <out> h3 w3 bg0 ...  <in> ...  <edit> r0 c2 k3  <bos>

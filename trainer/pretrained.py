@@ -22,7 +22,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from transformers.utils import logging as transformers_logging
 
 from trainer.errors import CheckpointError
-from trainer.text_codec import Tokenizer
+from trainer.text.codec import Tokenizer
 
 transformers_logging.disable_progress_bar()  # progress is the caller's
 

@@ -15,7 +15,7 @@ from trainer.errors import CheckpointError, CodecError
 from trainer.group import TrainerGroup
 from trainer.policy import new_policy
 from trainer.pretrained import add_lora, is_seq2seq, load_pretrained, load_tokenizer, vocabulary_size
-from trainer.text_codec import TextCodec
+from trainer.text.codec import TextCodec
 from trainer.training import Trainer
 
 

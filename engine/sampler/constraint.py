@@ -1,6 +1,6 @@
 """Only well-formed programs: the masks of a grammar, put on a batch of logits, with the noise that draws a sample.
 
-The grammar is `language.grammar` for compact policies and `trainer.text_grammar` for those with a tokenizer; here they
+The grammar is `language.grammar` for compact policies and `trainer.text.grammar` for those with a tokenizer; here they
 run over all rows at once. A row's state is advanced by its last token alone. Ids that no program has (the grid
 alphabet, most of a tokenizer's pieces) are never allowed. The noise (`noise`) makes the argmax of what comes out a
 sample at a temperature. vLLM gets this as a batch-level logits processor.
@@ -24,9 +24,9 @@ from interpreter.language.grammar_tables import WORD_BITS, Integers, words_of
 from interpreter.language.noise import perturb
 from interpreter.language.vocabulary import EOS, PROGRAM_TOKENS
 from trainer.codec import Codec
-from trainer.text_batch import TextBatch, TextGraph
-from trainer.text_codec import TextCodec
-from trainer.text_grammar import TextGrammar
+from trainer.text.batch import TextBatch, TextGraph
+from trainer.text.codec import TextCodec
+from trainer.text.grammar import TextGrammar
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
@@ -83,7 +83,7 @@ class CompactGrammar(Grammar):
 
 
 class PieceGrammar(TextGrammar):
-    """`trainer.text_grammar` over the tokens of a tokenizer; what its batches learn of it they share."""
+    """`trainer.text.grammar` over the tokens of a tokenizer; what its batches learn of it they share."""
 
     def batch(self, slots: int) -> TextBatch:
         return TextBatch(self._graph, slots)

@@ -30,7 +30,7 @@ from trainer.errors import CheckpointError
 from trainer.examples import Example
 from trainer.policy import load_policy
 from trainer.pretrained import add_lora, load_pretrained, load_tokenizer
-from trainer.text_codec import TextCodec
+from trainer.text.codec import TextCodec
 from trainer.training import Batch, ProgramLoss, Trainer
 
 pytestmark = pytest.mark.usefixtures("one_thread")

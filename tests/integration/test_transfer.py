@@ -26,7 +26,7 @@ from trainer.config import TrainerConfig
 from trainer.group import TrainerGroup
 from trainer.policy import new_policy
 from trainer.pretrained import add_lora, load_pretrained, load_tokenizer
-from trainer.text_codec import TextCodec
+from trainer.text.codec import TextCodec
 from trainer.training import Trainer
 
 pytestmark = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")

@@ -142,7 +142,7 @@ def test_the_plugin_of_vllm_stands_alone():
         ("interpreter.machine.pool", {"torch", "vllm", "transformers"}),
         ("replay.store", {"torch", "vllm", "numba.cuda.cudadrv"}),
         ("trainer.codec", {"torch", "vllm", "transformers"}),
-        ("trainer.text_grammar", {"torch", "vllm", "transformers"}),
+        ("trainer.text.grammar", {"torch", "vllm", "transformers"}),
         ("trainer.config", {"torch", "vllm", "transformers", "numba", "numpy"}),
         ("engine.sampler", {"torch", "vllm", "transformers"}),
         ("engine.sampler.t5", {"torch", "vllm", "transformers", "numba", "numpy"}),

@@ -14,7 +14,7 @@ from tiny_models import TOKENIZERS, roberta_tokenizer, texts
 
 from interpreter.language.program import ProgramError
 from trainer.errors import CodecError, PromptTooLong
-from trainer.text_codec import TextCodec, read_grid, write_grid
+from trainer.text.codec import TextCodec, read_grid, write_grid
 
 GRIDS = st.tuples(st.integers(1, 30), st.integers(1, 30)).flatmap(
     lambda shape: arrays(np.int8, shape, elements=st.integers(0, 9), fill=st.integers(0, 9))

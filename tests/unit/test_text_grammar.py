@@ -9,10 +9,10 @@ from tiny_models import TOKENIZERS, texts
 from interpreter.language.grammar import GrammarError
 from interpreter.language.grammar_tables import pack, words_of
 from interpreter.language.program import ProgramError
-from trainer import text_batch
-from trainer.text_batch import TextBatch, TextGraph
-from trainer.text_codec import TextCodec
-from trainer.text_grammar import TextGrammar, read
+from trainer.text import batch as text_batch
+from trainer.text.batch import TextBatch, TextGraph
+from trainer.text.codec import TextCodec
+from trainer.text.grammar import TextGrammar, read
 
 
 @pytest.fixture(scope="module", params=TOKENIZERS)

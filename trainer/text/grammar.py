@@ -10,7 +10,7 @@ with any tokenizer and in any way of cutting the text into pieces.
 
 Pieces are taken from those that canonical programs are made of (the paper's allowed tokens) and single characters, so
 that something may always follow. Near `max_tokens` a new line must be the last; a program that is still too long does
-not end, which the sampler reports as not finished. Types are not looked at. Pure and torch-free. `text_batch` runs many
+not end, which the sampler reports as not finished. Types are not looked at. Pure and torch-free. `batch` runs many
 programs at once.
 """
 
@@ -29,7 +29,7 @@ from interpreter.language.grammar import GrammarError, Mask
 from interpreter.language.vocabulary import VARIABLES
 from interpreter.primitives import CONSTANTS, PRIMITIVES
 from interpreter.runtime import layout
-from trainer.text_codec import TextCodec
+from trainer.text.codec import TextCodec
 
 _CHARACTERS = string.ascii_letters + string.digits + "_ =(),\n"
 # Masks kept at most; more is forgotten all at once.

@@ -1,6 +1,6 @@
 """The text grammar over many programs at once: a token of each is a look-up, whatever it is made of.
 
-`text_grammar` is the readable machine and decides everything. What it said is kept as a graph: a node is a situation
+`grammar` is the readable machine and decides everything. What it said is kept as a graph: a node is a situation
 of a program with its mask, an edge a token. A step follows one edge a row, and asks the machine only for edges that no
 program has taken before.
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from interpreter.language.grammar import GrammarError
 from interpreter.language.grammar_tables import Integers, pack
-from trainer.text_grammar import Place, TextGrammar, TextState
+from trainer.text.grammar import Place, TextGrammar, TextState
 
 # Nodes of a graph at most; one more begins a new graph, and the old one goes with the programs that are in it.
 _KEPT = 1 << 15
