@@ -58,10 +58,9 @@ def _run(staleness: str, options: Sequence[str], seeds: str | None) -> dict[str,
         ]
         subprocess.run([sys.executable, "-m", "engine.cli", "run", *words], check=True)
         _, *rows = [json.loads(line) for line in Path(folder, "run", "metrics.jsonl").read_text().splitlines()]
-    seconds = [row["phase_s"]["train"] / row["busy_trainer"] for row in rows]
     busy = [{name: share for name, share in row.items() if name.startswith("busy_")} for row in rows]
     return {
-        "seconds": round(median(seconds), 2),
+        "seconds": median(row["seconds"] for row in rows),
         "phase_s": _medians([row["phase_s"] for row in rows]),
         **_medians(busy),
         "samples_per_s": round(median(row["samples_per_s"] for row in rows), 1),

@@ -94,6 +94,7 @@ class TrainerGroup:
 
     def __init__(self, make: Callable[[], Trainer], processes: int, first_device: int = 0) -> None:
         port = free_port()
+        self._calls = threading.Lock()
         self._members: list[tuple[BaseProcess, Connection]] = []
         try:
             for rank in range(processes):
@@ -134,12 +135,12 @@ class TrainerGroup:
 
     def close(self) -> None:
         """End the processes. May be called twice."""
-        for process, connection in self._members:
+        members, self._members = self._members, []  # another thread may close, too
+        for process, connection in members:
             connection.close()
             process.terminate()
-        for process, _ in self._members:
+        for process, _ in members:
             process.join()
-        self._members = []
 
     def _call(
         self,
@@ -150,15 +151,16 @@ class TrainerGroup:
         receiver: Receiver | None = None,
     ) -> Any:
         """The first member's answer to a method of the first `members` (default: all)."""
-        if not self._members:
-            raise RuntimeError("this group of trainers is closed")
-        try:
-            for _, connection in self._members[:members]:
-                connection.send((method, arguments))
-            return self._answers(members or len(self._members), progress, receiver)
-        except BaseException:
-            self.close()
-            raise
+        with self._calls:  # a sampler that connects anew waits until an epoch is over
+            if not self._members:
+                raise RuntimeError("this group of trainers is closed")
+            try:
+                for _, connection in self._members[:members]:
+                    connection.send((method, arguments))
+                return self._answers(members or len(self._members), progress, receiver)
+            except BaseException:
+                self.close()
+                raise
 
     def _answers(self, members: int, progress: Progress | None = None, receiver: Receiver | None = None) -> Any:
         """Wait until the first `members` have answered; the first one's answer."""

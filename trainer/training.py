@@ -123,12 +123,13 @@ class Trainer:
         optimizer = torch.optim.AdamW(
             policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=is_on_gpu
         )
-        if self._start is None:
+        if self._start is None and attends_to_all(policy):
             skip_masks(policy)
         if config.compile == "on" or (config.compile == "auto" and is_on_gpu):
             compile_layers(policy)
         self._multiple, self._pool_batches = (GPU_MULTIPLE, GPU_POOL_BATCHES) if is_on_gpu else (1, POOL_BATCHES)
-        self._has_dropout = any(isinstance(part, nn.Dropout) and part.p for part in policy.modules())
+        modules = (part.p for part in policy.modules() if isinstance(part, nn.Dropout))
+        self._has_dropout = any([*modules, getattr(policy.config, "attention_dropout", 0.0)])
         self._evaluated = ProgramLoss(policy, bf16)
         self._loss, self._optimizer = self._accelerator.prepare(self._evaluated, optimizer)
 
@@ -139,8 +140,8 @@ class Trainer:
     def train(self, examples: Sequence[Example], progress: Progress | None = None) -> TrainResult:
         """One epoch in a random order. `progress` is called with (examples done, all examples) after each update.
 
-        Raises ValueError for no examples or one longer than the policy's positions, RuntimeError for a loss that is
-        not finite.
+        Raises ValueError for no examples or one longer than the policy's positions, RuntimeError for
+        gradients that are not finite, which is noticed some updates later: the trainer is then of no use.
         """
         examples = Examples.of(examples)
         self._check(examples)
@@ -306,6 +307,14 @@ class Trainer:
         self._optimizer.load_state_dict(self._optimizer.state_dict() | {"state": state})
 
 
+def attends_to_all(policy: PreTrainedModel) -> bool:
+    """Whether every layer attends to all tokens before, by torch's attention: none to a window, none in its own way."""
+    config = policy.config
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    is_windowed = getattr(config, "sliding_window", None) is not None or kinds != {"full_attention"}
+    return config._attn_implementation == "sdpa" and not is_windowed
+
+
 def skip_masks(policy: PreTrainedModel) -> None:
     """Let a decoder-only policy attend causally, with no mask: padding is on the right (`trainer.batches`).
 
@@ -318,10 +327,10 @@ def skip_masks(policy: PreTrainedModel) -> None:
 
 def compile_layers(policy: PreTrainedModel) -> None:
     """Let torch compile the layers of a decoder-only policy, which are alike, so that the first one's code serves for
-    all, and the norm behind them."""
+    all, and the norm behind them, where there are parts of these names."""
     base = policy.base_model
-    if hasattr(base, "layers"):
-        for part in (*base.layers, base.norm):
+    for part in (*getattr(base, "layers", ()), getattr(base, "norm", None)):
+        if part is not None:
             part.compile(dynamic=True)
 
 

@@ -40,10 +40,16 @@ def new_codec(config: Config) -> Codec:
 
 def new_trainer(config: Config, codec: Codec) -> Trainer | TrainerGroup:
     """A trainer with an untrained policy, or a pretrained one; close it."""
-    processes, transfer = config.trainer.processes, config.sampler.transfer
-    if processes == 1 and transfer == "in_process" and not config.loop.max_staleness:
+    if not trains_apart(config):
         return _new_trainer(config, codec)
-    return TrainerGroup(partial(_new_trainer, config, codec), processes, first_device=int(transfer == "nccl"))
+    first_device = int(config.sampler.transfer == "nccl")
+    return TrainerGroup(partial(_new_trainer, config, codec), config.trainer.processes, first_device)
+
+
+def trains_apart(config: Config) -> bool:
+    """Whether training has processes of its own."""
+    is_alone = config.trainer.processes == 1 and config.sampler.transfer == "in_process"
+    return not is_alone or config.loop.max_staleness > 0
 
 
 def _new_trainer(config: Config, codec: Codec) -> Trainer:

@@ -13,6 +13,7 @@ import torch
 
 from engine.config import Config
 from engine.errors import UsageError
+from engine.loop.components import trains_apart
 from engine.sampler.device import fitted
 from interpreter.machine.pool import default_workers
 from trainer.catalogue import POLICIES
@@ -136,7 +137,9 @@ def _memory(config: Config) -> dict[int, Mapping[str, float]]:
         return {}
     sampler, parameters = fitted(config.sampler), _parameters(config)
     engines = sampler.processes
-    own_contexts = engines + (engines > 1)  # besides this process, which samples where no other does
+    # This process samples where no other does; training on this GPU may have one of its own.
+    trains_here = config.trainer.device != "cpu" and config.sampler.transfer != "nccl"
+    own_contexts = engines + (engines > 1) + (trains_here and trains_apart(config))
     sampled: dict[str, float] = {"CUDA": own_contexts * _CONTEXT}
     if parameters is not None:
         sampled["weights for sampling"] = engines * parameters * (2 if sampler.dtype == "bfloat16" else 4)

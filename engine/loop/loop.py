@@ -233,7 +233,7 @@ class Loop:
                 self._sampler.swap(checkpoint)
 
     def _open_sampler(self, version: int) -> None:
-        with self.display.phase("start the sampler"):
+        with self.phases.watched("start the sampler"):
             checkpoint = self.folder.checkpoint(version)
             self._sampler = self._open.enter_context(new_sampler(self.config, checkpoint, self.trainer))
 
@@ -338,7 +338,7 @@ class Loop:
             "writer": phases.get("store", 0.0),
         }
         busy = {f"busy_{name}": round(worked / seconds, 4) for name, worked in working.items()}
-        return {"phase_s": self.phases.rounded(), **busy}
+        return {"seconds": round(seconds, 3), "phase_s": self.phases.rounded(), **busy}
 
 
 def _all(rollout: Rollout, found: Sequence[Execution]) -> Iterator[tuple[Execution, Origin]]:
@@ -370,5 +370,5 @@ def _line(row: Mapping[str, Any], total: int) -> str:
         f"meta-iteration {row['meta_iteration']}/{total}: loss {row['loss']:.3f}, held out {heldout}, "
         f"valid {row['valid_share']:.0%}, new {row['unique_share']:.0%}, {row['samples_per_s']:.0f} samples/s, "
         f"{row['runs_per_s']:,.0f} runs/s, swap {swap}, solved {row['solved_policy']} "
-        f"(cumulative {row['solved_cumulative']}{apart}), {sum(row['phase_s'].values()):.0f} s"
+        f"(cumulative {row['solved_cumulative']}{apart}), {row['seconds']:.0f} s"
     )

@@ -72,6 +72,16 @@ class Phases:
     def phase(self, name: str, total: int | None = None) -> Iterator[Update]:
         """A phase, from here to the end of the block; yields what shows its progress."""
         start = time.perf_counter()
+        try:
+            with self.watched(name, total) as update:
+                yield update
+        finally:
+            self.seconds[name] += time.perf_counter() - start
+
+    @contextmanager
+    def watched(self, name: str, total: int | None = None) -> Iterator[Update]:
+        """The same for what is no phase of its own: it is not timed."""
+        start = time.perf_counter()
         running = _Phase(name, start, start, self._limit)
         self._running.append(running)
         try:
@@ -85,7 +95,6 @@ class Phases:
                 yield update
         finally:
             self._running.remove(running)
-            self.seconds[name] += time.perf_counter() - start
 
     def rounded(self) -> dict[str, float]:
         """Seconds of each phase."""

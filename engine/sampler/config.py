@@ -45,7 +45,7 @@ class SamplerConfig(Section):
     """Places that have to be free before new samples begin, with the scheduler `programs`: more steps only decode."""
     processes: int = Field(1, ge=1)
     """Processes that sample, each with an engine of its own on the same device: more samples a second where the host's
-    work, not the device's, takes the time. Caches and `max_sequences` are each one's; an auto cache is shared out."""
+    work, not the device's, takes the time. Each has its cache and `max_sequences`; a GPU's auto cache is shared out."""
     threads: int = Field(1, ge=1)
     """Threads of sampling on a CPU: one is the fastest for a small policy."""
 

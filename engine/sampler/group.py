@@ -11,9 +11,10 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,16 @@ class SamplerGroup(CheckpointSampler):
     def __init__(self, open_one: OpenSampler, checkpoint: Path, config: SamplerConfig, max_model_len: int) -> None:
         super().__init__(checkpoint, config, max_model_len)
         alone = self._config.model_copy(update={"processes": 1})
-        self._members = [
-            spawn(_serve, open_one, checkpoint, alone, max_model_len) for _ in range(self._config.processes)
-        ]
+        self._members: list[tuple[BaseProcess, Connection]] = []
         self._waiting: dict[Connection, int] = {}  # members that are at work, with their number
-        self._expect(range(len(self._members)))
-        self._finish()
+        try:
+            for _ in range(self._config.processes):
+                self._members.append(spawn(_serve, open_one, checkpoint, alone, max_model_len))
+            self._expect(range(len(self._members)))
+            self._finish()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         super().close()
@@ -104,6 +109,8 @@ class SamplerGroup(CheckpointSampler):
                 message = connection.recv()
             except (EOFError, OSError):
                 self._fail(RuntimeError(f"sampling process {number} of {len(self._members)} died"))
+            except Exception as error:  # its exception cannot be made here again
+                self._fail(RuntimeError(f"sampling process {number} of {len(self._members)} failed: {error}"))
             if not isinstance(message, _Done):
                 yield number, message
                 continue
@@ -120,11 +127,12 @@ def _serve(
     connection: Connection, open_one: OpenSampler, checkpoint: Path, config: SamplerConfig, max_model_len: int
 ) -> None:
     """A member's life: sample or swap as it is told, until the parent hangs up."""
-    try:
-        sampler = open_one(checkpoint, config, max_model_len)
-    except Exception as error:  # the parent raises it
-        return connection.send(_failure(error))
-    with sampler, suppress(EOFError, OSError):
+    with suppress(EOFError, OSError), ExitStack() as stack:
+        try:
+            sampler = stack.enter_context(open_one(checkpoint, config, max_model_len))
+        except Exception as error:  # the parent raises it
+            connection.send(_failure(error))
+            return
         connection.send(_Done())
         while True:
             message = connection.recv()

@@ -46,6 +46,7 @@ def hosting() -> Iterator[None]:
     warn_if_untested()
 
 
+@cache
 def guard_warm_ups() -> None:
     """Let what vLLM runs before it captures a graph have sequences of at most the model's length, once in a process.
 
@@ -57,8 +58,6 @@ def guard_warm_ups() -> None:
     from vllm.v1.worker.gpu_model_runner import GPUModelRunner
 
     warm_up = private(GPUModelRunner, "_warmup_and_capture")
-    if hasattr(warm_up, "__wrapped__"):
-        return
 
     @wraps(warm_up)
     def within_the_model(runner: GPUModelRunner, graph: Any, *arguments: Any, **options: Any) -> None:

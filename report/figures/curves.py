@@ -84,7 +84,7 @@ def _columns(points: Sequence[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:
 
 
 def _phases(run: Source, named: bool) -> Plot:
-    """Where the seconds of a meta-iteration go, stacked."""
+    """Where the seconds of a meta-iteration go, stacked; phases that overlap count in each."""
     rows = [row for row in run.metrics if isinstance(row.get("phase_s"), Mapping)]
     names = list(dict.fromkeys(name for row in rows for name in row["phase_s"]))
     title = f"Seconds by phase: {run.name}" if named else "Seconds by phase"

@@ -27,14 +27,9 @@ def test_samples_are_of_weights_one_meta_iteration_old_at_most(overlapped):
 def test_both_halves_work_at_the_same_time(overlapped):
     for row in metrics(overlapped):
         assert all(0 < row[f"busy_{part}"] <= 1 for part in ("trainer", "sampler", "pool", "writer"))
-    first, *later = [sum(row["phase_s"].values()) / seconds(row) for row in metrics(overlapped)]
+    first, *later = [sum(row["phase_s"].values()) / row["seconds"] for row in metrics(overlapped)]
     assert first <= 1.01
     assert min(later) > 1.05
-
-
-def seconds(row):
-    """How long a meta-iteration took: a phase and its share of it are known."""
-    return row["phase_s"]["train"] / row["busy_trainer"]
 
 
 def test_a_killed_run_continues_as_if_nothing_had_happened(overlapped, tmp_path):

@@ -36,7 +36,7 @@ TINY = [
     "--search.leave-own-out", "true", "--search.runs", "84000",
 ]  # fmt: skip
 # What does not depend on the time that something took.
-COMPARED = [name for name in COLUMNS if not name.endswith("_s") and not name.startswith("busy_")]
+COMPARED = [name for name in COLUMNS if not name.endswith("_s") and not name.startswith(("busy_", "seconds"))]
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -10,6 +10,7 @@ import pytest
 from test_sampler import MAX_MODEL_LEN, PROMPTS, RANDOM, make_policy, open_reference, publish
 
 from engine.sampler import Sample, Sampler, SampleRequest, open_sampler
+from engine.sampler.group import SamplerGroup
 from trainer.errors import CheckpointError
 
 REQUESTS = [SampleRequest(prompt, 4, seed=number) for number, prompt in enumerate(PROMPTS)]
@@ -93,3 +94,19 @@ def test_the_death_of_a_process_is_an_error_and_leaves_none_behind(checkpoints: 
 def test_weights_of_another_process_are_for_one_sampler() -> None:
     with pytest.raises(ValueError, match="transfer ipc is for one sampling process, not 2"):
         type(RANDOM)(transfer="ipc", processes=2)
+
+
+class Odd(Exception):
+    """One that cannot be made again from its arguments, so that it does not travel."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(what)
+
+
+def open_odd(*_: object) -> Sampler:
+    raise Odd("broken", "on purpose")
+
+
+def test_an_error_that_does_not_travel_is_one_all_the_same(checkpoints: tuple[Path, Path]) -> None:
+    with pytest.raises(RuntimeError, match=r"sampling process \d of 2 failed: .*why"):
+        SamplerGroup(open_odd, checkpoints[0], TWO, MAX_MODEL_LEN)

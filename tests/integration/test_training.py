@@ -15,7 +15,7 @@ import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import LlamaForCausalLM, masking_utils
+from transformers import AutoModelForCausalLM, GPTNeoXConfig, LlamaForCausalLM, MistralConfig, masking_utils
 
 from engine.sampler import SamplerConfig, SampleRequest, open_sampler
 from trainer.checkpoint import load_manifest
@@ -25,7 +25,7 @@ from trainer.errors import CheckpointError
 from trainer.examples import Example
 from trainer.group import TrainerGroup
 from trainer.policy import load_policy, new_policy
-from trainer.training import Batch, ProgramLoss, Trainer, plan_batches
+from trainer.training import Batch, ProgramLoss, Trainer, attends_to_all, compile_layers, plan_batches
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -364,3 +364,25 @@ def test_a_gradient_that_is_not_finite_ends_training(tmp_path: Path) -> None:
         trainer.policy.model.norm.weight.fill_(float("inf"))
     with pytest.raises(RuntimeError, match=r"not finite within the \d+ updates up to \d+: a lower"):
         trainer.train(make_examples(4))
+
+
+WINDOWED = MistralConfig(
+    vocab_size=64, hidden_size=32, num_hidden_layers=2, intermediate_size=64, num_attention_heads=2,
+    num_key_value_heads=2, head_dim=16, max_position_embeddings=64, sliding_window=4,
+)  # fmt: skip
+
+
+def test_a_policy_that_attends_to_a_window_keeps_it() -> None:
+    policy = AutoModelForCausalLM.from_config(WINDOWED)
+    assert not attends_to_all(policy)
+    assert attends_to_all(new_policy("compact-tiny", len(CODEC.tokens), POSITIONS, 1))
+
+
+def test_layers_compile_whatever_the_norm_behind_them_is_called() -> None:
+    config = GPTNeoXConfig(
+        vocab_size=64, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+        max_position_embeddings=64,
+    )  # fmt: skip
+    policy = AutoModelForCausalLM.from_config(config)
+    compile_layers(policy)
+    assert all(layer._compiled_call_impl is not None for layer in policy.base_model.layers)
