@@ -46,17 +46,9 @@ def measure(seeds: str | None, repeats: int, overrides: Sequence[str]) -> dict[s
 def _run(staleness: str, options: Sequence[str], seeds: str | None) -> dict[str, Any]:
     """Medians of a run's meta-iterations after the first."""
     with tempfile.TemporaryDirectory() as folder:
-        words = [
-            "--preset",
-            "cpu",
-            *options,
-            *(["--seeds", seeds] if seeds else []),
-            "--loop.max-staleness",
-            staleness,
-            "--run-dir",
-            f"{folder}/run",
-        ]
-        subprocess.run([sys.executable, "-m", "engine.cli", "run", *words], check=True)
+        seeded = ["--seeds", seeds] if seeds else []
+        words = [*options, *seeded, "--loop.max-staleness", staleness, "--run-dir", f"{folder}/run"]
+        subprocess.run([sys.executable, "-m", "engine.cli", "run", "--preset", "cpu", *words], check=True)
         _, *rows = [json.loads(line) for line in Path(folder, "run", "metrics.jsonl").read_text().splitlines()]
     busy = [{name: share for name, share in row.items() if name.startswith("busy_")} for row in rows]
     return {

@@ -26,6 +26,7 @@ from safetensors.torch import load_file
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.models.t5.modeling_t5 import T5Attention
 
+from bench.device.t5_parity.reference import let_all_parts_show
 from engine.sampler.t5 import make_prompt, register
 
 pytestmark = [
@@ -56,15 +57,7 @@ def make_model(folder: Path, feed_forward: str, tied: bool, seed: int) -> T5ForC
     )
     model = T5ForConditionalGeneration(config).eval()
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "layer_norm" in name:
-                parameter.uniform_(0.5, 1.5)
-            elif "relative_attention_bias" in name:
-                parameter.normal_(std=2)
-            elif name == "shared.weight":
-                parameter.mul_(0.3)  # so that the last token does not drown all else
-            else:
-                parameter.mul_(1.5)
+        let_all_parts_show(model, 1.5)
         if tied:
             model.decoder.final_layer_norm.weight.mul_(8)
         else:

@@ -20,15 +20,7 @@ def new_model(case: Case, seed: int) -> T5ForConditionalGeneration:
     with torch.device(device()):
         model = T5ForConditionalGeneration(T5Config(**case.shape)).eval()
         with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                if "layer_norm" in name:
-                    parameter.uniform_(0.5, 1.5)
-                elif "relative_attention_bias" in name:
-                    parameter.normal_(std=2)
-                elif name == "shared.weight":
-                    parameter.mul_(0.3)  # so that the last token does not drown all else
-                elif not case.large:
-                    parameter.mul_(1.5)
+            let_all_parts_show(model, 1.0 if case.large else 1.5)
             if case.tied:
                 model.decoder.final_layer_norm.weight.mul_(8)
             else:
@@ -37,6 +29,19 @@ def new_model(case: Case, seed: int) -> T5ForConditionalGeneration:
             for parameter in model.parameters():
                 parameter.copy_(parameter.to(getattr(torch, case.dtype)))
     return model
+
+
+def let_all_parts_show(model: T5ForConditionalGeneration, matrices: float) -> None:
+    """Change weights so that choices depend on all of them and on the prompt; `matrices` scales the others."""
+    for name, parameter in model.named_parameters():
+        if "layer_norm" in name:
+            parameter.uniform_(0.5, 1.5)
+        elif "relative_attention_bias" in name:
+            parameter.normal_(std=2)
+        elif name == "shared.weight":
+            parameter.mul_(0.3)  # so that the last token does not drown all else
+        else:
+            parameter.mul_(matrices)
 
 
 def in_type(model: T5ForConditionalGeneration, case: Case) -> T5ForConditionalGeneration | None:

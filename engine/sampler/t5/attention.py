@@ -23,9 +23,7 @@ from vllm.config import VllmConfig
 from vllm.model_executor.layers.attention import Attention
 from vllm.v1.attention.backend import (
     AttentionBackend,
-    AttentionImpl,
     AttentionMetadataBuilder,
-    AttentionType,
     CommonAttentionMetadata,
     MultipleOf,
 )
@@ -34,6 +32,7 @@ from vllm.v1.attention.selector import get_attn_backend
 from vllm.v1.kv_cache_interface import AttentionSpec
 
 from engine.sampler.t5.bias import RelativeBias
+from engine.sampler.t5.impl import BiasedImpl
 from engine.sampler.t5.limits import one_hot_head_size
 from engine.sampler.t5.scratch import with_room_for_heads
 
@@ -191,30 +190,11 @@ class GatherMetadataBuilder(AttentionMetadataBuilder[StepMetadata]):
         return StepMetadata(groups, int(keys.max()))
 
 
-class GatherImpl(AttentionImpl[StepMetadata]):
+class GatherImpl(BiasedImpl[StepMetadata]):
     """The cache is (tokens, heads, key and value, head size) in memory, and read and written here alone.
 
     vLLM allocates it as (blocks, heads, block size, 2 * head size), which is as large.
     """
-
-    def __init__(
-        self,
-        num_heads: int,
-        head_size: int,
-        scale: float,
-        num_kv_heads: int | None = None,
-        alibi_slopes: list[float] | None = None,
-        sliding_window: int | None = None,
-        kv_cache_dtype: str = "auto",
-        logits_soft_cap: float | None = None,
-        attn_type: str = AttentionType.DECODER,
-        kv_sharing_target_layer_name: str | None = None,
-        *,
-        bias: RelativeBias,
-    ) -> None:
-        self.num_heads, self.num_kv_heads, self.head_size, self.scale = num_heads, num_heads, head_size, scale
-        self.kv_cache_dtype = kv_cache_dtype
-        self._bias = bias
 
     def _tokens(self, kv_cache: torch.Tensor) -> torch.Tensor:
         return kv_cache.view(-1, self.num_heads, 2, self.head_size)

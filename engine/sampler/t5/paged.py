@@ -14,14 +14,13 @@ from torch import nn
 from vllm.config import VllmConfig
 from vllm.v1.attention.backend import (
     AttentionBackend,
-    AttentionImpl,
     AttentionMetadataBuilder,
-    AttentionType,
     CommonAttentionMetadata,
 )
 from vllm.v1.kv_cache_interface import AttentionSpec
 
-from engine.sampler.t5.bias import RelativeBias, bucket
+from engine.sampler.t5.bias import bucket
+from engine.sampler.t5.impl import BiasedImpl
 from engine.sampler.t5.kernels import attend, write_cache
 
 
@@ -60,27 +59,8 @@ class PagedMetadataBuilder(AttentionMetadataBuilder[PagedStep]):
         )
 
 
-class PagedImpl(AttentionImpl[PagedStep]):
+class PagedImpl(BiasedImpl[PagedStep]):
     """Writes and reads the cache as vLLM lays it out, whatever the layout."""
-
-    def __init__(
-        self,
-        num_heads: int,
-        head_size: int,
-        scale: float,
-        num_kv_heads: int | None = None,
-        alibi_slopes: list[float] | None = None,
-        sliding_window: int | None = None,
-        kv_cache_dtype: str = "auto",
-        logits_soft_cap: float | None = None,
-        attn_type: str = AttentionType.DECODER,
-        kv_sharing_target_layer_name: str | None = None,
-        *,
-        bias: RelativeBias,
-    ) -> None:
-        self.num_heads, self.num_kv_heads, self.head_size, self.scale = num_heads, num_heads, head_size, scale
-        self.kv_cache_dtype = kv_cache_dtype
-        self._bias = bias
 
     def do_kv_cache_update(
         self, layer: nn.Module, key: torch.Tensor, value: torch.Tensor, kv_cache: torch.Tensor, slots: torch.Tensor
