@@ -1,6 +1,6 @@
 """`codeit bench differential`: the machine beside arc-dsl's own functions, on random mutants of real programs.
 
-A mutant has one to three changes, typed ones in one half and untyped ones in the other (`bench.wild`). It runs on an
+A mutant has one to three changes, typed ones in one half and untyped ones in the other (`material.wild`). It runs on an
 input of its task, one in ten on one of another task. Mutant k of a seed is the same in every run, so a long run can be
 split by seeds and its counts added up. Where the reference returns a valid grid whatever the order of its sets, ours
 should be the same; where it fails, ours should fail, or a documented rule (`interpreter.differences`) says why not.
@@ -23,7 +23,7 @@ import numpy as np
 
 from bench.baselines.reference import Kind, Reference, Verdict
 from bench.baselines.rules import rule_of
-from bench.wild import Real, mutant, real_programs
+from bench.material.wild import Real, mutant, real_programs
 from engine.errors import UsageError
 from engine.progress import Display
 from engine.tasks import Task, training_tasks

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.wild import real_programs
+from bench.material.wild import real_programs
 from engine.evaluation.batches import BATCH
 from engine.evaluation.evaluator import Evaluator
 from engine.evaluation.folder import EvaluationFolder

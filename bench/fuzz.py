@@ -1,10 +1,10 @@
 """`codeit bench fuzz`: wild programs through the machine in batches: how runs end, what they cost, and no bug.
 
-One in twenty calls a primitive on the largest arguments that can be named (`bench.extremes`), the primitives in turn;
-of the rest a quarter are walks through the grammar, a quarter through the typed grammar, half are mutants of real
-programs (`bench.wild`). Each runs on one input of the training tasks. Batch k of a seed is the same in every run. With
-CODEIT_CHECKED=1 in the environment it is the checked build that runs, in which a run that leaves its arena ends with
-`internal_error`; with CODEIT_CHECKED unset it is the normal one.
+One in twenty calls a primitive on the largest arguments that can be named (`material.extremes`), the primitives in
+turn; of the rest a quarter are walks through the grammar, a quarter through the typed grammar, half are mutants of real
+programs (`material.wild`). Each runs on one input of the training tasks. Batch k of a seed is the same in every run.
+With CODEIT_CHECKED=1 in the environment it is the checked build that runs, in which a run that leaves its arena ends
+with `internal_error`; with CODEIT_CHECKED unset it is the normal one.
 
 Some batches run again, in another order, and must give the same bytes. Every run is timed alone, in processor time:
 fuel should bound time, so that both the slowest run and the dearest unit of fuel are told, this one of runs of
@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.extremes import extreme
-from bench.wild import Real, mutant, real_programs, walk
+from bench.material.extremes import extreme
+from bench.material.wild import Real, mutant, real_programs, walk
 from engine.progress import Display
 from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks, training_tasks

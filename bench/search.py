@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.wild import real_programs
+from bench.material.wild import real_programs
 from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks, training_tasks
 from interpreter.grids import GridTable

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from bench.extremes import Writer, extreme
+from bench.material.extremes import Writer, extreme
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
 from interpreter.language.program import Program

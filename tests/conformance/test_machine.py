@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.wild import mutants, walk
+from bench.material.wild import mutants, walk
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
 from interpreter.language.grammar import Grammar

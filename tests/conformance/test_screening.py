@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from bench.wild import VARIED
+from bench.material.wild import VARIED
 from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
 from interpreter.grids import GridTable

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import engine.loop.fill
-from bench.wild import mutants
+from bench.material.wild import mutants
 from engine.augment import Transform
 from engine.config import load_config
 from engine.errors import UsageError

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from bench.wild import mutants
+from bench.material.wild import mutants
 from engine.config import InterpreterConfig
 from engine.execution import Executor, digest
 from engine.loop.rollout import Running, sample_programs

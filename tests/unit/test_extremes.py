@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.extremes import ANYTHING, MAX_LINES, Writer, extreme
+from bench.material.extremes import ANYTHING, MAX_LINES, Writer, extreme
 from interpreter.language.program import Program, parse
 from interpreter.primitives import CONSTANTS, PRIMITIVES
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.wild import mutant, mutate_untyped, real_programs, walk
+from bench.material.wild import mutant, mutate_untyped, real_programs, walk
 from engine.errors import UsageError
 from interpreter.language.grammar import Grammar
 from interpreter.language.program import check, parse
