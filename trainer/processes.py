@@ -8,8 +8,12 @@ import signal
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any
+
+# A fork would take the parent's threads and GPU for its own.
+CONTEXT: BaseContext = multiprocessing.get_context("spawn")
 
 
 def spawn(serve: Callable[..., None], *arguments: Any) -> tuple[BaseProcess, Connection]:
@@ -17,9 +21,8 @@ def spawn(serve: Callable[..., None], *arguments: Any) -> tuple[BaseProcess, Con
 
     Ctrl-C is this process's to handle, not the other's.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(serve, theirs, *arguments), daemon=True)
+    ours, theirs = CONTEXT.Pipe()
+    process = CONTEXT.Process(target=_serve, args=(serve, theirs, *arguments), daemon=True)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()

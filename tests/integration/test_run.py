@@ -177,17 +177,18 @@ def test_a_finished_run_has_nothing_to_resume(finished, capsys):
 
 
 def test_evaluation_samples_anew_or_scores_what_is_stored(finished, tmp_path):
-    finish(start("eval", "--run-dir", finished, "--samples", "2", "--out", tmp_path / "sampled"))
+    evaluate = ["eval", "--run-dir", str(finished)]
+    assert main([*evaluate, "--samples", "2", "--out", str(tmp_path / "sampled")]) == 0
     summary = json.loads((tmp_path / "sampled" / "summary.json").read_text())
     assert summary["tasks"] == 4
     assert set(summary["solved"]) == {"policy", "cumulative"}
     assert len(list((tmp_path / "sampled" / "tasks").iterdir())) == 4
     assert len(list((finished / "checkpoints").iterdir())) == 2
-    finish(start("eval", "--run-dir", finished, "--stored", "--out", tmp_path / "stored"))
+    assert main([*evaluate, "--stored", "--out", str(tmp_path / "stored")]) == 0
     stored = json.loads((tmp_path / "stored" / "summary.json").read_text())
     assert stored["solved"]["cumulative"] == json.loads((finished / "summary.json").read_text())["solved"]["cumulative"]
     assert stored["programs"] == json.loads((finished / "summary.json").read_text())["programs"]
-    assert main(["eval", "--run-dir", str(finished), "--stored", "--out", str(tmp_path / "stored")]) == 2
+    assert main([*evaluate, "--stored", "--out", str(tmp_path / "stored")]) == 2
 
 
 @pytest.mark.parametrize("name", ANALYSES)

@@ -349,9 +349,7 @@ ENDING = f"""
 import os, sys
 from pathlib import Path
 from engine.sampler import *
-from engine.sampler.host import hosting
-with hosting():
-    import vllm
+import preloaded
 for number, ending in enumerate(sys.argv[2:]):
     if not os.fork():
         for descriptor in (1, 2):
@@ -366,8 +364,8 @@ for number, ending in enumerate(sys.argv[2:]):
 
 
 def test_a_process_ends_silently_and_leaves_none_behind(first: Path, tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "CODEIT_TEST_SAMPLER": str(os.getpid()), "PYTHONPATH": str(root)}
+    paths = os.pathsep.join(map(str, Path(__file__).parents[1:3]))
+    environment = {**os.environ, "CODEIT_TEST_SAMPLER": str(os.getpid()), "PYTHONPATH": paths}
     done = subprocess.run(
         [sys.executable, "-c", ENDING, first, *ENDINGS.values()], capture_output=True, text=True, cwd=tmp_path,
         env=environment, timeout=300,
