@@ -308,8 +308,7 @@ def test_patterns_give(given, calls, before, after):
     assert outputs_of(program, [grid_of(*before)])[0].tolist() == grid_of(*after).tolist()
 
 
-def test_what_has_a_color_is_moved_to_what_has_another(given):
-    texts = [text for text in given if "move(I, x4, x3)" in text]
-    program = Macro(parse(texts[0])).filled((1, 2)) if texts else None
-    assert program is not None
+def test_what_has_a_color_is_moved_to_what_has_another():
+    (one,) = [each for each in patterns() if "move(I, x4, x3)" in each.text]
+    program = Macro(one).filled((1, 2))
     assert outputs_of(program, [grid_of("1....", "....2"), grid_of("1..2")])[1].tolist() == [[0, 0, 1, 2]]
