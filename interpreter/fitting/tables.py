@@ -44,18 +44,24 @@ def fit_color_maps(rows, wanted, tables, fits):
 
 def _arguments_of_pair_tables() -> tuple:
     rows, row = np.zeros((1, 1), np.int8), np.zeros(1, np.int8)
-    return rows, row, np.zeros(1, np.int64), 0, np.zeros((1, 2), np.int64)
+    return rows, row, np.zeros(1, np.int64), 0, 0, 0, np.zeros((1, 2), np.int64)
 
 
 @entry(_arguments_of_pair_tables, group=SEARCH)
-def fit_pair_tables(rows, wanted, order, entries, found):
+def fit_pair_tables(rows, wanted, order, entries, square, wide, found):
     """Write pairs of pieces that have a table of at most so many entries, those first that come first in the rows; how
-    many there are. `order` is that in which cells are looked at, those of the tests last."""
+    many there are. The first `square` pieces are tried with each other, the first `wide` of these with all. `order` is
+    that in which cells are looked at, those of the tests last."""
     count = 0
     table = np.zeros(COLORS * COLORS, np.int8)
-    for total in range(1, 2 * len(rows) - 2):
-        for i in range(max(0, total - len(rows) + 1), (total + 1) // 2):
+    for total in range(1, len(rows) + wide + square):
+        middle = (total + 1) // 2
+        for i in range(max(0, total - len(rows) + 1), middle):
             j = total - i
+            if j >= square and i >= wide:
+                if middle <= total - square + 1:
+                    break
+                continue
             table[:] = NONE
             used = 0
             fits = True
@@ -90,17 +96,25 @@ def color_maps(
 
 
 def pair_tables(
-    rows: npt.NDArray[np.int8], wanted: npt.NDArray[np.int8], entries: int, most: int, seed: int = 0
+    rows: npt.NDArray[np.int8],
+    wanted: npt.NDArray[np.int8],
+    entries: int,
+    most: int,
+    square: int,
+    wide: int = 0,
+    seed: int = 0,
 ) -> npt.NDArray[np.int64]:
     """At most so many pairs of pieces with a table of at most so many entries that gives the outputs: (n, 2).
 
-    Cells are looked at in a random order, so that a pair that does not fit is soon left.
+    The first `square` pieces are tried with each other, the first `wide` of these with all others as well. Cells are
+    looked at in a random order, so that a pair that does not fit is soon left.
     """
     cells = np.flatnonzero(wanted != NONE)
     tests = np.flatnonzero((wanted == NONE) & (rows[0] != NONE))
     order = np.concatenate([np.random.default_rng(seed).permutation(cells), tests])
     found = np.zeros((most, 2), np.int64)
-    return found[: fit_pair_tables.compiled()(rows, wanted, order, entries, found)]
+    square = min(square, len(rows))
+    return found[: fit_pair_tables.compiled()(rows, wanted, order, entries, square, min(wide, square), found)]
 
 
 def pair_table(

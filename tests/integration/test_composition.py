@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.search.composition import writing
+from engine.search.composition.calls import program_of
 from engine.search.composition.composer import Budget, Composer
 from engine.search.composition.library import Librarian
 from engine.search.composition.macro import Macro, parts, pattern
@@ -225,3 +226,89 @@ def test_near_programs_are_pieces(workers, librarian):
     task = task_of(parse(near.text.replace("O =", "x4 =") + "\nO = vmirror(x4)"), seed=4)
     found, _ = compose(workers, librarian.library(), task, near=[near])
     assert any("upscale" in one.program.text for one in found)
+
+
+# ------------------------------------------------------------------------------------------- patterns
+
+
+def grid_of(*rows):
+    return np.array([[".123456789".index(cell) for cell in row] for row in rows], np.int8)
+
+
+@pytest.fixture(scope="module")
+def given():
+    return {each.text for each in patterns()}
+
+
+@pytest.mark.parametrize(
+    ("calls", "before", "after"),
+    [
+        pytest.param(
+            ["tojvec(TWO)", "shape(I)", "canvas(ZERO, x2)", "asobject(I)", "shift(x4, x1)", "paint(x3, x5)"],
+            ["12345", "54321"], ["..123", "..543"],
+            id="the grid further away",
+        ),
+        pytest.param(
+            ["objects(I, T, F, T)", "merge(x1)", "shift(x2, RIGHT)", "underpaint(I, x3)"],
+            ["1..2", "...."], ["11.2", "...."],
+            id="cells a step further where nothing is",
+        ),
+        pytest.param(
+            ["fgpartition(I)", "lbind(prapply, connect)", "fork(x2, toindices, toindices)", "compose(merge, x3)",
+             "fork(recolor, color, x4)", "mapply(x5, x1)", "paint(I, x6)"],
+            ["1..1", "2...", "2..3", "...."], ["1111", "2...", "2..3", "...."],
+            id="lines between cells of each colour",
+        ),
+        pytest.param(
+            ["objects(I, T, F, T)", "rbind(toobject, I)", "chain(mostcolor, x2, outbox)",
+             "fork(recolor, x3, toindices)", "mapply(x4, x1)", "paint(I, x5)"],
+            ["2222", "2122", "2223", "2222"], ["2222", "2222", "2222", "2222"],
+            id="objects in the colour of what is around them",
+        ),
+        pytest.param(
+            ["objects(I, F, T, T)", "merge(x1)", "hperiod(x2)", "interval(ZERO, TEN, ONE)", "lbind(multiply, x3)",
+             "apply(x5, x4)", "apply(tojvec, x6)", "lbind(shift, x2)", "mapply(x8, x7)", "paint(I, x9)"],
+            ["12312....", "........."], ["123123123", "........."],
+            id="what is there with its period",
+        ),
+        pytest.param(
+            ["dmirror(I)", "rbind(order, positive)", "apply(x2, x1)", "dmirror(x3)"],
+            ["12.", "..3", "4.."], ["...", "1..", "423"],
+            id="cells that fall",
+        ),
+        pytest.param(
+            ["frontiers(I)", "merge(x1)", "shape(I)", "canvas(ONE, x3)", "fill(x4, ZERO, x2)",
+             "objects(x5, T, F, F)", "colorfilter(x6, ONE)", "rbind(subgrid, I)", "compose(asobject, x8)",
+             "mapply(x9, x7)", "matcher(first, ZERO)", "compose(flip, x11)", "sfilter(x10, x12)", "lbind(shift, x13)",
+             "compose(x14, ulcorner)", "mapply(x15, x7)", "paint(I, x16)"],
+            ["1.4..", "..4..", "44444", "..4..", "..4.."], ["1.41.", "..4..", "44444", "1.41.", "..4.."],
+            id="what lies between lines in all places",
+        ),
+        pytest.param(
+            ["objects(I, T, F, T)", "rbind(shoot, UNITY)", "compose(x2, lrcorner)", "fork(recolor, color, x3)",
+             "mapply(x4, x1)", "underpaint(I, x5)"],
+            ["2...", "....", "....", "...."], ["2...", ".2..", "..2.", "...2"],
+            id="rays from corners",
+        ),
+        pytest.param(
+            ["palette(I)", "remove(ZERO, x1)", "size(x2)", "upscale(I, x3)"],
+            ["1.", ".2"], ["11..", "11..", "..22", "..22"],
+            id="as large as there are colours",
+        ),
+        pytest.param(
+            ["objects(I, T, F, T)", "argmax(x1, size)", "outbox(x2)", "subgrid(x3, I)"],
+            [".....", ".11..", ".....", "....2"], ["....", ".11.", "...."],
+            id="an object with what is around it",
+        ),
+    ],
+)  # fmt: skip
+def test_patterns_give(given, calls, before, after):
+    program = program_of(calls)
+    assert program.text in given
+    assert outputs_of(program, [grid_of(*before)])[0].tolist() == grid_of(*after).tolist()
+
+
+def test_what_has_a_color_is_moved_to_what_has_another():
+    (one,) = [each for each in patterns() if "move(I, x4, x3)" in each.text]
+    program = Macro(one).filled((1, 2))
+    assert outputs_of(program, [grid_of("1....", "....2"), grid_of("1..2")])[1].tolist() == [[0, 0, 1, 2]]

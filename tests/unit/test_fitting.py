@@ -66,7 +66,7 @@ def test_pair_tables_are_those_that_fit_cheap_pieces_first(seed):
     tests = 64 * SHEET.wanted_words
     wanted = rows[3].copy()
     wanted[tests:] = NONE
-    found = {tuple(pair) for pair in pair_tables(rows, wanted, 30, 100).tolist()}
+    found = {tuple(pair) for pair in pair_tables(rows, wanted, 30, 100, 8).tolist()}
     cells = rows[0] != NONE
     plain = set()
     for i, j in product(range(8), range(8)):
@@ -80,12 +80,23 @@ def test_pair_tables_are_those_that_fit_cheap_pieces_first(seed):
     assert all(table[a, b] == want for a, b, want in zip(rows[0], rows[1], wanted, strict=True) if want != NONE)
 
 
+@pytest.mark.parametrize(("square", "wide"), [(3, 0), (3, 2), (5, 1), (12, 0), (1, 1), (12, 40)])
+def test_the_first_pieces_are_paired_with_each_other_and_fewer_with_all(square, wide):
+    rows = np.repeat(random_rows(np.random.default_rng(0), 1)[0], 12, axis=0)  # any two have a table
+    wanted = rows[0].copy()
+    wanted[64 * SHEET.wanted_words :] = NONE
+    pairs = [tuple(pair) for pair in pair_tables(rows, wanted, 30, 200, square, wide).tolist()]
+    tried = {(i, j) for i, j in product(range(12), range(12)) if i < j and (j < square or i < min(wide, square))}
+    assert len(pairs) == len(tried)
+    assert set(pairs) == tried
+
+
 def test_no_more_pairs_are_found_than_wanted():
     rows = np.repeat(random_rows(np.random.default_rng(0), 1)[0], 9, axis=0)
     wanted = rows[0].copy()
     wanted[64 * SHEET.wanted_words :] = NONE
-    assert len(pair_tables(rows, wanted, 30, 5)) == 5
-    assert len(pair_tables(rows, wanted, 1, 5)) == 0
+    assert len(pair_tables(rows, wanted, 30, 5, 9)) == 5
+    assert len(pair_tables(rows, wanted, 1, 5, 9)) == 0
 
 
 def cells_of(layer, rows):

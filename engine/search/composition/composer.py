@@ -59,6 +59,8 @@ class Budget:
     """stacks that are built of a set of pieces"""
     layers: int = 8
     """of a stack, at most"""
+    wide: int = 100
+    """pieces that are tried in pairs with all others"""
     conjugated: int = 800
     """macros that are tried under each symmetry, as pieces"""
 
@@ -308,7 +310,7 @@ class Composer:
                 program = writing.color_map(self._programs(pieces.steps[k]), tables[k])
                 yield Composed(program, float(pieces.cost[k]) + 1 + changes, "color map")
         entries = int(np.clip((wanted != NONE).sum() // 12, 3, 30))
-        for one, other in pair_tables(rows[: budget.paired], wanted, entries, 400).tolist():
+        for one, other in pair_tables(rows, wanted, entries, 400, budget.paired, budget.wide).tolist():
             table = pair_table(rows[one], rows[other], wanted)
             cost = float(pieces.cost[one] + pieces.cost[other]) + 2 + writing.deviations(table)[0]
             program = writing.pair_table(self._programs(pieces.steps[one]), self._programs(pieces.steps[other]), table)

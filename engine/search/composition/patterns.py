@@ -1,55 +1,37 @@
 """Macros that are there from the start: what grids, objects and places can be asked for with a few calls.
 
 They are families of calls over all options, written with general knowledge of the language and of grid puzzles. A
-pattern is its calls, `x1 = ...` in order; c0 and c1 are slots for colours.
+pattern is its calls, `x1 = ...` in order; c0 and c1 are slots for colours. Those of objects have a file of their own.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from itertools import product
+from itertools import chain, product
 
-from interpreter.language.program import Line, Program
-
-MIRRORS = ("hmirror", "vmirror", "dmirror", "cmirror")
-TURNS = ("rot90", "rot180", "rot270")
-HALVES = ("tophalf", "bottomhalf", "lefthalf", "righthalf")
-DIRECTIONS = ("UP", "DOWN", "LEFT", "RIGHT", "UNITY", "NEG_UNITY", "UP_RIGHT", "DOWN_LEFT")
-AREAS = ("backdrop", "box", "inbox", "outbox", "delta", "corners")
-AROUND = ("neighbors", "dneighbors", "ineighbors")
-FACTORS = ("TWO", "THREE", "FOUR", "FIVE")
-SIZES = ("ONE", "TWO", "THREE", "FOUR")
-FILLS = ("fill", "underfill")
-EXTREMES = ("argmax", "argmin")
-MEASURES = ("size", "height", "width", "numcolors")
-PLACES = ("uppermost", "lowermost", "leftmost", "rightmost")
-TRAITS = ("square", "vline", "hline", "portrait")
-OBJECTS = tuple(f"objects(I, {a}, {b}, {c})" for a, b, c in product("TF", "TF", "TF"))
-PARTS = (*OBJECTS, "partition(I)", "fgpartition(I)", "frontiers(I)")
-
-_CALL = re.compile(r"(\w+)\(([^()]*)\)")
-Calls = list[str]
+from engine.search.composition.calls import (
+    DIRECTIONS,
+    EXTREMES,
+    FACTORS,
+    HALVES,
+    MIRRORS,
+    OBJECTS,
+    TURNS,
+    Calls,
+    program_of,
+)  # fmt: skip
+from engine.search.composition.object_patterns import object_patterns
+from interpreter.language.program import Program
 
 
 def patterns() -> Iterator[Program]:
     """All patterns, each once."""
-    seen = set()
-    for family in (_grids, _tiles, _colors, _shifts, _areas, _chosen, _sorted, _marks, _features, _rays, _mirrored):
-        for calls in family():
-            if tuple(calls) not in seen:
-                seen.add(tuple(calls))
-                yield _program(calls)
-
-
-def _program(calls: Calls) -> Program:
-    lines = []
-    for call in calls:
-        match = _CALL.fullmatch(call)
-        if match is None:
-            raise ValueError(f"{call!r} is no call")
-        lines.append(Line(match[1], tuple(match[2].split(", "))))
-    return Program(tuple(lines))
+    families = (
+        _grids, _tiles, _counted, _colors, _shifts, _shifted_far, _marks, _mirrored, _grown, _periodic, _fallen,
+        _between_lines, object_patterns,
+    )  # fmt: skip
+    for calls in dict.fromkeys(tuple(calls) for calls in chain.from_iterable(family() for family in families)):
+        yield program_of(list(calls))
 
 
 def _grids() -> Iterator[Calls]:
@@ -102,6 +84,24 @@ def _tiles() -> Iterator[Calls]:
             yield [image, "vupscale(x1, THREE)" if "THREE" in image else "vupscale(x1, TWO)", over]
 
 
+def _counted() -> Iterator[Calls]:
+    """Sizes and orders that are counted: colours by how often they are, the grid enlarged by how much there is."""
+    for background in (True, False):
+        calls = ["palette(I)", *([] if background else ["remove(ZERO, x1)"])]
+        n = len(calls)
+        yield [*calls, "lbind(colorcount, I)", f"order(x{n}, x{n + 1})", "rbind(canvas, UNITY)",
+               f"apply(x{n + 3}, x{n + 2})", f"merge(x{n + 4})"]  # fmt: skip
+        for enlarge in ("upscale", "hupscale", "vupscale"):
+            yield [*calls, f"size(x{n})", f"{enlarge}(I, x{n + 1})"]
+    for color, enlarge in product(("ZERO", "c0"), ("upscale", "hupscale", "vupscale")):
+        yield [f"colorcount(I, {color})", f"{enlarge}(I, x1)"]
+    for parts, enlarge in product(OBJECTS, ("upscale", "hupscale", "vupscale")):
+        yield [parts, "size(x1)", f"{enlarge}(I, x2)"]
+    for parts, concat in product(OBJECTS, (False, True)):  # as many cells beside each other as there are objects
+        calls = [parts, "size(x1)", "astuple(ONE, x2)", "mostcolor(I)", "leastcolor(I)"]
+        yield [*calls, f"canvas({'x4' if concat else 'x5'}, x3)"]
+
+
 def _colors() -> Iterator[Calls]:
     """Colours for others."""
     for one, other in (("ZERO", "c0"), ("c0", "ZERO"), ("c0", "c1")):
@@ -130,86 +130,17 @@ def _shifts() -> Iterator[Calls]:
         yield [parts, "merge(x1)", "ulcorner(x2)", "invert(x3)", "move(I, x2, x4)"]
 
 
-def _areas() -> Iterator[Calls]:
-    """Areas of objects, of colours and of places, in a colour."""
-    for parts, area, color, fill in product(PARTS, AREAS, ("c0", "ZERO"), FILLS):
-        yield [parts, f"mapply({area}, x1)", f"{fill}(I, {color}, x2)"]
-    for parts in PARTS:
-        yield [parts, "merge(x1)", "fill(I, c0, x2)"]
-        yield [parts, "merge(x1)", "cover(I, x2)"]
-        yield [parts, "merge(x1)", "subgrid(x2, I)"]
-        for trait in TRAITS:
-            yield [parts, f"mfilter(x1, {trait})", "fill(I, c0, x2)"]
-            yield [parts, f"extract(x1, {trait})", "subgrid(x2, I)"]
-        for flip in ([], ["compose(flip, x2)"]):
-            kept = f"mfilter(x1, x{2 + len(flip)})"
-            yield [parts, "rbind(bordering, I)", *flip, kept, f"fill(I, c0, x{3 + len(flip)})"]
-            yield [parts, "rbind(bordering, I)", *flip, kept, f"cover(I, x{3 + len(flip)})"]
-        yield [
-            parts, "colorfilter(x1, ZERO)", "rbind(bordering, I)", "compose(flip, x3)", "mfilter(x2, x4)",
-            "fill(I, c0, x5)",
-        ]  # fmt: skip
-        for size in SIZES:
-            for use in ("fill(I, c0, x3)", "cover(I, x3)"):
-                yield [parts, f"sizefilter(x1, {size})", "merge(x2)", use]
-        for extreme in ("valmax", "valmin"):
-            yield [parts, f"{extreme}(x1, size)", "sizefilter(x1, x2)", "merge(x3)", "fill(I, c0, x4)"]
-        for how in ("color", "mostcolor", "leastcolor"):
-            for area in ("backdrop", "box", "inbox", "outbox", "delta", "toindices"):
-                yield [parts, f"fork(recolor, {how}, {area})", "mapply(x2, x1)", "paint(I, x3)"]
-    for color in ("c0", "ZERO"):
-        cells, other = f"ofcolor(I, {color})", "c1" if color == "c0" else "c0"
-        yield [cells, "subgrid(x1, I)"]
-        for area in AREAS:
-            yield [cells, f"{area}(x1)", f"fill(I, {other}, x2)"]
-            yield [cells, f"{area}(x1)", "subgrid(x2, I)"]
-        for around, fill in product((*AROUND, "hfrontier", "vfrontier"), FILLS):
-            yield [cells, f"mapply({around}, x1)", f"{fill}(I, c0, x2)"]
-        for around in (*AROUND, "hfrontier", "vfrontier"):
-            yield [cells, f"mapply({around}, x1)", f"underfill(I, {other}, x2)"]
-        for line, fill in product(("vline", "hline"), FILLS):
-            yield [cells, "prapply(connect, x1, x1)", f"mfilter(x2, {line})", f"{fill}(I, c0, x3)"]
-        for fill in FILLS:
-            yield [cells, "prapply(connect, x1, x1)", "fork(either, vline, hline)", "mfilter(x2, x3)",
-                   f"{fill}(I, c0, x4)"]  # fmt: skip
-
-
-def _chosen() -> Iterator[Calls]:
-    """One object, or one part, by what is largest or rarest in it: cut out, covered, alone."""
-    for parts, extreme in product(PARTS, EXTREMES):
-        for measure in (*MEASURES, *PLACES):
-            choose = f"{extreme}(x1, {measure})"
-            yield [parts, choose, "subgrid(x2, I)"]
-            if measure in ("size", *PLACES):
-                yield [parts, choose, "cover(I, x2)"]
-                yield [parts, choose, "fill(I, c0, x2)"]
-                yield [parts, choose, "shape(I)", "canvas(ZERO, x3)", "paint(x4, x2)"]
-        yield [parts, f"{extreme}(x1, size)", "color(x2)", "canvas(x3, UNITY)"]
-        yield [parts, f"{extreme}(x1, size)", "delta(x2)", "subgrid(x3, I)"]
-        for color in ("c0", "ZERO"):
-            yield [parts, f"rbind(colorcount, {color})", f"{extreme}(x1, x2)", "subgrid(x3, I)"]
-        cut = [parts, "totuple(x1)", "rbind(subgrid, I)", "apply(x3, x2)"]
-        yield [*cut, f"{extreme}(x4, numcolors)"]
-        for color in ("c0", "ZERO"):
-            yield [*cut, f"rbind(colorcount, {color})", f"{extreme}(x4, x5)"]
-    for parts, common in product(PARTS, ("mostcommon", "leastcommon")):
-        yield [parts, "totuple(x1)", "rbind(subgrid, I)", "apply(x3, x2)", f"{common}(x4)"]
-        yield [parts, "totuple(x1)", "apply(color, x2)", f"{common}(x3)", "colorfilter(x1, x4)", "merge(x5)",
-               "subgrid(x6, I)"]  # fmt: skip
-        yield [parts, "totuple(x1)", "apply(normalize, x2)", f"{common}(x3)", "shape(x4)", "canvas(ZERO, x5)",
-               "paint(x6, x4)"]  # fmt: skip
-    for parts, mirror in product(PARTS, MIRRORS):
-        for flip in ([], ["compose(flip, x5)"]):
-            yield [parts, "rbind(subgrid, I)", "apply(x2, x1)", f"fork(equality, {mirror}, identity)",
-                   *(["compose(flip, x4)"] if flip else []), f"extract(x3, x{5 if flip else 4})"]  # fmt: skip
-
-
-def _sorted() -> Iterator[Calls]:
-    """All objects beside each other, in an order."""
-    for parts in PARTS:
-        for measure in ("leftmost", "uppermost", "size"):
-            yield [parts, f"order(x1, {measure})", "rbind(subgrid, I)", "apply(x3, x2)", "merge(x4)"]
-        yield [parts, "order(x1, size)", "apply(color, x2)", "rbind(canvas, UNITY)", "apply(x4, x3)", "merge(x5)"]
+def _shifted_far() -> Iterator[Calls]:
+    """The grid further away, on a ground of one colour: what repeats covers what is missing."""
+    for steps, (vector, away) in product(
+        ("TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN"), product(("toivec", "tojvec"), (False, True))
+    ):
+        turn = ["invert(x1)"] if away else []
+        place = f"x{1 + len(turn)}"
+        for color in ("ZERO", "c0"):
+            calls = [f"{vector}({steps})", *turn, "shape(I)", f"canvas({color}, x{2 + len(turn)})", "asobject(I)"]
+            n = len(calls)
+            yield [*calls, f"shift(x{n}, {place})", f"paint(x{n - 1}, x{n + 1})"]
 
 
 def _marks() -> Iterator[Calls]:
@@ -229,60 +160,6 @@ def _marks() -> Iterator[Calls]:
         yield marked(["asindices(I)", f"{area}(x1)"])
 
 
-def _features() -> Iterator[Calls]:
-    """Each object in a colour that says what it is: a map, or a layer, makes of it what the task wants."""
-    for parts in OBJECTS:
-        for calls in _feature_calls():
-            n = 1 + len(calls) - 1
-            last = calls[-1]
-            yield [
-                parts, *calls[:-1], f"fork(recolor, {last}, identity)", f"mapply(x{n + 1}, x1)", "shape(I)",
-                f"canvas(ZERO, x{n + 3})", f"paint(x{n + 4}, x{n + 2})",
-            ]  # fmt: skip
-
-
-def _feature_calls() -> Iterator[Calls]:
-    """Functions of an object, the calls that make them and then their name; 1 and 2 for what is false and true."""
-    for measure in MEASURES:
-        yield [measure]
-        for extreme in ("valmax", "valmin"):
-            yield [f"{extreme}(x1, {measure})", f"matcher({measure}, x2)", "compose(increment, x3)", "x4"]
-    for place, extreme in product(PLACES, ("valmax", "valmin")):
-        if (extreme == "valmin") == (place in ("uppermost", "leftmost")):
-            yield [f"{extreme}(x1, {place})", f"matcher({place}, x2)", "compose(increment, x3)", "x4"]
-    for trait in TRAITS:
-        yield [f"compose(increment, {trait})", "x2"]
-    yield ["rbind(bordering, I)", "compose(increment, x2)", "x3"]
-    for size in (*SIZES, "SIX"):
-        yield [f"rbind(greater, {size})", "chain(increment, x2, size)", "x3"]
-    yield ["chain(increment, even, size)", "x2"]
-    yield ["chain(increment, size, delta)", "x2"]
-    yield ["compose(size, delta)", "chain(increment, positive, x2)", "x3"]
-    yield ["rbind(subgrid, I)", "compose(numcolors, x2)", "x3"]
-    for common in ("mostcommon", "leastcommon"):
-        yield ["totuple(x1)", "compose(toindices, normalize)", "apply(x3, x2)", f"{common}(x4)", "matcher(x3, x5)",
-               "compose(increment, x6)", "x7"]  # fmt: skip
-        yield ["totuple(x1)", "apply(size, x2)", f"{common}(x3)", "matcher(size, x4)", "compose(increment, x5)",
-               "x6"]  # fmt: skip
-    for mirror in ("hmirror", "vmirror", "dmirror"):
-        yield [f"compose({mirror}, normalize)", "compose(normalize, x2)", "fork(equality, normalize, x3)",
-               "compose(increment, x4)", "x5"]  # fmt: skip
-
-
-def _rays() -> Iterator[Calls]:
-    """Lines from single cells, in a colour or in their own."""
-    for color, direction, fill in product(("c0", "ZERO"), DIRECTIONS, FILLS):
-        yield [f"ofcolor(I, {color})", f"rbind(shoot, {direction})", "mapply(x2, x1)", f"{fill}(I, c0, x3)"]
-    for direction in DIRECTIONS:
-        yield [
-            "objects(I, T, F, T)", f"rbind(shoot, {direction})", "compose(x2, center)", "fork(recolor, color, x3)",
-            "mapply(x4, x1)", "underpaint(I, x5)",
-        ]  # fmt: skip
-    for around, paint in product((*AROUND, "hfrontier", "vfrontier"), ("paint", "underpaint")):
-        yield ["objects(I, T, F, T)", f"compose({around}, center)", "fork(recolor, color, x2)", "mapply(x3, x1)",
-               f"{paint}(I, x4)"]  # fmt: skip
-
-
 def _mirrored() -> Iterator[Calls]:
     """The grid with what is in its mirror images, but for a colour; objects mirrored where they are."""
     for image, color in product((*MIRRORS, *TURNS), ("ZERO", "c0")):
@@ -290,3 +167,48 @@ def _mirrored() -> Iterator[Calls]:
                "paint(I, x5)"]  # fmt: skip
     for parts, mirror in product(OBJECTS, MIRRORS):
         yield [parts, f"mapply({mirror}, x1)", "paint(I, x2)"]
+
+
+def _grown() -> Iterator[Calls]:
+    """Cells of a colour one step further, where nothing is."""
+    for direction in DIRECTIONS:
+        yield ["ofcolor(I, c0)", f"shift(x1, {direction})", "underfill(I, c0, x2)"]
+        yield ["objects(I, T, F, T)", "merge(x1)", f"shift(x2, {direction})", "underpaint(I, x3)"]
+    for color in ("c0", "ZERO"):  # with a second colour, from where the first is
+        other = "c1" if color == "c0" else "c0"
+        for direction in DIRECTIONS:
+            yield [f"ofcolor(I, {color})", f"shift(x1, {direction})", f"underfill(I, {other}, x2)"]
+
+
+def _periodic() -> Iterator[Calls]:
+    """What is there continued with its period, to the right, down, or both ways."""
+    for parts, (period, vector), paint in product(
+        ("objects(I, F, T, T)", "objects(I, T, T, T)", "objects(I, F, F, T)", "fgpartition(I)"),
+        (("hperiod", "tojvec"), ("vperiod", "toivec")),
+        ("paint", "underpaint"),
+    ):
+        yield [parts, "merge(x1)", f"{period}(x2)", "interval(ZERO, TEN, ONE)", "lbind(multiply, x3)", "apply(x5, x4)",
+               f"apply({vector}, x6)", "lbind(shift, x2)", "mapply(x8, x7)", f"{paint}(I, x9)"]  # fmt: skip
+    for period, vector, concat in (("hperiod", "tojvec", "hconcat"), ("vperiod", "toivec", "vconcat")):
+        yield [
+            "asobject(I)", f"{period}(x1)", f"{concat}(I, I)", "interval(ZERO, TEN, ONE)", "lbind(multiply, x2)",
+            "apply(x5, x4)", f"apply({vector}, x6)", "lbind(shift, x1)", "mapply(x8, x7)", "paint(x3, x9)",
+        ]  # fmt: skip
+
+
+def _fallen() -> Iterator[Calls]:
+    """All cells as far to a side as they go."""
+    yield ["rbind(order, positive)", "apply(x1, I)"]
+    yield ["matcher(identity, ZERO)", "rbind(order, x1)", "apply(x2, I)"]
+    yield ["dmirror(I)", "rbind(order, positive)", "apply(x2, x1)", "dmirror(x3)"]
+    yield ["dmirror(I)", "matcher(identity, ZERO)", "rbind(order, x2)", "apply(x3, x1)", "dmirror(x4)"]
+
+
+def _between_lines() -> Iterator[Calls]:
+    """What lies between lines, all on top of each other, in all places."""
+    yield [
+        "frontiers(I)", "merge(x1)", "shape(I)", "canvas(ONE, x3)", "fill(x4, ZERO, x2)", "objects(x5, T, F, F)",
+        "colorfilter(x6, ONE)", "rbind(subgrid, I)", "compose(asobject, x8)", "mapply(x9, x7)", "matcher(first, ZERO)",
+        "compose(flip, x11)", "sfilter(x10, x12)", "lbind(shift, x13)", "compose(x14, ulcorner)", "mapply(x15, x7)",
+        "paint(I, x16)",
+    ]  # fmt: skip
