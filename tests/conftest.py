@@ -62,6 +62,7 @@ def imported_once() -> Iterator[None]:
         patch.setattr(gc, "freeze", freeze_once)
         patch.setattr(gc, "unfreeze", lambda: None)
         yield
+    gc.unfreeze()  # or some libraries name at the end what they miss
 
 
 @pytest.fixture(scope="module")
