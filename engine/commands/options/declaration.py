@@ -27,7 +27,8 @@ from trainer.section import Section
 
 @dataclass(frozen=True)
 class Argument:
-    """How an option is shown; `unit` is of numbers, for messages; of a positional one there may be many."""
+    """How an option is shown; `unit` is of numbers, for messages; one that is many may be given again and again, and a
+    positional one has many values."""
 
     metavar: str
     unit: str = ""
