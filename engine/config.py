@@ -197,14 +197,30 @@ class Config(BaseSettings):
         return self
 
 
-def load_config(preset: str | Sequence[str] = "cpu", file: Path | None = None, overrides: Sequence[str] = ()) -> Config:
+def load_config(
+    preset: str | Sequence[str] = "cpu",
+    file: Path | None = None,
+    overrides: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Config:
     """The configuration of a preset or several, changed by a TOML file, changed by `--section.field value` arguments.
 
+    `options` is what a second such file would say, as tables.
     Raises `UsageError` for an unknown preset, key or value, with what would be right.
     """
     bases = [files("engine").joinpath(f"presets/{name}.toml") for name in stack_of(preset)]
     values = TomlConfigSettingsSource(Config, bases, deep_merge=True)() if file is None else _read_toml(file, bases)
-    return _config(values, overrides)
+    return _config(merged(values, options or {}), overrides)
+
+
+def merged(some: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables of tables; what is in `others` goes before."""
+    found = dict(some)
+    for key, value in others.items():
+        known = found.get(key)
+        is_table = isinstance(known, Mapping) and isinstance(value, Mapping)
+        found[key] = merged(known, value) if is_table else value
+    return found
 
 
 def stack_of(preset: str | Sequence[str]) -> list[str]:
