@@ -205,12 +205,17 @@ def load_config(
 ) -> Config:
     """The configuration of a preset or several, changed by a TOML file, changed by `--section.field value` arguments.
 
-    `options` is what a second such file would say, as tables.
-    Raises `UsageError` for an unknown preset, key or value, with what would be right.
+    `options` is what a second such file would say, as tables. Raises `UsageError` for an unknown preset, key or value,
+    with what would be right.
     """
-    bases = [files("engine").joinpath(f"presets/{name}.toml") for name in stack_of(preset)]
-    values = TomlConfigSettingsSource(Config, bases, deep_merge=True)() if file is None else _read_toml(file, bases)
+    stack = _stack([preset] if isinstance(preset, str) else list(preset))
+    values = preset_values(stack) if file is None else _read_toml(file, [_preset_file(name) for name in stack])
     return _config(merged(values, options or {}), overrides)
+
+
+def preset_values(names: Sequence[str]) -> dict[str, Any]:
+    """What presets say together, as tables; later ones go before. Raises `UsageError` for an unknown one."""
+    return TomlConfigSettingsSource(Config, [_preset_file(name) for name in names], deep_merge=True)()
 
 
 def merged(some: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,15 +228,19 @@ def merged(some: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]
     return found
 
 
-def stack_of(preset: str | Sequence[str]) -> list[str]:
-    """Presets in order, with the one that they stand on; `UsageError` for an unknown one."""
-    names = [preset] if isinstance(preset, str) else list(preset)
-    for name in names:
-        if name not in PRESETS:
-            close = difflib.get_close_matches(name, PRESETS, n=1)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
-            raise UsageError(f"unknown preset {name!r}: one of {', '.join(PRESETS)}{hint}")
-    return names if set(names) & set(WHOLE) else [CHANGES[names[0]] if names else "cpu", *names]
+def _stack(names: Sequence[str]) -> list[str]:
+    """Presets in order, with the one that they stand on where all of them are changes."""
+    if any(name not in CHANGES for name in names):
+        return list(names)
+    return [CHANGES[names[0]] if names else "cpu", *names]
+
+
+def _preset_file(name: str) -> Traversable:
+    if name not in PRESETS:
+        close = difflib.get_close_matches(name, PRESETS, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise UsageError(f"unknown preset {name!r}: one of {', '.join(PRESETS)}{hint}")
+    return files("engine").joinpath(f"presets/{name}.toml")
 
 
 def read_config(file: Path) -> Config:

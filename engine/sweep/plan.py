@@ -1,21 +1,23 @@
 """What a sweep consists of: read from a TOML file, and checked before anything runs.
 
-about = "what it is for"
-presets = ["cpu"]                # of all runs; each goes before those to its left
-seeds = [0, 1, 2]
-baseline = "full"                # what the others are compared with; default: the first
-compare = "end"                  # runs as they end; "time": all after as many seconds as the shortest took
+    about = "what it is for"
+    presets = ["cpu"]                # of all runs
+    seeds = [0, 1, 2]
+    baseline = "full"                # what the others are compared with; default: the first
+    compare = "end"                  # runs as they end; "time": all after as many seconds as the shortest took
 
-[options.loop]                   # of all runs, as in a file for `codeit run --config`
-meta_iterations = 4
+    [options.loop]                   # of all runs, as in a file for `codeit run --config`
+    meta_iterations = 4
 
-[[configurations]]
-name = "full"
+    [[configurations]]
+    name = "full"
 
-[[configurations]]
-name = "no-priority"
-presets = ["a3-no-priority"]     # on top of those of all
-options.replay.draw_mutated = 3000
+    [[configurations]]
+    name = "no-priority"
+    presets = ["a3-no-priority"]
+    options.replay.draw_mutated = 3000
+
+Presets of all, options of all, presets of the configuration, its options: each goes before what stands to its left.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from typing import Annotated, Any, Literal, Self
 import tomli_w
 from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
-from engine.config import Config, load_config, merged
+from engine.config import Config, load_config, merged, preset_values
 from engine.errors import UsageError
 from engine.files import make_folder, read_bytes, write_text
 from trainer.section import Section
@@ -77,7 +79,7 @@ class Run:
     config: Config
     """with its seed"""
     options: str
-    """TOML of what goes before the presets"""
+    """TOML of what goes before the presets, those of the configuration included"""
 
     @property
     def name(self) -> str:
@@ -141,12 +143,9 @@ def write_options(run: Run, folder: Path) -> Path:
 
 
 def _run(source: str, file: SweepFile, one: Configuration, seed: int) -> Run:
-    presets = (*file.presets, *one.presets)
-    options = merged(file.options, one.options)
-    text = tomli_w.dumps(options)
-    overrides = ["--loop.seed", str(seed)]
     try:
-        config = load_config(presets, None, overrides, options)
+        options = merged(merged(file.options, preset_values(one.presets)), one.options)
+        config = load_config(file.presets, None, ["--loop.seed", str(seed)], options)
     except UsageError as error:
         raise UsageError(f"{source}, configuration {one.name}: {error}") from None
-    return Run(one.name, seed, presets, config, text)
+    return Run(one.name, seed, tuple(file.presets), config, tomli_w.dumps(options))

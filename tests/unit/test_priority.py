@@ -135,7 +135,7 @@ def test_importance_takes_back_what_the_draw_does() -> None:
 
 
 def test_a_weighted_mean_of_draws_is_that_of_all() -> None:
-    """With exponent 1 the sum of weight times value, by that of weights, is near the mean of all that could be drawn."""
+    """With exponent 1 the weighted mean of what was drawn is near the mean of all that could be."""
     weights = np.linspace(0.05, 1.0, 200)
     values = weights * 3  # what drawing by weight overestimates
     generator = np.random.default_rng(2)

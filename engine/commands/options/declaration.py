@@ -87,6 +87,12 @@ def split(value: Any) -> Any:
     return value.split(",") if isinstance(value, str) else value
 
 
+def split_all(value: Any) -> Any:
+    """Values that are given again and again, or with commas, or both."""
+    given = (value,) if isinstance(value, str) else value
+    return [part for one in given for part in one.split(",")] if all(isinstance(one, str) for one in given) else value
+
+
 def _existing(file: Path) -> Path:
     """A file that is there, or a pipe."""
     if not file.exists() or file.is_dir():

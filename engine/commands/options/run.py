@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator
 
-from engine.commands.options.declaration import Argument, File, Folder, Options, Overrides, Seeds, split
+from engine.commands.options.declaration import Argument, File, Folder, Options, Overrides, Seeds, split_all
 
 
 class RunOptions(Options):
@@ -23,7 +23,7 @@ class RunOptions(Options):
         "Any option of the configuration can be set as --section.field value; list them with --options."
     )
 
-    preset: Annotated[tuple[str, ...], BeforeValidator(split), Argument("PRESET", is_many=True)] = ("cpu",)
+    preset: Annotated[tuple[str, ...], BeforeValidator(split_all), Argument("PRESET", is_many=True)] = ("cpu",)
     """smoke, cpu, solve, gpu, paper, paper-codet5 or sizes; and, given after it, changes to it: a1-no-expert-iteration,
     a2-no-relabelling, a3-no-priority, a4-no-pretraining, a5-one-demonstration, a6-no-mutation, few-seeds, no-seeds,
     small-language (default: cpu)"""
