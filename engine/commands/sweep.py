@@ -27,7 +27,7 @@ def sweep(options: SweepOptions) -> None:
     if options.parallel > processors:
         raise UsageError(f"--parallel {options.parallel} is more than the {processors} processors of this machine")
     folder = options.out or timed_folder(f"sweep-{asked.name}")
-    places = [Place(run, folder) for run in asked.runs]
+    places = [Place(run, folder, options.seeds) for run in asked.runs]
     display = Display()
     if options.plan:
         _tell(display, asked, places, options.parallel)
@@ -68,7 +68,7 @@ def _run(display: Display, places: Sequence[Place], options: SweepOptions) -> li
 
     with display:
         display.overall("runs", sum(place.is_done() for place in places), len(places))
-        run_all(places, options.seeds, options.parallel, tell)
+        run_all(places, options.parallel, tell)
     return failed
 
 

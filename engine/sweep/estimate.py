@@ -15,7 +15,7 @@ from engine.sweep.plan import Run
 from trainer.catalogue import POLICIES
 
 # Examples a second that a core trains with 0.8M parameters without the embedding (compact-1m), and how they fall with
-# more; samples a second of one thread, likewise; seconds until the first meta-iteration, and of the rest of each.
+# more; samples a second of one thread, likewise; seconds a mutant of the fill, and of the rest of a meta-iteration.
 _TRAINED, _SAMPLED, _EXPONENT = 44.6, {"vllm": 30.0, "transformers": 20.0}, 0.72
 _MILLION = 8e5
 _A_MUTANT, _REST = 0.001, 4.0

@@ -127,17 +127,18 @@ def read_sweep(source: str) -> Sweep:
     return Sweep(path.name.removesuffix(".toml"), file, runs)
 
 
-def write_options(run: Run, folder: Path) -> Path:
-    """The file of a run's options in a sweep's folder. Raises `UsageError` where another one is there."""
+def write_options(run: Run, folder: Path, seeds: str | None) -> Path:
+    """The file of a run's options in a sweep's folder; presets and seed programs stand in it as a comment. Raises
+    `UsageError` where another one is there."""
     file = folder / "options" / f"{run.configuration}.toml"
-    text = f"# presets: {', '.join(run.presets)}\n{run.options}"
+    text = f"# presets: {', '.join(run.presets)}\n# seed programs: {seeds or 'embedded'}\n{run.options}"
     if not file.is_file():
         make_folder(file.parent)
         write_text(file, text)
     elif file.read_text(encoding="utf-8") != text:
         raise UsageError(
-            f"{file} differs from what the sweep says of {run.configuration} now: what has run cannot change, give the "
-            "changed configuration another name or the sweep another --out"
+            f"{file} differs from what the sweep says of {run.configuration} now, --seeds included: what has run "
+            "cannot change, give the changed configuration another name or the sweep another --out"
         )
     return file
 

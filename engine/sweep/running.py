@@ -25,6 +25,8 @@ class Place:
 
     run: Run
     sweep: Path
+    seeds: str | None = None
+    """seed programs, as `codeit run --seeds` has them"""
 
     @property
     def folder(self) -> Path:
@@ -45,15 +47,20 @@ class Place:
         clock and after its last: imports, and the report."""
         return float(read_json(self.folder / "summary.json")["seconds"])
 
-    def command(self, seeds: str | None, threads: int) -> list[str]:
+    def command(self, threads: int) -> list[str]:
         """The command that begins the run, or goes on with it."""
         words = [sys.executable, "-m", "engine.cli", "run", "--run-dir", str(self.folder)]
         if (self.folder / "config.toml").is_file():
             words.append("--resume")
         else:
             words += [word for preset in self.run.presets for word in ("--preset", preset)]
-            words += ["--config", str(write_options(self.run, self.sweep)), "--loop.seed", str(self.run.seed)]
-            words += [] if seeds is None else ["--seeds", seeds]
+            words += [
+                "--config",
+                str(write_options(self.run, self.sweep, self.seeds)),
+                "--loop.seed",
+                str(self.run.seed),
+            ]
+            words += [] if self.seeds is None else ["--seeds", self.seeds]
         config = self.run.config
         words += ["--loop.threads", str(config.loop.threads or threads)]
         return [*words, "--interpreter.workers", str(config.interpreter.workers or threads)]
@@ -74,7 +81,7 @@ class Ended:
         return next((line for line in reversed(lines) if line.strip()), "")
 
 
-def run_all(places: Sequence[Place], seeds: str | None, parallel: int, ended: Callable[[Ended], None]) -> None:
+def run_all(places: Sequence[Place], parallel: int, ended: Callable[[Ended], None]) -> None:
     """Run what is not done, `parallel` at a time; `ended` is told of each that ends. One that fails stops no other.
 
     An exception, Ctrl-C included, ends those that run: they close what is open and go on with the next sweep.
@@ -86,7 +93,7 @@ def run_all(places: Sequence[Place], seeds: str | None, parallel: int, ended: Ca
         while waiting or working:
             while waiting and len(working) < parallel:
                 place = waiting.pop(0)
-                working[_start(place, seeds, threads)] = place, time.monotonic()
+                working[_start(place, threads)] = place, time.monotonic()
             time.sleep(POLL)
             for process in [process for process in working if process.poll() is not None]:
                 place, start = working.pop(process)
@@ -104,16 +111,16 @@ def run_all(places: Sequence[Place], seeds: str | None, parallel: int, ended: Ca
 def check_folders(places: Sequence[Place]) -> None:
     """Raise `UsageError` where what a run is given differs from what it was given before, or its folder is damaged."""
     for place in places:
-        write_options(place.run, place.sweep)
+        write_options(place.run, place.sweep, place.seeds)
         if (place.folder / "config.toml").is_file():
             RunFolder(place.folder).config()
 
 
-def _start(place: Place, seeds: str | None, threads: int) -> subprocess.Popen[bytes]:
+def _start(place: Place, threads: int) -> subprocess.Popen[bytes]:
     make_folder(place.log.parent)
     make_folder(place.folder.parent)
     environment = {**os.environ, "OMP_NUM_THREADS": str(place.run.config.loop.threads or threads)}
     with place.log.open("ab") as log:
         return subprocess.Popen(
-            place.command(seeds, threads), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+            place.command(threads), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
         )

@@ -66,7 +66,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Runs that take no time; the names of those that were started."""
     started: list[str] = []
 
-    def command(place: Place, seeds: str | None, threads: int) -> list[str]:
+    def command(place: Place, threads: int) -> list[str]:
         started.append(place.run.name)
         return [sys.executable, "-c", RUN, str(place.folder)]
 
@@ -152,6 +152,9 @@ def test_more_can_be_added_but_what_has_run_cannot_change(
     file.write_text(SMALL.replace("draw_mutated = 7", "draw_mutated = 8"))
     assert main(["sweep", str(file), "--out", str(out), "--resume"]) == 2
     assert "differs from what the sweep says of no-priority now" in capsys.readouterr().err
+    file.write_text(SMALL)
+    assert main(["sweep", str(file), "--out", str(out), "--resume", "--seeds", "others.jsonl"]) == 2
+    assert "differs from what the sweep says of full now, --seeds included" in capsys.readouterr().err
 
 
 def test_runs_can_be_compared_after_the_same_time(file: Path, tmp_path: Path, stand_in: list[str]) -> None:
@@ -264,7 +267,7 @@ def test_the_command_of_a_run_is_one_that_codeit_takes(
     sweep = read_sweep(str(file))
     place = Place(sweep.runs[1], tmp_path / "out")
     assert not place.is_done()
-    words = place.command(None, threads=1)
+    words = place.command(threads=1)
     assert words[:4] == [sys.executable, "-m", "engine.cli", "run"]
     assert main(words[3:]) == 0
     assert place.is_done()
@@ -272,7 +275,7 @@ def test_the_command_of_a_run_is_one_that_codeit_takes(
     written = load_config("cpu", place.folder / "config.toml")
     assert written.replay == config.replay
     assert (written.replay.priority_exponent, written.replay.draw_mutated, written.loop.threads) == (0.0, 7, 1)
-    assert "--resume" in place.command(None, threads=1)
+    assert "--resume" in place.command(threads=1)
     found = results(Sweep("one", sweep.file, sweep.runs), [place])
     assert found["configurations"]["no-priority"]["runs"][0]["meta_iteration"] == 1
     assert found["configurations"]["no-priority"]["valid_share"] is not None
