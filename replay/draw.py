@@ -31,9 +31,7 @@ def weighted_order(generator: np.random.Generator, weights: npt.NDArray[np.float
     Each draw is in proportion to the weights of what is left. With E exponential, the n smallest E / weight are
     exactly such a sequence (Efraimidis and Spirakis, 2006), in time linear in the number of weights.
     """
-    times = generator.standard_exponential(len(weights)) / weights
-    first = np.argpartition(times, n)[:n] if n < len(times) else np.arange(len(times))
-    return first[np.argsort(times[first])]
+    return race(generator, weights, n)[0]
 
 
 def race(

@@ -55,10 +55,8 @@ def sweep(options: SweepOptions) -> None:
 def _run(display: Display, places: Sequence[Place], options: SweepOptions) -> list[Ended]:
     """Run what is left; those that failed."""
     failed: list[Ended] = []
-    ended: list[Ended] = []
 
     def tell(one: Ended) -> None:
-        ended.append(one)
         if one.status:
             failed.append(one)
         what = f"failed with status {one.status}: {one.last_words}" if one.status else "done"
@@ -82,13 +80,14 @@ def _tell(display: Display, asked: Sweep, places: Sequence[Place], parallel: int
 
 
 def _left(places: Sequence[Place], left: Sequence[Place], parallel: int) -> str:
+    """What is left, and for how long."""
+    if not left:
+        return "nothing is left"
     done: dict[str, list[float]] = {}
     for place in places:
         if place.is_done():
             done.setdefault(place.run.configuration, []).append(place.seconds())
     found = estimate([place.run for place in left], done, parallel, [place.run for place in places])
-    if not left:
-        return "nothing is left"
     if found.seconds is None:
         return f"{len(left)} to go, nobody knows for how long: {found.rests_on}"
     return f"{len(left)} to go, about {in_words(found.seconds)} at {parallel} a time, by {found.rests_on}"

@@ -1,7 +1,8 @@
 """How long a run will take: from runs of the sweep that are done, where there are any, else from measured rates.
 
-The rates are those of one core (docs/learning.md, docs/experiments.md): a machine that is twice as fast takes half the
-time, and as soon as one run is done its time scales what is left.
+The rates are those that one core had (docs/learning.md: training; the rest from a run of `ablations-small`, which took
+346 CPU-seconds): a machine that is twice as fast takes half the time, and as soon as one run is done its time scales what
+is left.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def estimate(
             total += mean(known) if model is None else scale * model
             from_model += 1
     if not known:
-        rests_on = "rates of one core of docs/experiments.md"
+        rests_on = "rates that one core had (docs/experiments.md)"
     elif from_model:
         rests_on = f"{len(known)} runs that are done, {from_model} of {len(left)} by rates scaled to these"
     else:
