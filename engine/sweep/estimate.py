@@ -1,8 +1,8 @@
 """How long a run will take: from runs of the sweep that are done, where there are any, else from measured rates.
 
 The rates are those that one core had (docs/learning.md: training; the rest from a run of `ablations-small`, which took
-346 CPU-seconds): a machine that is twice as fast takes half the time, and as soon as one run is done its time scales what
-is left.
+346 CPU-seconds): a machine that is twice as fast takes half the time, and as soon as one run is done its time scales
+what is left.
 """
 
 from __future__ import annotations

@@ -212,14 +212,14 @@ def test_examples_carry_the_weights_of_their_losses() -> None:
     """Through every change of order, into the loss: the mean over program tokens of weight times loss."""
     examples, weights = Examples.of(make_examples(8)), np.linspace(0.0, 1.0, 8)
     loss = ProgramLoss(new_policy("compact-tiny", len(CODEC.tokens), POSITIONS, seed=1))
-    alone = [float(loss(*Batch.of([example]).parts)) for example in examples]
+    alone = [loss(*Batch.of([example]).parts).item() for example in examples]
     weighted = examples.weighted(weights)
     order = np.array([5, 0, 7, 3])
     parts = Examples.concatenate([weighted.take(order), examples[:2], weighted[6:]])
     assert parts.weights is not None
     assert parts.weights == pytest.approx([*weights[order], 1.0, 1.0, *weights[6:]])
     expected = np.sum(weights * alone * examples.programs) / examples.programs.sum()
-    assert float(loss(*Batch.of(weighted).parts)) == pytest.approx(expected, rel=1e-4)
+    assert loss(*Batch.of(weighted).parts).item() == pytest.approx(expected, rel=1e-4)
     same, plain = (make_trainer() for _ in range(2))
     assert same.train(examples.weighted(np.ones(8))).loss == pytest.approx(plain.train(examples).loss, rel=1e-5)
 
