@@ -22,7 +22,7 @@ from engine.tasks import load_tasks
 from interpreter.language.program import parse as parse_program
 from interpreter.primitives import PRIMITIVES
 from replay import Experience, Origin, ReplayStore
-from trainer.checkpoint import load_codec
+from trainer.checkpoint import load_codec, load_manifest
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -33,12 +33,13 @@ SMALL = [
     "--loop.meta-iterations", "1", "--loop.threads", "1", "--interpreter.workers", "1", "--tasks.limit", "3",
 ]  # fmt: skip
 OWN = {
+    "a4-no-pretraining": ["--trainer.policy", "--trainer.max-prompt-tokens"],
     "a1-no-expert-iteration": ["--replay.draw-policy"],
     "a6-no-mutation": ["--fill.mutants"],
     "few-seeds": ["--seeds.limit"],
     "no-seeds": ["--seeds.limit"],
 }
-"""options of the small run that the preset itself sets"""
+"""options of the small run that the preset itself sets, or that are those of a compact policy"""
 
 
 def without(arguments: list[str], names: list[str]) -> list[str]:
@@ -52,17 +53,19 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_report")
-@pytest.mark.parametrize("name", [name for name in CHANGES if name != "a4-no-pretraining"])
+@pytest.mark.parametrize("name", CHANGES)
 def test_a_preset_runs_on_top_of_another(
     name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, options = tmp_path / "run", without(SMALL, OWN.get(name, []))
-    if name == "no-seeds":
+    if name == "a4-no-pretraining":
+        options += ["--trainer.checkpoint", str(tiny_models.save_t5(tmp_path / "t5", seed=7))]
+    elif name == "no-seeds":
         monkeypatch.setattr(SeedSearch, "mutate", lambda *_: None)  # which would go on until the minutes are over
         options += ["--seeds.discover-minutes", "5", "--tasks.train", str(easy_tasks(tmp_path / "easy"))]
-    assert main(["run", "--preset", "cpu", "--preset", name, *options, "--run-dir", str(folder)]) == 0
+    assert main(["run", "--preset", CHANGES[name], "--preset", name, *options, "--run-dir", str(folder)]) == 0
     written = read_config(folder / "config.toml")
-    assert written == load_config(["cpu", name], None, options)
+    assert written == load_config([CHANGES[name], name], None, options)
     [row] = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     programs = [json.loads(line) for line in (folder / "seeds.jsonl").read_text().splitlines()]
     check(name, written, row, programs, folder, capfd.readouterr().err)
@@ -83,7 +86,10 @@ def check(name: str, config: Config, row: dict[str, Any], seeds: list[dict[str, 
     """What shows of a preset in the run that it made."""
     with ReplayStore(folder / "replay", readonly=True) as store:
         stored = list(store)
-    if name == "a5-one-demonstration":
+    if name == "a4-no-pretraining":
+        assert load_manifest(folder / "checkpoints" / "v00001").policy == "seq2seq"
+        assert row["samples"] > 0
+    elif name == "a5-one-demonstration":
         assert load_codec(folder / "checkpoints" / "v00001").demonstrations == 1
     elif name == "few-seeds":
         assert len(seeds) == 8
