@@ -40,6 +40,7 @@ from engine.config import Config, read_config
 from engine.errors import UsageError
 from engine.files import (
     append_line,
+    check_unused,
     lock_folder,
     make_folder,
     new_folder,
@@ -94,6 +95,12 @@ class RunFolder:
         values = config.model_dump(mode="json", exclude_none=True)
         write_text(path / "config.toml", tomli_w.dumps(values))
         return folder
+
+    @classmethod
+    def check_unused(cls, path: Path) -> None:
+        """Raise `UsageError` where `create` would, before something that takes long."""
+        if not cls(path).is_unborn():
+            check_unused(path, "--run-dir")
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:

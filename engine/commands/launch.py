@@ -53,6 +53,8 @@ def run(options: RunOptions) -> None:
     else:
         config, seeds = load_config(options.preset, options.config, options.overrides), options.seeds
     check_installed(config)
+    if options.run_dir is not None and not options.resume:
+        RunFolder.check_unused(options.run_dir)  # before seeds are searched for, say
     beginning = begin(config, seeds, options.resume)
     set_threads(config.loop.threads)
     from engine.loop.hardware import check_hardware, expectations

@@ -58,6 +58,8 @@ def begin(config: Config, source: str | None, is_resumed: bool = False) -> Begin
         if not left:
             raise UsageError("seeds.leave_own_out leaves no training task: all of them are searched")
     if seeds_of.discover_minutes and not is_resumed:
+        if source is not None:
+            raise UsageError(f"--seeds {source}: the run finds its own seeds, as seeds.discover_minutes says; not both")
         loaded = discovered(config, list(left.values()))
     else:
         loaded = load_seeds(source, training_tasks, seeds_of.limit)

@@ -158,6 +158,18 @@ def test_seeds_of_searched_tasks_are_kept_from_training() -> None:
         begin(load_config("cpu", None, ["--tasks.search", "arc1-train", "--seeds.leave-own-out", "true"]), None)
 
 
+def test_what_is_wrong_is_said_before_seeds_are_searched_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    used = tmp_path / "run"
+    used.mkdir()
+    (used / "notes.txt").touch()
+    assert main(["run", "--preset", "cpu", "--preset", "no-seeds", "--run-dir", str(used)]) == 2
+    assert "is already used" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="the run finds its own seeds"):
+        begin(load_config("no-seeds"), "seeds.jsonl")
+
+
 def test_a_language_without_a_seed_is_refused() -> None:
     with pytest.raises(UsageError, match=r"no seed program is left of 3: .*3 of 3 seeds left out"):
         begin(load_config("cpu", None, ["--sampler.primitives", "rot270", "--seeds.limit", "3"]), None)
