@@ -47,28 +47,46 @@ def without(arguments: list[str], names: list[str]) -> list[str]:
     return [word for name, value in kept if name not in names for word in (name, value)]
 
 
+STACKS = (
+    ("a1-no-expert-iteration", "a3-no-priority", "few-seeds"),
+    ("a2-no-relabelling", "a5-one-demonstration", "small-language"),
+    ("a4-no-pretraining",),
+    ("a6-no-mutation",),
+    ("no-seeds",),
+)
+"""what is run together, since a run takes seconds"""
+
+
+def test_every_change_is_run() -> None:
+    assert sorted(name for stack in STACKS for name in stack) == sorted(CHANGES)
+
+
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("report.commands.end_in_report", lambda _folder: None)
 
 
 @pytest.mark.usefixtures("no_report")
-@pytest.mark.parametrize("name", CHANGES)
-def test_a_preset_runs_on_top_of_another(
-    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("stack", STACKS, ids="+".join)
+def test_presets_run_on_top_of_another(
+    stack: tuple[str, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, options = tmp_path / "run", without(SMALL, OWN.get(name, []))
-    if name == "a4-no-pretraining":
+    folder, options = tmp_path / "run", without(SMALL, [option for name in stack for option in OWN.get(name, [])])
+    if stack == ("a4-no-pretraining",):
         options += ["--trainer.checkpoint", str(tiny_models.save_t5(tmp_path / "t5", seed=7))]
-    elif name == "no-seeds":
+    elif stack == ("no-seeds",):
         monkeypatch.setattr(SeedSearch, "mutate", lambda *_: None)  # which would go on until the minutes are over
         options += ["--seeds.discover-minutes", "5", "--tasks.train", str(easy_tasks(tmp_path / "easy"))]
-    assert main(["run", "--preset", CHANGES[name], "--preset", name, *options, "--run-dir", str(folder)]) == 0
+    presets = [CHANGES[stack[0]], *stack]
+    words = [word for name in presets for word in ("--preset", name)]
+    assert main(["run", *words, *options, "--run-dir", str(folder)]) == 0
     written = read_config(folder / "config.toml")
-    assert written == load_config([CHANGES[name], name], None, options)
+    assert written == load_config(presets, None, options)
     [row] = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     programs = [json.loads(line) for line in (folder / "seeds.jsonl").read_text().splitlines()]
-    check(name, written, row, programs, folder, capfd.readouterr().err)
+    said = capfd.readouterr().err
+    for name in stack:
+        check(name, written, row, programs, folder, said)
 
 
 def easy_tasks(folder: Path) -> Path:
