@@ -4,7 +4,7 @@ commands/   what the command line calls           seeds/      seed programs, our
 search/     programs without a model              sampler/    programs from a policy
 loop/       the self-improving loop               tasks/      ARC tasks in the forms that people have
 evaluation/  what is solved and handed in       analysis/   questions about runs and searches
-profiling/  where the interpreter's time goes
+profiling/  where the interpreter's time goes     sweep/      configurations of the loop, compared
 """
 
 from interpreter.aliases import short_names

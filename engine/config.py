@@ -1,4 +1,4 @@
-"""Configuration: preset < `--config FILE.toml` < `--section.field value`.
+"""Configuration: presets < `--config FILE.toml` < `--section.field value`; of several presets later ones go before.
 
 The models below are the only declaration of a field: its default, its bounds and its documentation, from which
 `codeit run --options` is made. The resolved configuration is written into the run folder.
@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -26,11 +26,25 @@ from pydantic_settings import (
 
 from engine.augment import MAX_VARIANTS, ColorChoice
 from engine.errors import UsageError
-from engine.sampler.config import SamplerConfig
+from engine.sampler.config import NOT_FOR_TEXT, SamplerConfig
 from trainer.config import TrainerConfig
 from trainer.section import Section
 
-PRESETS = ("smoke", "cpu", "solve", "gpu", "paper", "paper-codet5", "sizes")
+# Presets that say all of a run, and those that change some options of another, with the one that they stand on where
+# none is named.
+WHOLE = ("smoke", "cpu", "solve", "gpu", "paper", "paper-codet5", "sizes")
+CHANGES = {
+    "a1-no-expert-iteration": "cpu",
+    "a2-no-relabelling": "cpu",
+    "a3-no-priority": "cpu",
+    "a4-no-pretraining": "paper-codet5",
+    "a5-one-demonstration": "cpu",
+    "a6-no-mutation": "cpu",
+    "few-seeds": "cpu",
+    "no-seeds": "cpu",
+    "small-language": "cpu",
+}
+PRESETS = (*WHOLE, *CHANGES)
 
 
 class TasksConfig(Section):
@@ -47,6 +61,12 @@ class TasksConfig(Section):
 class SeedsConfig(Section):
     limit: int | None = Field(None, ge=1)
     """Only the first seed programs, in order of task (and of the file, where a task has several)."""
+    leave_own_out: bool = False
+    """Where tasks are searched that seeds belong to, keep these tasks and their seeds from training; the loss on these
+    seeds is `heldout_tasks_loss`."""
+    discover_minutes: float = Field(0.0, ge=0)
+    """Minutes in which the run finds its own seeds, from none, as `codeit seeds discover` does; 0: none. Another start
+    finds others; a run that is resumed keeps its own."""
 
 
 class FillConfig(Section):
@@ -71,9 +91,34 @@ class ReplayConfig(Section):
     """Experiences from mutation (seeds included) drawn a meta-iteration."""
     draw_search: int = Field(10_000, ge=0)
     """Experiences from search on the search set drawn a meta-iteration, where there is search."""
+    priority_exponent: float = Field(1.0, ge=0)
+    """Experiences are drawn in proportion to their priority (plus 1e-6) to this power: 1 as in the paper, 0 evenly."""
+    priority_by_rank: bool = False
+    """Take 1 / rank by priority instead of the priority; equal ones share the mean of their ranks."""
+    performance_weight: float = Field(1.0, ge=0)
+    """Share of demonstration performance in the priority. This and the next two are the official code's; the paper has
+    performance alone."""
+    recency_weight: float = Field(0.0, ge=0)
+    """Share of the meta-iteration that found an experience, from 0 to 1 at the 100th: later ones are drawn more."""
+    brevity_weight: float = Field(0.0, ge=0)
+    """Share of a program's shortness, from 1 to 0 at 300 characters (about the official code's 100 tokens)."""
+    prioritize_mutated: bool = True
+    """Whether seeds and mutants are drawn by priority, too. The paper says so, and `paper` keeps it; the official code
+    draws them evenly, because it writes their performance under one key and reads it under another."""
+    task_cap: int | None = Field(None, ge=1)
+    """Experiences of a task drawn at most, of each origin, so that easy tasks do not flood a draw; by default any."""
+    importance: float = Field(0.0, ge=0, le=1)
+    """Exponent of importance weights: with 1 losses are weighted by 1 / (chance of being drawn), the largest weight
+    being 1, which takes back what drawing by priority does; 0 as in the paper: none."""
     relabel: bool = True
     """Whether the policy learns from what its programs did instead of what was asked (hindsight relabelling); without
     it, of its programs and those of search only what is right on all demonstrations is learned from."""
+
+    @model_validator(mode="after")
+    def _something_counts(self) -> Self:
+        if not self.performance_weight + self.recency_weight + self.brevity_weight:
+            raise ValueError("performance_weight, recency_weight and brevity_weight are all 0: one must be more")
+        return self
 
 
 class SearchConfig(Section):
@@ -140,19 +185,62 @@ class Config(BaseSettings):
         """Only values that are passed, below those of the command line: no environment variables, no dotenv files."""
         return (init_settings,)
 
+    @model_validator(mode="after")
+    def _language_is_the_policys(self) -> Self:
+        if self.sampler.primitives and self.trainer.pretrained is not None:
+            raise ValueError(NOT_FOR_TEXT)
+        if self.sampler.primitives and self.search.is_on:
+            raise ValueError(
+                "sampler.primitives does not hold for search, which would propose all: search.minutes and search.runs "
+                "must be 0"
+            )
+        return self
 
-def load_config(preset: str = "cpu", file: Path | None = None, overrides: Sequence[str] = ()) -> Config:
-    """The configuration of a preset, changed by a TOML file, changed by `--section.field value` arguments.
 
-    Raises `UsageError` for an unknown preset, key or value, with what would be right.
+def load_config(
+    preset: str | Sequence[str] = "cpu",
+    file: Path | None = None,
+    overrides: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Config:
+    """The configuration of a preset or several, changed by a TOML file, changed by `--section.field value` arguments.
+
+    `options` is what a second such file would say, as tables. Raises `UsageError` for an unknown preset, key or value,
+    with what would be right.
     """
-    if preset not in PRESETS:
-        close = difflib.get_close_matches(preset, PRESETS, n=1)
+    stack = _stack([preset] if isinstance(preset, str) else list(preset))
+    values = preset_values(stack) if file is None else _read_toml(file, [_preset_file(name) for name in stack])
+    return _config(merged(values, options or {}), overrides)
+
+
+def preset_values(names: Sequence[str]) -> dict[str, Any]:
+    """What presets say together, as tables; later ones go before. Raises `UsageError` for an unknown one."""
+    return TomlConfigSettingsSource(Config, [_preset_file(name) for name in names], deep_merge=True)()
+
+
+def merged(some: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables of tables; what is in `others` goes before."""
+    found = dict(some)
+    for key, value in others.items():
+        known = found.get(key)
+        is_table = isinstance(known, Mapping) and isinstance(value, Mapping)
+        found[key] = merged(known, value) if is_table else value
+    return found
+
+
+def _stack(names: Sequence[str]) -> list[str]:
+    """Presets in order, with the one that they stand on where all of them are changes."""
+    if any(name not in CHANGES for name in names):
+        return list(names)
+    return [CHANGES[names[0]] if names else "cpu", *names]
+
+
+def _preset_file(name: str) -> Traversable:
+    if name not in PRESETS:
+        close = difflib.get_close_matches(name, PRESETS, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise UsageError(f"unknown preset {preset!r}: one of {', '.join(PRESETS)}{hint}")
-    base = files("engine").joinpath(f"presets/{preset}.toml")
-    values = TomlConfigSettingsSource(Config, base)() if file is None else _read_toml(file, [base])
-    return _config(values, overrides)
+        raise UsageError(f"unknown preset {name!r}: one of {', '.join(PRESETS)}{hint}")
+    return files("engine").joinpath(f"presets/{name}.toml")
 
 
 def read_config(file: Path) -> Config:
@@ -234,6 +322,8 @@ def _message(error: ValidationError) -> str:
     """What is wrong with the first wrong value."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
+    if not where:  # what several sections disagree in
+        return first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         known = [name.replace("-", "_") for name, _ in fields()] + list(Config.model_fields)
         close = difflib.get_close_matches(where, known, n=1)

@@ -121,9 +121,14 @@ def _is_regular(file: Path) -> bool:
 
 def new_folder(path: Path, option: str) -> None:
     """Make a folder, or take an empty one. Raises `UsageError`, naming the option, if something is in the way."""
+    check_unused(path, option)
+    make_folder(path)
+
+
+def check_unused(path: Path, option: str) -> None:
+    """Raise `UsageError`, naming the option, where `new_folder` would."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UsageError(f"{path} is already used: continue it with --resume, or choose another {option}")
-    make_folder(path)
 
 
 def timed_folder(name: str) -> Path:

@@ -2,11 +2,12 @@
 
     config.toml      the resolved configuration            provenance.jsonl  commit, versions and machine of each start
     metrics.jsonl    one object a meta-iteration           summary.json     tasks solved, see `evaluation`
-    seeds.jsonl      the seed programs it started with
+    seeds.jsonl      the seed programs it started with, those that it leaves out included
     solutions.jsonl  programs that match all demonstrations of a search task, as they are found
     solved.jsonl     one object a meta-iteration: the tasks solved by its samples and by all so far, with the attempts
                      needed, {"meta_iteration": n, "policy": {ranking: {task: attempts}}, "cumulative": {...}};
-                     with search also by all "samples" so far and by "search" alone
+                     with search also by all "samples" so far and by "search" alone; "performance" is the demonstration
+                     performance of the best sample of a task, where that is more than 0
     replay/          experiences and the progress record (LMDB)
     heldout/         experiences whose programs never train (LMDB)
     search/          the run's search, where it has one: a folder as `codeit search` has it, see `engine.search.folder`
@@ -39,6 +40,7 @@ from engine.config import Config, read_config
 from engine.errors import UsageError
 from engine.files import (
     append_line,
+    check_unused,
     lock_folder,
     make_folder,
     new_folder,
@@ -93,6 +95,12 @@ class RunFolder:
         values = config.model_dump(mode="json", exclude_none=True)
         write_text(path / "config.toml", tomli_w.dumps(values))
         return folder
+
+    @classmethod
+    def check_unused(cls, path: Path) -> None:
+        """Raise `UsageError` where `create` would, before something that takes long."""
+        if not cls(path).is_unborn():
+            check_unused(path, "--run-dir")
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:

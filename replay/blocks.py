@@ -1,7 +1,7 @@
 """Blocks: up to `BLOCK_ROWS` experiences in one value of LMDB, read where they lie.
 
     u1 schema version, 3 bytes of nothing, u4 rows
-    ranks     `RANK` each
+    ranks     `RANK` each; of schema version 2 without `characters`, which are counted when they are read
     starts    u4 each, and the end: where each row begins in what follows
     rows      see `replay.rows`
 
@@ -21,10 +21,11 @@ import numpy.typing as npt
 
 from replay.environment import Databases
 from replay.experience import SCHEMA_VERSION, ReplayError, check_version
-from replay.rows import RANK
+from replay.rows import MOST_CHARACTERS, RANK, program_bytes
 
 BLOCK_ROWS = 1024
 FIRST_VERSION = 2  # with blocks
+_RANK_2 = np.dtype([(name, RANK[name]) for name in RANK.names or () if name != "characters"])
 _START = np.dtype([("version", "u1"), ("nothing", "V3"), ("rows", "<u4")])
 
 
@@ -43,14 +44,14 @@ class Block:
         check_version(raw, f"block {number}", FIRST_VERSION)
         try:
             rows = int(np.frombuffer(raw, _START, 1)["rows"][0])
-            ranks = np.frombuffer(raw, RANK, rows, _START.itemsize)
+            ranks = np.frombuffer(raw, _RANK_2 if raw[0] == FIRST_VERSION else RANK, rows, _START.itemsize)
             starts = np.frombuffer(raw, "<u4", rows + 1, _START.itemsize + ranks.nbytes)
         except ValueError as error:
             raise ReplayError(f"block {number}: it is damaged ({error})") from error
         body = memoryview(raw)[_START.itemsize + ranks.nbytes + starts.nbytes :]
         if (starts[1:] < starts[:-1]).any() or starts[-1] != len(body):
             raise ReplayError(f"block {number}: it is damaged (its rows are not where it says)")
-        return cls(ranks, starts, body)
+        return cls(ranks if ranks.dtype == RANK else _with_characters(number, ranks, starts, body), starts, body)
 
     def row(self, row: int) -> memoryview:
         return self.rows[self.starts[row] : self.starts[row + 1]]
@@ -67,6 +68,21 @@ def pack_block(ranks: npt.NDArray[np.void], rows: Sequence[bytes | memoryview]) 
     start["version"], start["rows"] = SCHEMA_VERSION, len(rows)
     starts = np.fromiter(accumulate(map(len, rows), initial=0), "<u4", len(rows) + 1)
     return b"".join((start.tobytes(), ranks.tobytes(), starts.tobytes(), *rows))
+
+
+def _with_characters(
+    number: int, ranks: npt.NDArray[np.void], starts: npt.NDArray[np.uint32], body: memoryview
+) -> npt.NDArray[np.void]:
+    """Ranks of schema version 2 as ranks. Canonical text is ASCII: its bytes are its characters."""
+    found = np.empty(len(ranks), RANK)
+    for name in _RANK_2.names or ():
+        found[name] = ranks[name]
+    try:
+        sizes = program_bytes(np.frombuffer(body, np.uint8), starts[:-1])
+    except IndexError as error:
+        raise ReplayError(f"block {number}: it is damaged (its last row is too short)") from error
+    found["characters"] = np.minimum(sizes, MOST_CHARACTERS)
+    return found
 
 
 def _key(number: int) -> bytes:

@@ -23,7 +23,7 @@ import numpy as np
 from interpreter.grids import Grid, is_valid
 from interpreter.language.program import Program, ProgramError, parse
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 FIRST_VERSION = 1
 KEY_BYTES = 16
 

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from replay.draw import Weight, victims, weighted_order
+from replay.draw import Weight, race, victims
 from replay.experience import Origin
 from replay.keys import KeyTable
 from replay.rows import ORIGINS, RANK
@@ -126,15 +126,25 @@ class Index:
         words = self.column("first"), self.column("second")
         return self._table.find(first, second, words, lambda slots: origins[slots] != NO_ORIGIN)
 
-    def draw(self, generator: np.random.Generator, n: int, origin: Origin, weight: Weight) -> Integers:
+    def draw(
+        self, generator: np.random.Generator, n: int, origin: Origin, weight: Weight, most: int | None = None
+    ) -> Integers:
         """Slots of `n` entries of `origin`, fewer if there are fewer, without replacement, in order of the draw.
 
-        In proportion to `weight`. Raises ValueError if `n` is negative.
+        In proportion to `weight`, at most `most` of a task. Raises ValueError if `n` is negative.
         """
+        return self.race(generator, n, origin, weight, most)[0]
+
+    def race(
+        self, generator: np.random.Generator, n: int, origin: Origin, weight: Weight, most: int | None = None
+    ) -> tuple[Integers, npt.NDArray[np.float64]]:
+        """The slots that `draw` gives, and the chance that each had to be among them, see `replay.draw.race`."""
         if n < 0:
             raise ValueError(f"cannot draw {n} experiences")
         slots = np.flatnonzero(self.column("origin") == ORIGINS.index(origin))
-        return slots[weighted_order(generator, weight(_Fields(self, slots)), n)]
+        tasks = None if most is None else self.column("task")[slots]
+        drawn, chances = race(generator, weight(_Fields(self, slots)), n, tasks, most)
+        return slots[drawn], chances
 
     def evicted(self, gone: Integers, added: npt.NDArray[np.float64], capacity: int | None) -> Integers:
         """What goes, so that at most `capacity` entries stay (None: all), if those at `gone` go and others with the

@@ -39,8 +39,10 @@ RANK = np.dtype(
         ("meta_iteration", "<i4"),
         ("policy_version", "<i4"),
         ("origin", "u1"),  # index into ORIGINS
+        ("characters", "<u2"),  # of the program, at most MOST_CHARACTERS
     ]
 )
+MOST_CHARACTERS = 2**16 - 1
 ORIGINS = tuple(Origin)
 _HEADER = struct.Struct("<IHH")
 _PARTS = np.dtype([("program", "<u4"), ("pairs", "<u2"), ("finders", "<u2")])
@@ -134,9 +136,10 @@ def pack_ranks(
 ) -> npt.NDArray[np.void]:
     """The ranks of experiences; `numbers` are those of their tasks."""
     origins = {origin: number for number, origin in enumerate(ORIGINS)}
+    lengths = (min(len(e.program), MOST_CHARACTERS) for e in experiences)
     rows = (
-        (key, insertion, e.priority, numbers[e.task], e.meta_iteration, e.policy_version, origins[e.origin])
-        for key, insertion, e in zip(keys, insertions, experiences, strict=True)
+        (key, insertion, e.priority, numbers[e.task], e.meta_iteration, e.policy_version, origins[e.origin], length)
+        for key, insertion, e, length in zip(keys, insertions, experiences, lengths, strict=True)
     )
     return np.fromiter(rows, RANK, len(keys))
 
@@ -163,6 +166,11 @@ def pack_rows(experiences: Sequence[Experience]) -> list[bytes]:
             )
         )
     return rows
+
+
+def program_bytes(buffer: npt.NDArray[np.uint8], starts: npt.NDArray[np.integer]) -> npt.NDArray[np.uint32]:
+    """The bytes of the programs of whole rows that begin at `starts` of a buffer."""
+    return buffer[starts.astype(np.int64)[:, None] + np.arange(_HEADER.size)].view(_PARTS).reshape(-1)["program"]
 
 
 def unpack_row(raw: bytes, rank: np.void, tasks: Mapping[int, str]) -> Experience:

@@ -190,9 +190,16 @@ class ReplayStore:
         In proportion to a weight (priority + 1e-6), in order of the draw (so not shuffled: high priorities tend to be
         first). The same generator state and the same commits give the same draw, in any process.
         """
+        return self.race_rows(generator, n, origin, weight)[0]
+
+    def race_rows(
+        self, generator: np.random.Generator, n: int, origin: Origin, weight: Weight, most: int | None = None
+    ) -> tuple[Rows, npt.NDArray[np.float64]]:
+        """As `draw_rows`, with at most `most` experiences of a task, and the chance that each had to be drawn."""
         with self._read() as txn:
             stored = self._snapshot(txn)
-            return stored.rows(stored.index.draw(generator, n, Origin(origin), weight))
+            slots, chances = stored.index.race(generator, n, Origin(origin), weight, most)
+            return stored.rows(slots), chances
 
     def __iter__(self) -> Iterator[Experience]:
         """All experiences that there are now, in order of their keys; as `in_order` reads them."""

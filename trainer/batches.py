@@ -29,14 +29,16 @@ class Batch:
     """`ids` (n, length) that the decoder reads, `prompts` (n, other length) that an encoder reads, padded with
     `NO_TOKEN`; None for a decoder-only policy.
 
-    `predicting` (k,) are the positions of the flat `ids` after which a program token comes, and `targets` (k,) these
-    tokens. They are known before anything is computed, so that no step waits for the device to count them.
+    `predicting` (k,) are the positions of the flat `ids` after which a program token comes, `targets` (k,) these
+    tokens, and `weights` (k,) those of their losses; None where all are 1. They are known before anything is computed,
+    so that no step waits for the device to count them.
     """
 
     ids: Tensor
     predicting: Tensor
     targets: Tensor
     prompts: Tensor | None = None
+    weights: Tensor | None = None
 
     @classmethod
     def of(cls, examples: Sequence[Example], start: int | None = None, multiple: int = 1) -> Batch:
@@ -59,7 +61,8 @@ class Batch:
         offsets = np.arange(len(tokens)) - np.repeat(starts, some.lengths)
         targets = tokens[offsets >= np.repeat(some.prompts, some.lengths)].astype(np.int64)
         flat = torch.from_numpy(np.flatnonzero(predicting)), torch.from_numpy(targets)
-        return cls(torch.from_numpy(ids), *flat, prompts)
+        weights = None if some.weights is None else torch.from_numpy(np.repeat(some.weights, some.programs))
+        return cls(torch.from_numpy(ids), *flat, prompts, weights)
 
     @property
     def size(self) -> int:
@@ -76,9 +79,9 @@ class Batch:
         return Batch(*(None if part is None else _copied(part, device) for part in self.parts))
 
     @property
-    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
         """What `ProgramLoss` takes."""
-        return self.ids, self.predicting, self.targets, self.prompts
+        return self.ids, self.predicting, self.targets, self.prompts, self.weights
 
 
 def _copied(tensor: Tensor, device: torch.device) -> Tensor:

@@ -2,7 +2,7 @@
 
     model.safetensors    weights, fp32, transformers' names
     config.json          transformers' configuration of the policy
-    vocab.json           the tokens by id, their hash, and the prompt limit of the codec
+    vocab.json           the tokens by id, their hash, and the prompt limits of the codec
     tokenizer/           of a pretrained policy, its tokenizer as transformers saves it
     training/            optimizer and random state, for exact resumption
     manifest.json        schema, kind of policy, policy version, and the size and sha256 of every other file
@@ -59,15 +59,17 @@ class Manifest(_Record):
 
 
 class Vocabulary(_Record):
-    """The tokens of a checkpoint by id, and the prompt limit its policy was trained with."""
+    """The tokens of a checkpoint by id, and the prompt limits its policy was trained with."""
 
     tokens: tuple[str, ...]
     sha256: str
     max_prompt_tokens: PositiveInt
+    demonstrations: PositiveInt | None = None
 
     @classmethod
     def of(cls, codec: Codec) -> Vocabulary:
-        return cls(tokens=codec.tokens, sha256=codec.vocabulary_hash, max_prompt_tokens=codec.max_prompt_tokens)
+        limits = {"max_prompt_tokens": codec.max_prompt_tokens, "demonstrations": codec.demonstrations}
+        return cls(tokens=codec.tokens, sha256=codec.vocabulary_hash, **limits)
 
     @model_validator(mode="after")
     def _hash_fits(self) -> Self:
@@ -103,7 +105,7 @@ def publishing(folder: Path, policy_version: int, kind: PolicyKind = "compact") 
 
 def write_vocabulary(folder: Path, codec: Codec) -> None:
     """Write the vocabulary file of a checkpoint that is being published, and the tokenizer of a pretrained policy."""
-    (folder / VOCABULARY).write_text(Vocabulary.of(codec).model_dump_json(indent=1) + "\n")
+    (folder / VOCABULARY).write_text(Vocabulary.of(codec).model_dump_json(indent=1, exclude_none=True) + "\n")
     if isinstance(codec, TextCodec):
         codec.tokenizer.save_pretrained(folder / TOKENIZER)
 
@@ -135,13 +137,15 @@ def load_codec(folder: Path) -> Codec:
 
     Imports transformers where the policy has a tokenizer.
     """
-    kind, limit = load_manifest(folder).policy, load_vocabulary(folder).max_prompt_tokens
+    kind, vocabulary = load_manifest(folder).policy, load_vocabulary(folder)
+    limit, demonstrations = vocabulary.max_prompt_tokens, vocabulary.demonstrations
     if kind == "compact":
-        return CompactCodec(limit)
+        return CompactCodec(limit, demonstrations)
     from trainer.pretrained import load_tokenizer
 
     try:
-        return TextCodec(load_tokenizer(str(folder / TOKENIZER)), limit, is_seq2seq=kind == "seq2seq")
+        tokenizer = load_tokenizer(str(folder / TOKENIZER))
+        return TextCodec(tokenizer, limit, is_seq2seq=kind == "seq2seq", demonstrations=demonstrations)
     except CodecError as error:
         raise CheckpointError(f"checkpoint {folder} is damaged: {error}") from None
 

@@ -60,6 +60,8 @@ class Codec(Protocol):
 
     kind: PolicyKind
     max_prompt_tokens: int
+    demonstrations: int | None
+    """Of a prompt at most; None: as many as fit."""
     tokens: tuple[str, ...]
     """By id."""
     vocabulary_hash: str
@@ -103,13 +105,14 @@ def background_of(grid: Grid) -> int:
 
 
 class CompactCodec:
-    """Prompts of at most `max_prompt_tokens` ids, and programs."""
+    """Prompts of at most `max_prompt_tokens` ids and, where that is given, `demonstrations`, and programs."""
 
     kind: PolicyKind = "compact"
 
-    def __init__(self, max_prompt_tokens: int) -> None:
+    def __init__(self, max_prompt_tokens: int, demonstrations: int | None = None) -> None:
         families = [f"{family}{value}" for family, values in FAMILIES.items() for value in values]
         self.max_prompt_tokens = max_prompt_tokens
+        self.demonstrations = demonstrations
         self.tokens: tuple[str, ...] = (*PROGRAM_TOKENS, *MARKS, *families)
         self.vocabulary_hash = vocabulary_hash(self.tokens)
         self._ids = {token: index for index, token in enumerate(self.tokens)}
@@ -126,8 +129,8 @@ class CompactCodec:
         """The prompt of demonstrations (input, output), ending in `<bos>`.
 
         Whole demonstrations are left out while it is longer than `max_prompt_tokens`, the longest first and the
-        later of equals. Raises `PromptTooLong` where none is left, `CodecError` for no demonstration or an invalid
-        grid.
+        later of equals; then all after the first `demonstrations`. Raises `PromptTooLong` where none is left,
+        `CodecError` for no demonstration or an invalid grid.
         """
         check_pairs(pairs)
         demonstrations = [self._demonstration(given, wanted) for given, wanted in pairs]
@@ -138,7 +141,7 @@ class CompactCodec:
             raise PromptTooLong(
                 f"the shortest demonstration takes {min(lengths) + 1} tokens, the prompt has {self.max_prompt_tokens}"
             )
-        return [token for index in kept for token in demonstrations[index]] + [BOS]
+        return [token for index in kept[: self.demonstrations] for token in demonstrations[index]] + [BOS]
 
     def decode_prompt(self, ids: Sequence[int]) -> list[Pair]:
         """The demonstrations of a prompt. Raises `CodecError`."""

@@ -18,6 +18,10 @@ class TrainerConfig(Section):
     scratch; codet5-small (60M), codet5p-220m and codet5p-770m are pretrained."""
     checkpoint: str | None = None
     """Pretrained policy instead of `policy`: the Hugging Face id or folder of a decoder-only model or a T5."""
+    random_weights: bool = False
+    """Begin with random weights of the pretrained policy's shape, not with its own: the paper's ablation A4."""
+    demonstrations: int | None = Field(None, ge=1)
+    """Demonstrations of a prompt at most, the first that fit; by default all that fit (the paper: 10)."""
     lora_rank: int = Field(0, ge=0)
     """Rank of the factors that learn while a pretrained policy's weights stay (needs peft); 0: all weights learn."""
     learning_rate: float = Field(1e-3, gt=0)
@@ -60,7 +64,11 @@ class TrainerConfig(Section):
         return self.checkpoint or PRETRAINED.get(self.policy)
 
     @model_validator(mode="after")
-    def _lora_has_weights(self) -> Self:
+    def _pretrained_has_weights(self) -> Self:
+        if self.random_weights and self.pretrained is None:
+            raise ValueError(f"random_weights is for pretrained policies, {self.policy} begins with random ones anyway")
+        if self.random_weights and self.lora_rank:
+            raise ValueError("lora_rank keeps the weights that a policy begins with, which are random_weights")
         if self.lora_rank and self.pretrained is None:
             raise ValueError(f"lora_rank is for pretrained policies, {self.policy} is trained from scratch")
         return self

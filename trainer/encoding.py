@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from interpreter.encoding.examples import (
     LEFT_TO_READABLE,
@@ -31,25 +32,39 @@ from trainer.examples import Example, Examples
 
 TOKENS_AT_FIRST = 320  # an example, for which there is room before it is known
 
+EVERY = 1 << 16  # demonstrations: more than a task has
+
+Weights = npt.NDArray[np.float64]
 TaskInputs = Mapping[str, Sequence[Grid]]
 """Demonstration inputs by task."""
 
 
-def encode(rows: Rows, inputs: TaskInputs, codec: Codec, max_tokens: int) -> Examples:
-    """The examples of experiences, in order.
+def encode(rows: Rows, inputs: TaskInputs, codec: Codec, max_tokens: int, weights: Weights | None = None) -> Examples:
+    """The examples of experiences, in order; `weights` (rows,) are those of their losses.
 
     Those whose prompt does not fit the codec, or whose program has more than `max_tokens`, are left out. Raises
     `CodecError` for an invalid grid, `ReplayError` for a program that is none of this version.
     """
     if isinstance(codec, CompactCodec):
-        return _encode_compiled(rows, inputs, codec, max_tokens)
-    return encode_readable(rows, inputs, codec, max_tokens)
+        return _encode_compiled(rows, inputs, codec, max_tokens, weights)
+    return encode_readable(rows, inputs, codec, max_tokens, weights)
 
 
-def encode_readable(experiences: Iterable[Experience], inputs: TaskInputs, codec: Codec, max_tokens: int) -> Examples:
+def encode_readable(
+    experiences: Iterable[Experience],
+    inputs: TaskInputs,
+    codec: Codec,
+    max_tokens: int,
+    weights: Weights | None = None,
+) -> Examples:
     """As `encode`, by the codec's own functions, one experience after the other."""
-    examples = (_example(experience, inputs[experience.task], codec, max_tokens) for experience in experiences)
-    return Examples.of([example for example in examples if example is not None])
+    made = [
+        (row, example)
+        for row, experience in enumerate(experiences)
+        if (example := _example(experience, inputs[experience.task], codec, max_tokens)) is not None
+    ]
+    examples = Examples.of([example for _, example in made])
+    return examples.weighted(None if weights is None else weights[[row for row, _ in made]])
 
 
 def _example(experience: Experience, grids: Sequence[Grid], codec: Codec, max_tokens: int) -> Example | None:
@@ -64,7 +79,9 @@ def _example(experience: Experience, grids: Sequence[Grid], codec: Codec, max_to
     return example if len(example.program) <= max_tokens else None
 
 
-def _encode_compiled(rows: Rows, inputs: TaskInputs, codec: CompactCodec, max_tokens: int) -> Examples:
+def _encode_compiled(
+    rows: Rows, inputs: TaskInputs, codec: CompactCodec, max_tokens: int, weights: Weights | None
+) -> Examples:
     numbers, tasks = np.unique(rows.ranks["task"], return_inverse=True)
     written = Written.of(len(rows), 1 + TOKENS_AT_FIRST * len(rows))
     places = _places(rows, tasks)
@@ -73,16 +90,18 @@ def _encode_compiled(rows: Rows, inputs: TaskInputs, codec: CompactCodec, max_to
     row = examples = 0
     while True:
         row, examples = write_examples.compiled()(
-            places, packed, codec.grid_tokens, names(), codec.max_prompt_tokens, max_tokens, room, written, row,
-            examples,
+            places, packed, codec.grid_tokens, names(), codec.max_prompt_tokens, codec.demonstrations or EVERY,
+            max_tokens, room, written, row, examples,
         )  # fmt: skip
         if row == len(rows):
             break
         written = written.with_room()
     starts = written.starts[: examples + 1]
+    made_of = written.rows[:examples]
     made = Examples(written.tokens[: starts[-1]], starts, written.prompts[:examples])
+    made = made.weighted(None if weights is None else weights[made_of])
     left = np.flatnonzero(written.outcomes == LEFT_TO_READABLE)
-    return _with_left(made, written.rows[:examples], rows, left, inputs, codec, max_tokens) if len(left) else made
+    return _with_left(made, made_of, rows, left, inputs, codec, max_tokens, weights) if len(left) else made
 
 
 def _with_left(
@@ -93,12 +112,14 @@ def _with_left(
     inputs: TaskInputs,
     codec: CompactCodec,
     max_tokens: int,
+    weights: Weights | None,
 ) -> Examples:
     """With the examples of the rows that are left to the readable codec, in order of row."""
     parts, done = [], 0
     for row in left.tolist():
         before = int(np.searchsorted(made_of, row))
-        parts += [made[done:before], encode_readable([rows.experience(row)], inputs, codec, max_tokens)]
+        own = None if weights is None else weights[row : row + 1]
+        parts += [made[done:before], encode_readable([rows.experience(row)], inputs, codec, max_tokens, own)]
         done = before
     return Examples.concatenate([*parts, made[done:]])
 

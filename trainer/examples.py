@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
@@ -34,6 +34,8 @@ class Examples(Sequence[Example]):
     """(n + 1,)"""
     prompts: Integers
     """(n,): how many tokens are the prompt's"""
+    weights: npt.NDArray[np.float32] | None = None
+    """(n,): what the loss of each is multiplied by; None: by 1"""
 
     @classmethod
     def of(cls, examples: Sequence[Example]) -> Examples:
@@ -51,7 +53,15 @@ class Examples(Sequence[Example]):
         lengths = np.concatenate([np.zeros(1, np.int64), *(part.lengths for part in parts)])
         tokens = np.concatenate([np.zeros(0, np.int32), *(part.tokens for part in parts)])
         prompts = np.concatenate([np.zeros(0, np.int64), *(part.prompts for part in parts)])
-        return cls(tokens, np.cumsum(lengths), prompts)
+        found = cls(tokens, np.cumsum(lengths), prompts)
+        if all(part.weights is None for part in parts):
+            return found
+        ones = (np.ones(len(part), np.float32) if part.weights is None else part.weights for part in parts)
+        return found.weighted(np.concatenate(list(ones)))
+
+    def weighted(self, weights: npt.NDArray[np.floating] | None) -> Examples:
+        """The same with weights (n,) of the losses, or without."""
+        return replace(self, weights=None if weights is None else weights.astype(np.float32))
 
     @property
     def lengths(self) -> Integers:
@@ -66,7 +76,8 @@ class Examples(Sequence[Example]):
     def take(self, order: Integers) -> Examples:
         """The examples at the indices `order`."""
         source, starts = pieces(self.starts, order)
-        return Examples(self.tokens[source], starts, self.prompts[order])
+        weights = None if self.weights is None else self.weights[order]
+        return Examples(self.tokens[source], starts, self.prompts[order], weights)
 
     def __len__(self) -> int:
         return len(self.prompts)

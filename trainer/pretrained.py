@@ -42,8 +42,8 @@ def is_seq2seq(source: str) -> bool:
     return bool(_loaded(AutoConfig, source, "model").is_encoder_decoder)
 
 
-def load_pretrained(source: str) -> PreTrainedModel:
-    """The policy of a Hugging Face id or folder, in fp32 on the CPU.
+def load_pretrained(source: str, random_seed: int | None = None) -> PreTrainedModel:
+    """The policy of a Hugging Face id or folder, in fp32 on the CPU; with a seed, with random weights of its shape.
 
     Raises `CheckpointError` for what cannot be loaded, for an encoder-decoder that is not T5, and for a decoder-only
     model whose logits are not a linear function of its last layer.
@@ -52,12 +52,22 @@ def load_pretrained(source: str) -> PreTrainedModel:
     if config.is_encoder_decoder and config.model_type != "t5":
         raise CheckpointError(f"{source} is of type {config.model_type}: of the encoder-decoders only t5 is supported")
     kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    if random_seed is None:
+        policy = _with_weights(kind, source)
+    else:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(random_seed)
+            policy = kind.from_config(config, dtype=torch.float32).eval()
+    if not config.is_encoder_decoder:
+        _check_head(policy, source)
+    return policy
+
+
+def _with_weights(kind: Any, source: str) -> PreTrainedModel:
     policy, report = _loaded(kind, source, "model", dtype=torch.float32, output_loading_info=True)
     missing = sorted(report["missing_keys"])
     if missing:
         raise CheckpointError(f"{source} lacks {len(missing)} tensors of its architecture, such as {missing[0]}")
-    if not config.is_encoder_decoder:
-        _check_head(policy, source)
     return policy
 
 

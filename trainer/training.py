@@ -64,7 +64,8 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class TrainResult:
-    """One epoch: mean `loss` a program token (nats), real `tokens` read, share of padding in the batches."""
+    """One epoch: mean `loss` a program token (nats, each by its weight), real `tokens` read, share of padding in the
+    batches."""
 
     loss: float
     examples: int
@@ -75,14 +76,21 @@ class TrainResult:
 
 
 class ProgramLoss(nn.Module):
-    """The mean cross-entropy (nats) of a policy on the program tokens of a batch."""
+    """The mean cross-entropy (nats) of a policy on the program tokens of a batch, each by its weight."""
 
     def __init__(self, policy: PreTrainedModel, bf16: bool = False) -> None:
         super().__init__()
         self.policy = policy
         self.bf16 = bf16
 
-    def forward(self, ids: Tensor, predicting: Tensor, targets: Tensor, prompts: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        ids: Tensor,
+        predicting: Tensor,
+        targets: Tensor,
+        prompts: Tensor | None = None,
+        weights: Tensor | None = None,
+    ) -> Tensor:
         with torch.autocast(ids.device.type, torch.bfloat16, enabled=self.bf16):
             if prompts is None:
                 hidden = self.policy.base_model(ids, use_cache=False).last_hidden_state
@@ -91,7 +99,9 @@ class ProgramLoss(nn.Module):
                 real = prompts != NO_TOKEN
                 read = {"input_ids": prompts.clamp(min=0), "attention_mask": real, "decoder_input_ids": ids}
                 logits = self.policy(**read, use_cache=False).logits.flatten(0, 1).index_select(0, predicting)
-        return nn.functional.cross_entropy(logits.float(), targets)
+        if weights is None:
+            return nn.functional.cross_entropy(logits.float(), targets)
+        return (weights * nn.functional.cross_entropy(logits.float(), targets, reduction="none")).mean()
 
 
 class Trainer:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-
-import numpy as np
 
 from engine.commands.ending import end_in_report
 from engine.commands.options.run import RunOptions
@@ -16,12 +14,10 @@ from engine.config import Config, given_options, load_config, overridden
 from engine.errors import UsageError
 from engine.evaluation import verdict
 from engine.files import timed_folder
+from engine.loop.beginning import begin
 from engine.loop.metrics import replay_counts
 from engine.progress import Display, compile_interpreter
 from engine.run_folder import RunFolder
-from engine.seeds.seed import load_seeds
-from engine.tasks import Task, load_tasks
-from interpreter.grids import Grid
 from interpreter.machine.pool import default_workers
 from replay.experience import ReplayError
 from replay.store import ReplayStore
@@ -57,10 +53,9 @@ def run(options: RunOptions) -> None:
     else:
         config, seeds = load_config(options.preset, options.config, options.overrides), options.seeds
     check_installed(config)
-    training_tasks = {task.id: task for task in load_tasks(config.tasks.train)}
-    seed_programs = load_seeds(seeds, training_tasks, config.seeds.limit)
-    search_tasks = load_tasks(config.tasks.search, config.tasks.task_ids, config.tasks.limit)
-    _check_ids(training_tasks, search_tasks, config)
+    if options.run_dir is not None and not options.resume:
+        RunFolder.check_unused(options.run_dir)  # before seeds are searched for, say
+    beginning = begin(config, seeds, options.resume)
     set_threads(config.loop.threads)
     from engine.loop.hardware import check_hardware, expectations
 
@@ -70,39 +65,21 @@ def run(options: RunOptions) -> None:
 
         new_codec(config)  # what is wrong with a checkpoint is said before there is a folder
     if not options.resume:
-        rows = [seed.row for seed in seed_programs]
-        folder = RunFolder.create(options.run_dir or timed_folder(options.preset), config, rows)
+        rows = [seed.row for seed in beginning.loaded]
+        folder = RunFolder.create(options.run_dir or timed_folder("-".join(options.preset)), config, rows)
     from engine.loop.loop import Loop
 
     compile_interpreter(search=True, learning=True)
     with Display() as display:
-        display.say(f"{folder.path}: {len(search_tasks)} tasks of {config.tasks.search}, {len(seed_programs)} seeds")
-        for line in expectations(config, len(search_tasks)):
+        tasks = len(beginning.search_tasks)
+        display.say(f"{folder.path}: {tasks} tasks of {config.tasks.search}, {len(beginning.seeds)} seeds")
+        for line in (*beginning.notes, *expectations(config, tasks)):
             display.say(line)
-        with Loop(config, folder, search_tasks, training_tasks, seed_programs, display) as loop:
+        with Loop(config, folder, beginning, display) as loop:
             summary = loop.run()
         display.say(verdict(summary))
     folder.close()
     end_in_report(folder.path)
-
-
-def _check_ids(training_tasks: Mapping[str, Task], search_tasks: Sequence[Task], config: Config) -> None:
-    """Raise `UsageError` where two sets give the same id to different tasks, as ARC-AGI-1 and 2 do."""
-    differing = [
-        task.id
-        for task in search_tasks
-        if (other := training_tasks.get(task.id)) is not None and not _same_grids(task.inputs, other.inputs)
-    ]
-    if differing:
-        raise UsageError(
-            f"{len(differing)} tasks, such as {differing[0]}, are in {config.tasks.train} and in {config.tasks.search} "
-            "with other demonstrations, which a run cannot tell apart: choose sets of one version of ARC-AGI, or "
-            "search without these (--tasks.task-ids)"
-        )
-
-
-def _same_grids(some: Sequence[Grid], others: Sequence[Grid]) -> bool:
-    return len(some) == len(others) and all(map(np.array_equal, some, others))
 
 
 def _resume(options: RunOptions) -> tuple[Config, RunFolder | None]:

@@ -57,6 +57,11 @@ class Scoreboard:
         """The ranked attempts at a task: the first ones are those of all its programs."""
         return rank(self._leaders[task].entries(), method)
 
+    def performances(self) -> dict[str, float]:
+        """Of each task the best demonstration performance of its programs, 0 without any."""
+        first = {task: self.attempts(task, Method.PAPER)[:1] for task in self._tasks}
+        return {task: some[0].entry.performance if some else 0.0 for task, some in first.items()}
+
     @property
     def unscored(self) -> dict[str, int]:
         """Tasks with a test output that is not known, so that it is not known either whether they are solved; and how

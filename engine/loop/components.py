@@ -23,10 +23,11 @@ def new_codec(config: Config) -> Codec:
     """The codec of a run's policy. Raises `CheckpointError` where its tokenizer cannot be loaded or used."""
     options = config.trainer
     if options.pretrained is None:
-        return CompactCodec(options.max_prompt_tokens)
+        return CompactCodec(options.max_prompt_tokens, options.demonstrations)
     try:
         tokenizer = load_tokenizer(options.pretrained)
-        codec = TextCodec(tokenizer, options.max_prompt_tokens, is_seq2seq(options.pretrained))
+        seq2seq = is_seq2seq(options.pretrained)
+        codec = TextCodec(tokenizer, options.max_prompt_tokens, seq2seq, options.demonstrations)
     except CodecError as error:
         raise CheckpointError(f"{options.pretrained}: {error}") from None
     embeddings = vocabulary_size(options.pretrained)
@@ -75,7 +76,7 @@ def _policy(config: Config, codec: Codec) -> PreTrainedModel:
     options, longest = config.trainer, _longest(config)
     if options.pretrained is None:
         return new_policy(options.policy, len(codec.tokens), longest, config.loop.seed)
-    policy = load_pretrained(options.pretrained)
+    policy = load_pretrained(options.pretrained, config.loop.seed if options.random_weights else None)
     positions = getattr(policy.config, "max_position_embeddings", None)
     if positions is not None and longest > positions:
         raise UsageError(

@@ -70,11 +70,12 @@ def fill(
     made = experiences = 0
     limits = config.interpreter
     total = len(seeds) + config.fill.mutants
+    works = _work(seeds, places, config.fill, generator, config.sampler.primitives)
     with (
         display.phase("fill", total) as update,
         Pool(places.inputs.grids, limits.workers, limits.fuel, limits.arena_words) as pool,
     ):
-        for work, runs in _run(pool, _work(seeds, places, config.fill, generator), places):
+        for work, runs in _run(pool, works, places):
             kept, parted = heldout.part(_experiences(work, runs, places), work.mutants)
             experiences += store.commit(kept, None)
             heldout_store.commit(parted, None)
@@ -146,7 +147,11 @@ class _Work:
 
 
 def _work(
-    seeds: Sequence[Seed], places: _Places, config: FillConfig, generator: np.random.Generator
+    seeds: Sequence[Seed],
+    places: _Places,
+    config: FillConfig,
+    generator: np.random.Generator,
+    primitives: Sequence[str],
 ) -> Iterator[_Work]:
     """The seeds, then their mutants in batches, until there are enough or hardly any new ones are found."""
     numbers = {task.id: number for number, task in enumerate(places.tasks)}
@@ -154,7 +159,8 @@ def _work(
     programs = Symbols.pack([seed.program for seed in seeds])
     for some in np.split(np.arange(len(seeds)), range(BATCH, len(seeds), BATCH)):
         yield _assign(programs.take(some), own[some], places, config, generator, mutants=False)
-    mutator = Mutator(programs, observed_kinds(programs, places.inputs.grids, places.inputs.first[own]))
+    kinds = observed_kinds(programs, places.inputs.grids, places.inputs.first[own])
+    mutator = Mutator(programs, kinds, primitives=primitives)
     wanted = config.mutants
     while wanted:
         n = min(wanted, BATCH)

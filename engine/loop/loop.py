@@ -20,13 +20,14 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.config import Config
 from engine.evaluation import Scoreboard
 from engine.execution import Execution, Executor
+from engine.loop.beginning import Beginning
 from engine.loop.boards import Boards
 from engine.loop.components import new_codec, new_sampler, new_trainer
+from engine.loop.drawing import draw
 from engine.loop.examples import to_examples
 from engine.loop.fill import fill
 from engine.loop.metrics import EventWriter, replay_counts
@@ -45,11 +46,10 @@ from engine.progress import Display
 from engine.run_folder import RunFolder
 from engine.sampler import Sampler
 from engine.search.limits import Spent
-from engine.seeds.seed import Seed
-from engine.tasks import Task
 from replay.experience import Experience, Origin, demonstration_performance, relabel
-from replay.rows import ORIGINS, Rows
+from replay.rows import Rows
 from replay.store import ReplayStore
+from trainer.encoding import Weights
 from trainer.examples import Examples
 from trainer.training import TrainResult
 
@@ -63,23 +63,21 @@ class Loop:
         self,
         config: Config,
         folder: RunFolder,
-        search_tasks: Sequence[Task],
-        training_tasks: Mapping[str, Task],
-        seeds: Sequence[Seed],
+        beginning: Beginning,
         display: Display,
     ) -> None:
+        search_tasks = beginning.search_tasks
         self.config = config
         self.folder = folder
+        self.beginning = beginning
         self.tasks = {task.id: task for task in search_tasks}
-        self.training_tasks = training_tasks
-        self.seeds = seeds
         self.display = display
         self.codec = new_codec(config)
         self.prompts = encode_prompts(search_tasks, self.codec)
         self.boards = Boards(search_tasks, config.search.is_on)
         self.known_programs: set[str] = set()
         self.heldout_programs: set[str] = set()
-        self.heldout_examples = Examples.of(())
+        self.heldout: dict[str, Examples] = {}
         self.search: Searching | None = None
         self.spent = Spent()
         self._sampler: Sampler | None = None
@@ -93,7 +91,7 @@ class Loop:
             self.trainer = new_trainer(config, self.codec)
             stack.callback(self.trainer.close)
             if config.search.is_on:
-                parts = config, folder, search_tasks, training_tasks, seeds, display
+                parts = config, folder, search_tasks, beginning.training_tasks, beginning.seeds, display
                 self.search = stack.enter_context(Searching(*parts))
             self._open = stack.pop_all()
 
@@ -117,7 +115,10 @@ class Loop:
         self.known_programs = {experience.program for experience in self.store}
         heldout = list(self.heldout_store)
         self.heldout_programs = {experience.program for experience in heldout}
-        self.heldout_examples = to_examples(heldout, self.heldout_store, self.codec, self.config.sampler.max_tokens)
+        self.heldout = {
+            "heldout_loss": self._examples(heldout, self.heldout_store),
+            "heldout_tasks_loss": self._examples(self.beginning.kept, self.store),
+        }
         total = self.config.loop.meta_iterations
         note = f"{len(self.tasks)} tasks"
         events = EventWriter(self.folder.tensorboard, done + 1)
@@ -139,12 +140,13 @@ class Loop:
 
     def _fill(self, start: float) -> dict[str, Any]:
         """Fill replay, meta-iteration 0. Its progress record comes last: without it a fill starts over."""
-        filled = fill(self.seeds, self.training_tasks, self.config, self.store, self.heldout_store, self.display)
+        seeds, tasks = self.beginning.seeds, self.beginning.training_tasks
+        filled = fill(seeds, tasks, self.config, self.store, self.heldout_store, self.display)
         self.store.put_tasks({task.id: task.inputs for task in self.tasks.values()})
         progress = progress_of(0, time.perf_counter() - start)
         self.store.commit((), progress)
         self.display.say(
-            f"replay filled: {filled.experiences} experiences of {len(self.seeds)} seed programs and their mutants, "
+            f"replay filled: {filled.experiences} experiences of {len(seeds)} seed programs and their mutants, "
             f"{filled.heldout} held out"
         )
         return progress
@@ -164,18 +166,21 @@ class Loop:
 
     def _meta_iteration(self, number: int, elapsed: Callable[[], float]) -> tuple[dict[str, Any], dict[str, Any]]:
         self.phases.restart()
-        examples = self._draw(number)
+        examples, drawn = self._draw(number)
         if self.config.loop.max_staleness and number > 1:
-            (trained, heldout_loss), (rollout, found) = self._train_and_sample(number, examples)
+            (trained, losses), (rollout, found) = self._train_and_sample(number, examples)
         else:
-            trained, heldout_loss = self._train(examples)
+            trained, losses = self._train(examples)
             self._publish_and_swap(number)
             rollout, found = self._sample_and_search(number)
         policy = self._evaluate(number, rollout, found)
         seconds = elapsed()
         summary = self.boards.summary(self.config.tasks.search, len(self.tasks), policy, self.spent, seconds)
-        row = self._metrics(number, trained, heldout_loss, rollout, summary)
-        solved = {"meta_iteration": number, "policy": policy.solved(), **self.boards.solved()}
+        performances = policy.performances()
+        judged = {"demonstration_performance": round(float(np.mean([*performances.values()])), 4)}
+        row = self._metrics(number, trained, losses | drawn | judged, rollout, summary)
+        best = {task: round(one, 4) for task, one in performances.items() if one}
+        solved = {"meta_iteration": number, "policy": policy.solved(), **self.boards.solved(), "performance": best}
         progress = progress_of(number, seconds, self.spent)
         self._store(rollout, found, {**progress, "metrics": row, "summary": summary, "solved": solved})
         self.folder.append_solved(solved)
@@ -183,7 +188,7 @@ class Loop:
 
     def _train_and_sample(
         self, number: int, examples: Examples
-    ) -> tuple[tuple[TrainResult, float | None], tuple[Rollout, list[Execution]]]:
+    ) -> tuple[tuple[TrainResult, dict[str, Any]], tuple[Rollout, list[Execution]]]:
         """Sample with the weights of the meta-iteration before while the next ones are trained, and swap these in."""
         if self._sampler is None:
             self._open_sampler(number - 1)
@@ -202,25 +207,27 @@ class Loop:
         rollout = self._sample_and_execute(number)
         return rollout, self._search(number, rollout) if self.search else []
 
-    def _draw(self, number: int) -> Examples:
+    def _draw(self, number: int) -> tuple[Examples, dict[str, Any]]:
+        """What is learned from, and the columns of the metrics that say what was drawn."""
         with self.phases.phase("draw"):
             generator = np.random.default_rng([self.config.loop.seed, number])
-            replay = self.config.replay
-            draws = (
-                (Origin.POLICY, replay.draw_policy),
-                (Origin.MUTATED, replay.draw_mutated),
-                (Origin.SEARCH, replay.draw_search),
-            )
-            drawn = Rows.concatenate([self.store.draw_rows(generator, n, origin) for origin, n in draws])
-            trains = [program not in self.heldout_programs for program in drawn.programs()]
-            learned = drawn.take(np.array(trains, bool) & teaches(drawn, replay.relabel))
-            return to_examples(learned, self.store, self.codec, self.config.sampler.max_tokens)
+            drawn = draw(self.store, generator, self.config.replay, self.heldout_programs)
+            return self._examples(drawn.rows, self.store, drawn.weights), drawn.columns()
 
-    def _train(self, examples: Examples) -> tuple[TrainResult, float | None]:
+    def _examples(
+        self, experiences: Sequence[Experience] | Rows, store: ReplayStore, weights: Weights | None = None
+    ) -> Examples:
+        return to_examples(experiences, store, self.codec, self.config.sampler.max_tokens, weights)
+
+    def _train(self, examples: Examples) -> tuple[TrainResult, dict[str, Any]]:
+        """What training came to, and the losses on what never trains, by column of the metrics."""
         with self.phases.phase("train", len(examples) * self.config.trainer.epochs) as update:
             for _ in range(self.config.trainer.epochs):
                 trained = self.trainer.train(examples, progress=update)
-            return trained, self.trainer.heldout_loss(self.heldout_examples) if len(self.heldout_examples) else None
+            return trained, {
+                name: round(self.trainer.heldout_loss(some), 4) if len(some) else None
+                for name, some in self.heldout.items()
+            }
 
     def _publish_and_swap(self, version: int) -> None:
         checkpoint = self.folder.checkpoint(version)
@@ -303,7 +310,7 @@ class Loop:
         self,
         number: int,
         trained: TrainResult,
-        heldout_loss: float | None,
+        found: Mapping[str, Any],
         rollout: Rollout,
         summary: Mapping[str, Any],
     ) -> dict[str, Any]:
@@ -314,10 +321,14 @@ class Loop:
             "policy_version": rollout.samples.policy_version,
             "examples": trained.examples,
             "loss": round(trained.loss, 4),
-            "heldout_loss": None if heldout_loss is None else round(heldout_loss, 4),
+            "heldout_loss": found["heldout_loss"],
+            "heldout_tasks_loss": found["heldout_tasks_loss"],
+            "drawn_matching": found["drawn_matching"],
+            "drawn_distinct": found["drawn_distinct"],
             "padding_share": round(trained.padding_share, 4),
             "valid_share": round(rollout.valid_share, 4),
             "right_share": round(rollout.share(self._is_right), 4),
+            "demonstration_performance": found["demonstration_performance"],
             "unique_share": round(len(new) / max(samples.total, 1), 4),
             "samples": samples.total,
             "dropped": samples.dropped,
@@ -345,13 +356,6 @@ def _all(rollout: Rollout, found: Sequence[Execution]) -> Iterator[tuple[Executi
     """What a meta-iteration found: the policy's samples, then what search found."""
     yield from ((execution, Origin.POLICY) for execution in rollout.executions)
     yield from ((execution, Origin.SEARCH) for execution in found)
-
-
-def teaches(rows: Rows, relabelled: bool) -> npt.NDArray[np.bool_]:
-    """Whether experiences are learned from: without relabelling, the policy's and those of search must be right on all
-    demonstrations."""
-    mutated = rows.ranks["origin"] == ORIGINS.index(Origin.MUTATED)
-    return relabelled | mutated | (rows.ranks["priority"] == 1.0)
 
 
 def progress_of(number: int, seconds: float, spent: Spent | None = None) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class CheckpointSampler(ABC):
         self._max_model_len = max_model_len
         self._published = Published.read(checkpoint)
         self._published.check_length(max_model_len)
-        self._grammar = policy_grammar(load_codec(checkpoint), config.max_tokens, config.types)
+        self._grammar = policy_grammar(load_codec(checkpoint), config.max_tokens, config.types, config.primitives)
         self._streaming = False
         self._closed = False
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from trainer.section import Section
 
 Backend = Literal["vllm", "transformers"]
 Transfer = Literal["in_process", "ipc", "nccl"]
+NOT_FOR_TEXT = "sampler.primitives is for compact policies: those with a tokenizer write all primitives"
 
 
 class SamplerConfig(Section):
@@ -28,6 +29,9 @@ class SamplerConfig(Section):
     """Program tokens at most; the grammar ends a compact policy's programs within them, and others nearly always."""
     types: bool = True
     """Whether the grammar of compact policies heeds declared types; it always heeds arities and known variables."""
+    primitives: list[str] = Field([])
+    """A smaller language: only these primitives, by name, and all constants are sampled (by compact policies) and made
+    by mutation; seeds with others are left out. One of them must give a grid from one argument. Empty: all."""
     kv_cache_mib: Annotated[int, Field(ge=16)] | Literal["auto"] = "auto"
     """Memory of vLLM's key-value cache: 512 on a CPU, a fifth of a GPU's memory, or as given."""
     max_sequences: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
@@ -54,6 +58,15 @@ class SamplerConfig(Section):
         """The memory of vLLM's key-value cache in bytes; it must hold one sequence of the largest length."""
         assert self.kv_cache_mib != "auto", "decided by device.fitted"
         return self.kv_cache_mib << 20
+
+    @field_validator("primitives")
+    @classmethod
+    def _language_has_programs(cls, primitives: list[str]) -> list[str]:
+        if primitives:
+            from interpreter.language.grammar import ENDING, Grammar  # deferred: primitives are slow to import
+
+            Grammar(ENDING, typed=True, primitives=primitives)
+        return primitives
 
     @model_validator(mode="after")
     def _transfer_is_vllm(self) -> Self:

@@ -8,7 +8,7 @@ sample at a temperature. vLLM gets this as a batch-level logits processor.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from engine.errors import UsageError
+from engine.sampler.config import NOT_FOR_TEXT
 from engine.sampler.noise import gumbel, row_keys, token_codes
 from interpreter.language.grammar import Grammar, GrammarError, Mask
 from interpreter.language.grammar_batch import GrammarBatch, forbid_others
@@ -93,11 +95,14 @@ class PieceGrammar(TextGrammar):
         return TextGraph(self)
 
 
-def policy_grammar(codec: Codec, max_tokens: int, typed: bool) -> PolicyGrammar:
-    """The grammar of a codec's programs of at most `max_tokens` tokens; only that of compact ones knows types."""
-    if isinstance(codec, TextCodec):
-        return PieceGrammar(codec, max_tokens)
-    return CompactGrammar(max_tokens, typed)
+def policy_grammar(codec: Codec, max_tokens: int, typed: bool, primitives: Collection[str] = ()) -> PolicyGrammar:
+    """The grammar of a codec's programs of at most `max_tokens` tokens, of some primitives or all. Only that of compact
+    ones knows types; raises `UsageError` for a text policy that should know some primitives only."""
+    if not isinstance(codec, TextCodec):
+        return CompactGrammar(max_tokens, typed, primitives)
+    if primitives:
+        raise UsageError(NOT_FOR_TEXT)
+    return PieceGrammar(codec, max_tokens)
 
 
 class Constraint:

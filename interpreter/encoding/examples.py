@@ -2,7 +2,7 @@
 
 A row is an experience: bytes of a buffer that hold its program, the numbers of its task's inputs, and a compact grid
 for each of these. The inputs of a task are written once and copied. Demonstrations leave a prompt as `keep_fitting` of
-`trainer.codec` has it: whole, the longest first, the later of equals.
+`trainer.codec` has it: whole, the longest first, the later of equals, and then all after the first `most`.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _arguments_of_write() -> tuple:
     one, grids = np.zeros(1, np.int64), GridTable.pack([np.zeros((1, 1), np.int8)])
     rows = Rows(np.frombuffer(bytes(1), np.uint8), one, one, one, one, one, one)
     inputs = Inputs(one, grids.cells, grids.starts, grids.shapes, np.zeros(1, np.int32), one)
-    return rows, inputs, _IDS, names(), 0, 0, Room.of(1), Written.of(1, 1), 0, 0
+    return rows, inputs, _IDS, names(), 0, 0, 0, Room.of(1), Written.of(1, 1), 0, 0
 
 
 @entry(_arguments_of_inputs, group=LEARNING)
@@ -209,8 +209,8 @@ def write_demonstrations(rows, row, inputs, ids, room):
 
 
 @inline
-def keep_fitting(lengths, count, limit, kept):
-    """Mark the demonstrations that stay; their tokens together."""
+def keep_fitting(lengths, count, limit, most, kept):
+    """Mark the demonstrations that stay, at most `most`; their tokens together."""
     total = 0
     for k in range(count):
         kept[k] = True
@@ -222,11 +222,18 @@ def keep_fitting(lengths, count, limit, kept):
                 longest = k
         kept[longest] = False
         total -= lengths[longest]
+    left = most
+    for k in range(count):
+        if kept[k] and left == 0:
+            kept[k] = False
+            total -= lengths[k]
+        elif kept[k]:
+            left -= 1
     return total
 
 
 @entry(_arguments_of_write, group=LEARNING)
-def write_examples(rows, inputs, ids, names, max_prompt, max_program, room, written, row, examples):
+def write_examples(rows, inputs, ids, names, max_prompt, most, max_program, room, written, row, examples):
     """Write the examples of the rows from `row` on behind the `examples` that are there.
 
     Returns the row before which the room for tokens ended, or the number of rows, and the number of examples.
@@ -235,7 +242,7 @@ def write_examples(rows, inputs, ids, names, max_prompt, max_program, room, writ
     while row < len(rows.texts):
         outcome, prompt, length = LEFT_TO_READABLE, 0, 0
         if write_demonstrations(rows, row, inputs, ids, room):
-            prompt = keep_fitting(room.lengths, rows.counts[row], max_prompt - 1, kept)
+            prompt = keep_fitting(room.lengths, rows.counts[row], max_prompt - 1, most, kept)
             if prompt == 0:
                 outcome = PROMPT_TOO_LONG
             else:

@@ -3,13 +3,15 @@
 It says which tokens may follow, from arities, known variables and, if wanted, declared types, and counts tokens: a
 line is only begun if the program can still end in `O = ...` and <eos> within the limit. Pure and table-driven. The
 parser's rules are the same. The sampler runs many programs at once: `grammar_batch` is this in compiled code, and its
-masks are these.
+masks are these. Both can be held to some of the primitives.
 """
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Collection
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,7 @@ from interpreter.primitives.types import Any, Function, Grid, Type, may_be
 from interpreter.runtime import layout
 
 Mask = npt.NDArray[np.bool_]
+Value = TypeVar("Value")
 
 # `O`, a head, one argument, <eos>: what the shortest ending costs.
 ENDING = 4
@@ -73,18 +76,42 @@ IMMEDIATES: dict[int, Type] = {
 _VARIABLES = [TOKEN_IDS[name] for name in VARIABLES]
 
 
+def subset(primitives: Collection[str]) -> frozenset[str] | None:
+    """Some primitives, None for all, which no name stands for. Raises ValueError for an unknown one."""
+    unknown = sorted(set(primitives) - PRIMITIVES.keys())
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], PRIMITIVES, n=1)
+        raise ValueError(f"unknown primitive {unknown[0]!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
+    return frozenset(primitives) or None
+
+
+def without_others(tokens: dict[int, Value], primitives: frozenset[str] | None) -> dict[int, Value]:
+    """A table of tokens without the primitives that are not among `primitives` (None: all of them are)."""
+    if primitives is None:
+        return tokens
+    others = {TOKEN_IDS[name] for name in PRIMITIVES if name not in primitives}
+    return {token: value for token, value in tokens.items() if token not in others}
+
+
 class Grammar:
     """The state machine of programs of at most `max_tokens` tokens, <eos> included.
 
     With `typed`, an argument's declared type must overlap with the declared type of its place, and `O` may be a
     grid. Declared types are coarse: this rules out most programs that fail, and few that do not.
+
+    With `primitives` no other ones are written. Raises ValueError for an unknown one, or where no program is left.
     """
 
-    def __init__(self, max_tokens: int, typed: bool = False) -> None:
+    def __init__(self, max_tokens: int, typed: bool = False, primitives: Collection[str] = ()) -> None:
         if max_tokens < ENDING:
             raise ValueError(f"max_tokens must be at least {ENDING} (the shortest program), not {max_tokens}")
         self.max_tokens = max_tokens
         self.typed = typed
+        self.primitives = subset(primitives)
+        self.heads = without_others(HEADS, self.primitives)
+        self.immediates = without_others(IMMEDIATES, self.primitives)
+        if not self._heads((), ENDING - 3, is_last=True):
+            raise ValueError("no program could end: one of the primitives must give a grid from one argument")
         self._masks: dict[tuple[Phase, tuple[Type, ...], int, Type], Mask] = {}
 
     def start(self) -> State:
@@ -152,7 +179,7 @@ class Grammar:
         elif phase is Phase.CALLEE:
             mask[_fitting(types, Function)] = True
         elif phase is Phase.ARGUMENT:
-            mask[[token for token, type_ in IMMEDIATES.items() if may_be(type_, wanted)]] = True
+            mask[[token for token, type_ in self.immediates.items() if may_be(type_, wanted)]] = True
             mask[_fitting(types, wanted)] = True
         else:
             mask[EOS] = True
@@ -160,11 +187,11 @@ class Grammar:
 
     def _heads(self, types: tuple[Type, ...], room: int, is_last: bool) -> list[int]:
         """The heads that fit into the room and for whose arguments there is something."""
-        known = {*types, *IMMEDIATES.values()}
+        known = {*types, *self.immediates.values()}
         at_hand = {wanted for wanted in Type if any(may_be(type_, wanted) for type_ in known)}
         return [
             token
-            for token, head in HEADS.items()
+            for token, head in self.heads.items()
             if len(head.parameters) + head.is_call <= room
             and (not head.is_call or _fitting(types, Function))
             and (not self.typed or at_hand.issuperset(head.parameters))

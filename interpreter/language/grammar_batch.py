@@ -212,7 +212,7 @@ class GrammarBatch:
     """The states of at most `slots` programs under one grammar."""
 
     def __init__(self, grammar: Grammar, slots: int) -> None:
-        self._tables = tables(grammar.typed)
+        self._tables = tables(grammar.typed, grammar.primitives)
         self._max_tokens = grammar.max_tokens
         self._states = States.new(slots)
         self._states.programs["used"] = NOTHING

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from interpreter.language.grammar import HEADS, IMMEDIATES
+from interpreter.language.grammar import HEADS, IMMEDIATES, without_others
 from interpreter.language.vocabulary import LAST_LINE, PROGRAM_TOKENS
 from interpreter.primitives.types import Any, Function, Grid, Type, may_be
 from interpreter.runtime import layout
@@ -64,9 +64,10 @@ class Tables(NamedTuple):
 
 
 @cache
-def tables(typed: bool) -> Tables:
-    """The grammar as arrays; without types, everything may be `Any`."""
-    heads = HEADS if typed else {token: head._replace(returns=Any) for token, head in HEADS.items()}
+def tables(typed: bool, primitives: frozenset[str] | None = None) -> Tables:
+    """The grammar as arrays; without types, everything may be `Any`; with some primitives, without the others."""
+    heads, immediates = without_others(HEADS, primitives), without_others(IMMEDIATES, primitives)
+    heads = heads if typed else {token: head._replace(returns=Any) for token, head in heads.items()}
     wanted = {token: head.parameters if typed else (Any,) * len(head.parameters) for token, head in heads.items()}
     parameters, arity, is_call, gives = np.zeros((4, len(PROGRAM_TOKENS), layout.MAX_ARITY), np.int64)
     for token, head in heads.items():
@@ -87,7 +88,7 @@ def tables(typed: bool) -> Tables:
     ]
     lacking = [_bits(token for token in heads if type_ in wanted[token]) for type_ in TYPES]
     lacking.append(_bits(token for token, head in heads.items() if head.is_call))
-    arguments = [_bits(token for token, type_ in IMMEDIATES.items() if may_be(type_, place)) for place in TYPES]
+    arguments = [_bits(token for token, type_ in immediates.items() if may_be(type_, place)) for place in TYPES]
     return Tables(
         np.array(starts), np.array(lacking), np.array(arguments), parameters,
         *(column[:, 0].copy() for column in (arity, is_call, gives)),

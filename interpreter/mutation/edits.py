@@ -6,6 +6,7 @@ only what stands before it. An edit that finds nothing to do, or no room, says s
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -42,28 +43,30 @@ class Tables(NamedTuple):
     constants: Lists  # by type: the constants that fit
     makers: Lists  # by kind: the primitives that are declared to return it, or something that may be it
     peers: Lists  # by token: the primitives that may take a primitive's place where it is an argument
+    primitives: npt.NDArray[np.int16]  # all that may be written
 
 
 def _lists(rows: list[list[int]]) -> Lists:
-    items = np.zeros((len(rows), max(map(len, rows))), np.int16)
+    items = np.zeros((len(rows), max(1, *map(len, rows))), np.int16)
     for row, tokens in zip(items, rows, strict=True):
         row[: len(tokens)] = tokens
     return Lists(items, np.array([len(tokens) for tokens in rows], np.int64))
 
 
-def _peers(token: str) -> list[int]:
+def _peers(token: str, names: Collection[str]) -> list[int]:
     """The other primitives with as many parameters, whose types overlap with those of `token` one by one."""
     one = PRIMITIVES.get(token)
     return [] if one is None else [
         TOKEN_IDS[other.name]
-        for other in PRIMITIVES.values()
+        for other in map(PRIMITIVES.__getitem__, names)
         if other is not one and other.arity == one.arity and may_be(other.returns, one.returns)
         and all(may_be(a, b) for a, b in zip(other.parameters, one.parameters, strict=True))
     ]  # fmt: skip
 
 
-def tables() -> Tables:
-    """The tables, made from the primitive table."""
+def tables(primitives: Collection[str] | None = None) -> Tables:
+    """The tables, made from the primitive table; with `primitives`, no others are written."""
+    names = [name for name in PRIMITIVES if primitives is None or name in primitives]
     parameters = np.zeros((len(PROGRAM_TOKENS), layout.MAX_ARITY), np.int8)
     arity = np.zeros(len(PROGRAM_TOKENS), np.int8)
     for primitive in PRIMITIVES.values():
@@ -71,7 +74,7 @@ def tables() -> Tables:
         arity[token] = primitive.arity
         parameters[token, : primitive.arity] = [TYPES.index(type_) for type_ in primitive.parameters]
     constant_ids = [TOKEN_IDS[name] for name in CONSTANTS]
-    primitive_ids = [TOKEN_IDS[name] for name in PRIMITIVES]
+    primitive_ids = [TOKEN_IDS[name] for name in names]
     return Tables(
         parameters,
         arity,
@@ -80,7 +83,8 @@ def tables() -> Tables:
         FITS,
         constants=_lists([[t for t in constant_ids if FITS[KIND_OF_TOKEN[t], type_]] for type_ in range(len(TYPES))]),
         makers=_lists([[t for t in primitive_ids if FITS[kind, RETURNS[t]]] for kind in range(len(KINDS))]),
-        peers=_lists([_peers(token) for token in PROGRAM_TOKENS]),
+        peers=_lists([_peers(token, names) for token in PROGRAM_TOKENS]),
+        primitives=np.array(sorted(primitive_ids), np.int16),
     )
 
 
@@ -167,7 +171,7 @@ def any_argument(t, buffer, state, line, wanted):
     n = variables(t, buffer, line, wanted, -1)
     if n == 0 or draw(state, 2) == 0:
         if wanted == FUNCTION:
-            return FIRST_PRIMITIVE + draw(state, len(t.arity) - FIRST_PRIMITIVE)
+            return t.primitives[draw(state, len(t.primitives))]
         before = n
         n = constants(t, buffer, n, wanted, -1)
         if n > before:

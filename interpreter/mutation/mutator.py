@@ -10,13 +10,14 @@ All of it is compiled. The same parents, rates and seed give the same mutants on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
+from interpreter.language.grammar import subset
 from interpreter.language.symbols import COLUMNS, Symbols
 from interpreter.machine.kinds import declared_kinds
 from interpreter.mutation import edits, generation
@@ -52,8 +53,8 @@ class Rates:
 
 
 @cache
-def _tables() -> Tables:
-    return edits.tables()
+def _tables(primitives: frozenset[str] | None) -> Tables:
+    return edits.tables(primitives)
 
 
 class Seen:
@@ -99,7 +100,7 @@ class Mutator:
     """Makes mutants of programs, each only once.
 
     `kinds` are those of all lines of `programs` (see `interpreter.machine.kinds`); by default what is declared.
-    Programs of more than MAX_LINES lines have no mutants and lend no lines.
+    Programs of more than MAX_LINES lines have no mutants and lend no lines. With `primitives`, no others are put in.
     """
 
     def __init__(
@@ -109,8 +110,10 @@ class Mutator:
         rates: Rates | None = None,
         max_lines: int = MAX_LINES,
         seen: Seen | None = None,
+        primitives: Collection[str] = (),
     ) -> None:
         self.programs = programs
+        self._tables = _tables(subset(primitives))
         self._kinds = declared_kinds(programs) if kinds is None else kinds
         self._rates = rates or Rates()
         self._weights = self._rates.weights()
@@ -136,7 +139,7 @@ class Mutator:
         starts = np.zeros(n + 1, np.int64)
         from_, keys = np.zeros(n, np.int32), np.zeros(n, np.int64)
         found, tried = generation.generate.compiled()(
-            _tables(), self._buffer, _state(seed), self.programs.rows, self._kinds, self.programs.starts, chosen,
+            self._tables, self._buffer, _state(seed), self.programs.rows, self._kinds, self.programs.starts, chosen,
             self._weights, self._rates.new_line, self._rates.again, tries, self._max_lines, self.seen.table, rows,
             starts, from_, keys,
         )  # fmt: skip

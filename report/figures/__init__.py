@@ -2,4 +2,5 @@
 
 drawing    an SVG, and what stands beside it    curves    of runs and searches    lessons    from a source's own history
 analyses   of what `codeit analyse` wrote    profiles    of what `codeit profile` wrote
+comparison    of what `codeit sweep` found
 """

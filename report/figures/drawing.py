@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
 
@@ -72,6 +73,8 @@ class Canvas:
 
     figure: Figure
     axes: Axes
+    """the first panel"""
+    panels: Sequence[Axes] = ()
     svg: str = ""
 
 
@@ -83,18 +86,28 @@ def short(number: float) -> str:
 
 
 @contextmanager
-def canvas(label: str) -> Iterator[Canvas]:
-    """A plot to draw on; `label` is what a screen reader says."""
+def canvas(label: str, rows: int = 1, columns: int = 1) -> Iterator[Canvas]:
+    """A plot to draw on, of one panel or several in a grid; `label` is what a screen reader says."""
     import matplotlib  # deferred: it is slow to import
     from matplotlib.figure import Figure
 
+    width, height = _STYLE["figure.figsize"]
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(layout="constrained")
-        drawn = Canvas(figure, figure.add_subplot())
+        figure = Figure(layout="constrained", figsize=(columns * width, rows * height))
+        panels = [figure.add_subplot(rows, columns, k + 1) for k in range(rows * columns)]
+        drawn = Canvas(figure, panels[0], panels)
         yield drawn
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     drawn.svg = _for_page(out.getvalue(), label)
+
+
+def as_file(svg: str) -> str:
+    """A plot as a file of its own, in the page's light colours."""
+    style = files("report").joinpath("templates/style.css").read_text(encoding="utf-8")
+    colors = dict(re.findall(r"(--[\w]+): light-dark\((#\w+),", style))
+    text = re.sub(r"var\((--\w+)\)", lambda match: colors[match[1]], svg)
+    return text.replace("<svg", '<svg style="background: #ffffff"', 1) + "\n"
 
 
 def _for_page(svg: str, label: str) -> str:

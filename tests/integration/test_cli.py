@@ -22,7 +22,9 @@ ROOT = Path(__file__).parents[2]
     [
         (
             ["run", "--preset", "smok"],
-            "unknown preset 'smok': one of smoke, cpu, solve, gpu, paper, paper-codet5, sizes (did you mean 'smoke'?)",
+            "unknown preset 'smok': one of smoke, cpu, solve, gpu, paper, paper-codet5, sizes, a1-no-expert-iteration, "
+            "a2-no-relabelling, a3-no-priority, a4-no-pretraining, a5-one-demonstration, a6-no-mutation, few-seeds, "
+            "no-seeds, small-language (did you mean 'smoke'?)",
         ),
         (["run", "--sampler.n-sample", "3"], "unknown option --sampler.n-sample (did you mean --sampler.n-samples?)"),
         (["run", "--tasks.search", "arc1-evil"], "unknown task set 'arc1-evil'"),
@@ -30,6 +32,11 @@ ROOT = Path(__file__).parents[2]
         (["run", "--seeds", "missing.jsonl"], "cannot read seeds from missing.jsonl"),
         (["run", "--trainer.policy", "compact-7m"], "trainer.policy: unknown policy (one of compact-tiny"),
         (["run", "--seed", "5"], "unknown option --seed"),
+        (["run", "--preset", "cpu", "--preset", "a3"], "unknown preset 'a3'"),
+        (["run", "--preset", "smoke,small-language"], "sampler.primitives does not hold for search"),
+        (["sweep", "missing.toml"], "no sweep of that name (there are ablations, ablations-small, sizes-small)"),
+        (["sweep", "ablations-small", "--resume"], "--resume needs --out"),
+        (["sweep", "ablations-small", "--parallel", "1000"], "processors of this machine"),
         (["eval", "--run-dir", "missing", "--loop.seed", "5"], "missing is no run folder"),
         (["run", "--resume"], "--resume needs --run-dir"),
         (["run", "--resume", "--run-dir", "missing"], "missing is no run folder"),

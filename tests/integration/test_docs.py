@@ -37,6 +37,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # What a page begins with, of what `Material` makes; everything else it makes itself.
 BEGINS = {
     "README.md": (),
+    "experiments.md": (),
     "evaluating.md": ("runs/mine", "runs/base", "programs.jsonl", "solvers.jsonl"),
     "learning.md": ("solvers.jsonl",),
     "reference.md": ("solvers.jsonl",),
@@ -85,6 +86,8 @@ PARSED = {
     "show framed --tasks mine --program O = frame": "the primitive is not there; see the last test of this file",
     "run --preset paper": "a GPU",
     "run --preset sizes": "a GPU, and a download",
+    "run --preset cpu --preset": "tests/integration/test_presets.py runs each on top of cpu",
+    "sweep": "hours; tests/integration/test_sweep.py",
     "bench samples": "minutes of vLLM; tests/integration/test_sampler.py samples",
     "bench swap": "minutes of vLLM; tests/integration/test_sampler.py swaps",
     "bench learning": "minutes; tests/integration/test_bench_learning.py",

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from replay import Experience, Origin, ReplayError, ReplayStore
+from replay.draw import by_demonstrations
 from replay.experience import SCHEMA_VERSION, pack, unpack
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "replay-1"  # written by schema version 1
@@ -49,6 +50,32 @@ def assert_as_it_was(store: ReplayStore) -> None:
     assert store.progress() == {"meta_iteration": 1, "seconds": 2.5}
     assert store.tasks() == ["first", "second"]
     assert store.verify().ok
+
+
+def test_blocks_of_schema_version_2_are_read_and_written_on(tmp_path: Path) -> None:
+    """They have no column of characters, by which experiences can be drawn now."""
+    path = tmp_path / "old"
+    shutil.copytree(FIXTURE.with_name("replay-2"), path)
+    expected = json.loads((path / "expected.json").read_text())
+    before = (path / "data.mdb").read_bytes()
+    for readonly in (True, False):
+        with ReplayStore(path, readonly=readonly) as store:
+            assert [row(experience) for experience in store] == expected["rows"]
+            assert [experience.key.hex() for experience in store.in_order()] == expected["in_order"]
+            for origin in Origin:
+                drawn, _ = store.race_rows(np.random.default_rng(3), 20, origin, by_demonstrations)
+                assert [rank["key"].tobytes().hex() for rank in drawn.ranks] == expected["draws"][origin.value]
+                assert drawn.ranks["characters"].tolist() == [len(text) for text in drawn.programs()]
+            assert store.verify().ok
+        if readonly:
+            assert (path / "data.mdb").read_bytes() == before
+    with ReplayStore(path) as store:
+        assert store.commit([new(number, 0.9) for number in range(3)], None) == 3
+    with ReplayStore(path, readonly=True) as store:
+        assert len(store) == len(expected["rows"]) + 3
+        lengths = store.race_rows(np.random.default_rng(0), 99, Origin.POLICY, by_demonstrations)[0]
+        assert lengths.ranks["characters"].tolist() == [len(text) for text in lengths.programs()]
+        assert store.verify().ok
 
 
 @pytest.mark.parametrize("readonly", [True, False])

@@ -15,7 +15,7 @@ import pytest
 
 from engine.analysis.analyses import ANALYSES
 from engine.cli import main
-from engine.loop.loop import teaches
+from engine.loop.drawing import teaches
 from engine.loop.metrics import COLUMNS
 from replay.experience import Origin, relabel
 from replay.rows import Rows

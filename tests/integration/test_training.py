@@ -22,7 +22,7 @@ from trainer.checkpoint import load_manifest
 from trainer.codec import CompactCodec
 from trainer.config import TrainerConfig
 from trainer.errors import CheckpointError
-from trainer.examples import Example
+from trainer.examples import Example, Examples
 from trainer.group import TrainerGroup
 from trainer.policy import load_policy, new_policy
 from trainer.training import Batch, ProgramLoss, Trainer, attends_to_all, compile_layers, plan_batches
@@ -206,6 +206,22 @@ def test_padding_does_not_change_the_loss() -> None:
     (gradient,) = torch.autograd.grad(padded, [loss.policy.model.layers[0].mlp.up_proj.weight])
     (expected,) = torch.autograd.grad(alone, [loss.policy.model.layers[0].mlp.up_proj.weight])
     torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_examples_carry_the_weights_of_their_losses() -> None:
+    """Through every change of order, into the loss: the mean over program tokens of weight times loss."""
+    examples, weights = Examples.of(make_examples(8)), np.linspace(0.0, 1.0, 8)
+    loss = ProgramLoss(new_policy("compact-tiny", len(CODEC.tokens), POSITIONS, seed=1))
+    alone = [loss(*Batch.of([example]).parts).item() for example in examples]
+    weighted = examples.weighted(weights)
+    order = np.array([5, 0, 7, 3])
+    parts = Examples.concatenate([weighted.take(order), examples[:2], weighted[6:]])
+    assert parts.weights is not None
+    assert parts.weights == pytest.approx([*weights[order], 1.0, 1.0, *weights[6:]])
+    expected = np.sum(weights * alone * examples.programs) / examples.programs.sum()
+    assert loss(*Batch.of(weighted).parts).item() == pytest.approx(expected, rel=1e-4)
+    same, plain = (make_trainer() for _ in range(2))
+    assert same.train(examples.weighted(np.ones(8))).loss == pytest.approx(plain.train(examples).loss, rel=1e-5)
 
 
 def test_no_forward_pass_looks_at_positions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.checkpoint import load_manifest, load_vocabulary, publishing, write_vocabulary
+from trainer.checkpoint import load_codec, load_manifest, load_vocabulary, publishing, write_vocabulary
 from trainer.codec import CompactCodec
 from trainer.errors import CheckpointError
 
@@ -39,6 +39,14 @@ def test_vocabulary_keeps_tokens_and_prompt_limit(checkpoint: Path) -> None:
     vocabulary = load_vocabulary(checkpoint)
     assert vocabulary.tokens == CompactCodec(320).tokens
     assert vocabulary.max_prompt_tokens == 320
+
+
+@pytest.mark.parametrize("demonstrations", [None, 1])
+def test_a_codec_keeps_its_limits(demonstrations: int | None, tmp_path: Path) -> None:
+    with publishing(tmp_path / "1", 1) as partial:
+        write_vocabulary(partial, CompactCodec(320, demonstrations))
+    assert load_codec(tmp_path / "1").demonstrations == demonstrations
+    assert ("demonstrations" in (tmp_path / "1" / "vocab.json").read_text()) == (demonstrations is not None)
 
 
 def test_the_folder_appears_only_when_all_is_written(tmp_path: Path) -> None:

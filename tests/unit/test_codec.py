@@ -91,6 +91,15 @@ def test_the_longest_demonstrations_are_left_out_first_and_whole() -> None:
     assert_same(CODEC.decode_prompt(shortened), [pairs[0], pairs[2]])
 
 
+def test_a_prompt_can_have_fewer_demonstrations_the_first_that_fit() -> None:
+    noise = np.random.default_rng(0)
+    pairs = [(noise.integers(0, 10, (side, side)).astype(np.int8), np.zeros((1, 1), np.int8)) for side in (9, 5, 3, 7)]
+    whole = len(CODEC.encode_prompt(pairs))
+    assert_same(CODEC.decode_prompt(CompactCodec(whole, 1).encode_prompt(pairs)), pairs[:1])
+    assert_same(CODEC.decode_prompt(CompactCodec(whole - 1, 2).encode_prompt(pairs)), pairs[1:3])
+    assert CompactCodec(whole, 9).encode_prompt(pairs) == CODEC.encode_prompt(pairs)
+
+
 def test_a_prompt_without_room_for_any_demonstration_is_refused_with_the_lengths() -> None:
     with pytest.raises(PromptTooLong, match=r"takes 9 tokens, the prompt has 8"):
         CompactCodec(8).encode_prompt([(np.zeros((1, 1), np.int8), np.zeros((2, 2), np.int8))])

@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import pytest
 
-from engine.config import PRESETS, Config, fields, load_config, overridden, read_config
+from engine.config import CHANGES, PRESETS, Config, fields, load_config, overridden, read_config
 from engine.errors import UsageError
 from engine.run_folder import RunFolder
 from trainer.catalogue import PRETRAINED
@@ -20,6 +20,50 @@ def test_presets_load_and_survive_being_written(preset, tmp_path):
 
 def test_every_preset_file_is_a_preset():
     assert {path.name for path in files("engine").joinpath("presets").iterdir()} == {f"{p}.toml" for p in PRESETS}
+
+
+def test_presets_stack_and_later_ones_go_before(tmp_path):
+    assert load_config(["cpu"]) == load_config("cpu") == load_config([])
+    both = load_config(["smoke", "a2-no-relabelling", "a3-no-priority"])
+    assert (both.replay.relabel, both.replay.priority_exponent) == (False, 0.0)
+    assert both.replay.draw_mutated == load_config("smoke").replay.draw_mutated
+    assert load_config(["smoke", "cpu"]).replay.draw_policy == load_config("cpu").replay.draw_policy
+    assert load_config(["a1-no-expert-iteration", "cpu"]).replay.draw_policy > 0
+    file = tmp_path / "my.toml"
+    file.write_text("[replay]\nrelabel = true\n")
+    assert load_config(["smoke", "a2-no-relabelling"], file) == load_config("smoke")
+    assert load_config("smoke", None, (), {"replay": {"relabel": False}}).replay.relabel is False
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_stands_on_a_preset_where_none_is_named(name):
+    assert load_config(name) == load_config([CHANGES[name], name]) != load_config(CHANGES[name])
+
+
+def test_ablations_change_what_they_say():
+    assert load_config("a1-no-expert-iteration").replay.draw_policy == 0
+    assert load_config("a4-no-pretraining").trainer.random_weights
+    assert load_config("a5-one-demonstration").trainer.demonstrations == 1
+    assert load_config("a6-no-mutation").fill.mutants == 0
+    assert load_config("no-seeds").seeds.discover_minutes > 0
+    with pytest.raises(UsageError, match="compact-3m begins with random ones anyway"):
+        load_config(["cpu", "a4-no-pretraining"])
+
+
+def test_a_small_language_is_one_of_the_policy_alone():
+    assert 40 < len(load_config("small-language").sampler.primitives) < 80
+    with pytest.raises(UsageError, match=r"does not hold for search.*must be 0"):
+        load_config(["smoke", "small-language"])
+    with pytest.raises(UsageError, match=r"sampler\.primitives is for compact policies"):
+        load_config(["paper-codet5", "small-language"])
+
+
+def test_the_papers_priorities_are_the_default():
+    for preset in ("paper", "paper-codet5"):
+        replay = load_config(preset).replay
+        assert (replay.priority_exponent, replay.priority_by_rank, replay.importance) == (1.0, False, 0.0)
+        assert (replay.performance_weight, replay.recency_weight, replay.brevity_weight) == (1.0, 0.0, 0.0)
+        assert (replay.prioritize_mutated, replay.task_cap) == (True, None)
 
 
 @pytest.mark.parametrize("name", PRETRAINED)
@@ -94,6 +138,12 @@ def test_the_environment_has_no_say(monkeypatch):
         (["--search.method", "mutat"], "search.method: input should be 'all', 'compose' or 'mutate', not 'mutat'"),
         (["--search.minute", "1"], "did you mean --search.minutes?"),
         (["--replay.draw-search", "-1"], "replay.draw_search: input should be greater than or equal to 0"),
+        (["--replay.performance-weight", "0"], "brevity_weight are all 0: one must be more"),
+        (["--replay.importance", "1.5"], "replay.importance: input should be less than or equal to 1"),
+        (["--replay.task-cap", "0"], "replay.task_cap: input should be greater than or equal to 1"),
+        (["--trainer.demonstrations", "0"], "trainer.demonstrations: input should be greater than or equal to 1"),
+        (["--sampler.primitives", "fil,hmirror"], "sampler.primitives: unknown primitive 'fil' (did you mean 'fill'?)"),
+        (["--sampler.primitives", "fill"], "one of the primitives must give a grid from one argument"),
         (["stray"], "unrecognized arguments: stray"),
     ],
 )

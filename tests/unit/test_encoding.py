@@ -82,7 +82,7 @@ def outcomes_of(experiences: list[Experience], inputs: dict[str, list[Grid]], co
     written = Written.of(len(rows), 1 << 20)
     write_examples.compiled()(
         places, encoding._pack_inputs([inputs[task] for task in tasks], codec), codec.grid_tokens, names(),
-        codec.max_prompt_tokens, 1000, Room.of(int(places.counts.max())), written, 0, 0,
+        codec.max_prompt_tokens, 100, 1000, Room.of(int(places.counts.max())), written, 0, 0,
     )  # fmt: skip
     return written.outcomes.tolist()
 
@@ -91,15 +91,19 @@ def outcomes_of(experiences: list[Experience], inputs: dict[str, list[Grid]], co
 
 
 @settings(max_examples=200, deadline=None)
-@given(stored(), st.integers(1, 2500), st.integers(1, 200))
+@given(stored(), st.integers(1, 2500), st.integers(1, 200), st.none() | st.integers(1, 3))
 def test_any_experiences_become_the_examples_of_the_readable_codec(
-    some: tuple[list[Experience], dict[str, list[Grid]]], max_prompt: int, max_tokens: int
+    some: tuple[list[Experience], dict[str, list[Grid]]], max_prompt: int, max_tokens: int, demonstrations: int | None
 ) -> None:
-    """Demonstrations and experiences that do not fit left out."""
+    """Demonstrations and experiences that do not fit left out, and weights with them."""
     experiences, inputs = some
-    codec = CompactCodec(max_prompt)
-    expected = encode_readable(experiences, inputs, codec, max_tokens)
-    assert_same(encode(Rows.of(experiences), inputs, codec, max_tokens), expected)
+    codec, weights = CompactCodec(max_prompt, demonstrations), np.linspace(0.1, 1.0, len(experiences))
+    expected = encode_readable(experiences, inputs, codec, max_tokens, weights)
+    found = encode(Rows.of(experiences), inputs, codec, max_tokens, weights)
+    assert_same(found, expected)
+    assert found.weights is not None
+    assert expected.weights is not None
+    assert found.weights.tolist() == expected.weights.tolist()
 
 
 @cache

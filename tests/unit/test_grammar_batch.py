@@ -15,7 +15,8 @@ from interpreter.language.grammar import Grammar, GrammarError, Phase, State
 from interpreter.language.grammar_batch import GrammarBatch, forbid_others
 from interpreter.language.grammar_tables import CALLEE, ROOMS, TYPES, WORD_BITS, WORDS, pack, tables
 from interpreter.language.program import parse
-from interpreter.language.vocabulary import EOS, LAST_LINE, PROGRAM_TOKENS, TOKEN_IDS, VARIABLES, tokenize
+from interpreter.language.vocabulary import EOS, LAST_LINE, PROGRAM_TOKENS, TOKEN_IDS, VARIABLES, detokenize, tokenize
+from interpreter.primitives import PRIMITIVES
 from interpreter.primitives.types import Function, may_be
 
 TOKENS = len(PROGRAM_TOKENS)
@@ -72,6 +73,30 @@ def test_random_walks_have_the_masks_of_the_reference(max_tokens: int, typed: bo
                 rows.start(row)
                 ended += 1
             elif generator.random() < 0.8:
+                rows.write(row, choose(rows.grammar.allowed(state), generator))
+    assert ended > 10
+
+
+SMALL = ("hmirror", "fill", "ofcolor", "asobject", "compose", "mapply", "merge")
+
+
+@pytest.mark.parametrize("typed", [False, True])
+@pytest.mark.parametrize("max_tokens", [4, 7, 60])
+def test_a_smaller_language_has_the_masks_of_the_reference(max_tokens: int, typed: bool) -> None:
+    """Whatever is written, a program ends within its limit, and has no other primitives."""
+    rows, generator = Rows(Grammar(max_tokens, typed, SMALL), 12), np.random.default_rng(max_tokens)
+    others = [TOKEN_IDS[name] for name in PRIMITIVES if name not in SMALL]
+    ended = 0
+    for _ in range(150):
+        rows.check()
+        for row, state in enumerate(rows.states):
+            if state.phase is Phase.DONE:
+                program = detokenize(rows.programs[row])
+                assert {name for line in program.lines for name in line.names()} & PRIMITIVES.keys() <= set(SMALL)
+                rows.start(row)
+                ended += 1
+            else:
+                assert not rows.grammar.allowed(state)[others].any()
                 rows.write(row, choose(rows.grammar.allowed(state), generator))
     assert ended > 10
 

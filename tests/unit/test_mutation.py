@@ -9,6 +9,7 @@ from interpreter.language.symbols import Symbols
 from interpreter.language.type_check import is_well_typed
 from interpreter.machine.kinds import KINDS, observed_kinds
 from interpreter.mutation.mutator import OPERATIONS, Mutator, Rates, Seen, program_keys
+from interpreter.primitives import PRIMITIVES
 
 TEXTS = [
     "x1 = objects(I, T, F, T)\nx2 = argmax(x1, size)\nx3 = subgrid(x2, I)\nO = hmirror(x3)",
@@ -45,6 +46,23 @@ def test_mutants_are_distinct_canonical_programs(operation):
 def test_mutants_of_well_typed_programs_are_well_typed(operation):
     assert all(is_well_typed(parse(text)) for text in TEXTS)
     assert all(is_well_typed(program) for _, program in made_by(operation))
+
+
+def test_a_smaller_language_is_kept_to():
+    """Whatever is changed, no primitive comes in that is not in it."""
+    language = {"objects", "argmax", "size", "subgrid", "hmirror", "vmirror", "rot90", "color", "first", "identity"}
+    program = Symbols.pack([parse(TEXTS[0])])
+    rates = Rates(**{**dict.fromkeys(OPERATIONS, 1.0), "again": 0.5})
+    mutants = Mutator(program, rates=rates, primitives=language).mutants(300, 0)
+    names = {name for k in range(len(mutants.programs)) for line in mutants.programs.program(k).lines
+             for name in line.names()}  # fmt: skip
+    assert len(mutants.programs) > 100
+    assert names & PRIMITIVES.keys() <= language
+    assert {"vmirror", "rot90", "color"} <= names
+    all_of_them = Mutator(program, rates=rates, primitives=PRIMITIVES).mutants(300, 0).programs
+    assert np.array_equal(all_of_them.rows, Mutator(program, rates=rates).mutants(300, 0).programs.rows)
+    with pytest.raises(ValueError, match=r"unknown primitive 'hmiror' \(did you mean 'hmirror'\?\)"):
+        Mutator(program, primitives=["hmiror"])
 
 
 def test_one_function_changes_one_name():

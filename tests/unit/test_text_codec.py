@@ -107,6 +107,13 @@ def test_a_program_of_more_variables_than_a_policy_writes_is_an_error() -> None:
             wrong()
 
 
+def test_a_prompt_can_have_fewer_demonstrations_the_first_that_fit() -> None:
+    codec = make_codec()
+    pairs = [(np.full((side, side), side, np.int8), np.zeros((1, 1), np.int8)) for side in (1, 2, 3)]
+    fewer = TextCodec(codec.tokenizer, codec.max_prompt_tokens, codec.is_seq2seq, demonstrations=2)
+    assert fewer.encode_prompt(pairs) == codec.encode_prompt(pairs[:2])
+
+
 def test_a_program_that_has_no_end_or_does_not_parse_is_an_error() -> None:
     codec = make_codec()
     ids = codec.encode_program("O = hmirror(I)")

@@ -69,11 +69,14 @@ class TextCodec:
     Raises `CodecError` for a tokenizer that has no end-of-sequence token or cannot write these texts.
     """
 
-    def __init__(self, tokenizer: Tokenizer, max_prompt_tokens: int, is_seq2seq: bool) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, max_prompt_tokens: int, is_seq2seq: bool, demonstrations: int | None = None
+    ) -> None:
         if tokenizer.eos_token_id is None:
             raise CodecError("the tokenizer has no end-of-sequence token")
         self.tokenizer = tokenizer
         self.max_prompt_tokens = max_prompt_tokens
+        self.demonstrations = demonstrations
         self.is_seq2seq = is_seq2seq
         self.kind: PolicyKind = "seq2seq" if is_seq2seq else "causal"
         self.eos: int = tokenizer.eos_token_id
@@ -98,7 +101,8 @@ class TextCodec:
         return self._prefix if self.is_seq2seq else []
 
     def encode_prompt(self, pairs: Sequence[Pair]) -> list[int]:
-        """The prompt of demonstrations (input, output), shortened by whole demonstrations until it fits.
+        """The prompt of demonstrations (input, output), shortened by whole demonstrations until it fits, then to the
+        first `demonstrations`.
 
         Raises `PromptTooLong` where none is left, `CodecError` for no demonstration or an invalid grid.
         """
@@ -111,11 +115,13 @@ class TextCodec:
             prompts.append(self._prompt([texts[index] for index in kept]))
             return len(prompts[-1]) <= self.max_prompt_tokens
 
-        if not keep_fitting(lengths, fits):
+        kept = keep_fitting(lengths, fits)
+        if not kept:
             raise PromptTooLong(
                 f"the shortest demonstration takes {len(prompts[-1])} tokens, the prompt has {self.max_prompt_tokens}"
             )
-        return prompts[-1]
+        first = kept[: self.demonstrations]
+        return prompts[-1] if first == kept else self._prompt([texts[index] for index in first])
 
     def decode_prompt(self, ids: Sequence[int]) -> list[Pair]:
         """The demonstrations of a prompt. Raises `CodecError`."""

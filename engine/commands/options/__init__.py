@@ -30,9 +30,11 @@ from engine.commands.options.report import ReportOptions, ShowOptions
 from engine.commands.options.run import RunOptions
 from engine.commands.options.search import SearchOptions
 from engine.commands.options.seeds import CheckOptions, DiscoverOptions, ImportOptions
+from engine.commands.options.sweep import SweepOptions
 
 VERBS = (
     RunOptions,
+    SweepOptions,
     EvaluateOptions,
     SearchOptions,
     ReportOptions,

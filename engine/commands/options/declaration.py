@@ -27,7 +27,8 @@ from trainer.section import Section
 
 @dataclass(frozen=True)
 class Argument:
-    """How an option is shown; `unit` is of numbers, for messages; of a positional one there may be many."""
+    """How an option is shown; `unit` is of numbers, for messages; one that is many may be given again and again, and a
+    positional one has many values."""
 
     metavar: str
     unit: str = ""
@@ -84,6 +85,12 @@ class Group:
 
 def split(value: Any) -> Any:
     return value.split(",") if isinstance(value, str) else value
+
+
+def split_all(value: Any) -> Any:
+    """Values that are given again and again, or with commas, or both."""
+    given = (value,) if isinstance(value, str) else value
+    return [part for one in given for part in one.split(",")] if all(isinstance(one, str) for one in given) else value
 
 
 def _existing(file: Path) -> Path:

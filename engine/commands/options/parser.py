@@ -117,13 +117,15 @@ def _settings(name: str, field: FieldInfo) -> dict[str, Any]:
         if argument.is_positional:
             many = "+" if field.is_required() else "*"
             return settings | ({"nargs": many} if argument.is_many else {})
+        if argument.is_many:
+            settings["action"] = "append"
     return settings | {"dest": name, "required": field.is_required()}
 
 
 def _help(field: FieldInfo) -> str:
     """The text of an option, with its default, unless that is None, which the text explains."""
     text = field.description or ""
-    if field.default in (None, ()) or field.annotation is bool or field.is_required():
+    if field.default is None or isinstance(field.default, tuple) or field.annotation is bool or field.is_required():
         return text
     default = f"{field.default:,}" if isinstance(field.default, int | float) else str(field.default)
     return f"{text} (default: {default})"

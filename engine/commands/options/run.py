@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Annotated, ClassVar
 
-from engine.commands.options.declaration import Argument, File, Folder, Options, Overrides, Seeds
+from pydantic import BeforeValidator
+
+from engine.commands.options.declaration import Argument, File, Folder, Options, Overrides, Seeds, split_all
 
 
 class RunOptions(Options):
@@ -21,8 +23,10 @@ class RunOptions(Options):
         "Any option of the configuration can be set as --section.field value; list them with --options."
     )
 
-    preset: Annotated[str, Argument("PRESET")] = "cpu"
-    """smoke, cpu, solve, gpu, paper, paper-codet5 or sizes"""
+    preset: Annotated[tuple[str, ...], BeforeValidator(split_all), Argument("PRESET", is_many=True)] = ("cpu",)
+    """smoke, cpu, solve, gpu, paper, paper-codet5 or sizes; and, given after it, changes to it: a1-no-expert-iteration,
+    a2-no-relabelling, a3-no-priority, a4-no-pretraining, a5-one-demonstration, a6-no-mutation, few-seeds, no-seeds,
+    small-language (default: cpu)"""
     config: File | None = None
     """TOML file whose values go before the preset's"""
     seeds: Seeds = None
