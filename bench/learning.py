@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.material.solved import solution
 from engine.config import Config, given_options, load_config
 from engine.errors import UsageError
+from engine.loop.beginning import solution
 from engine.loop.components import new_codec, new_trainer
 from engine.loop.examples import to_examples
 from engine.loop.fill import fill
