@@ -27,12 +27,14 @@ from trainer.section import Section
 
 @dataclass(frozen=True)
 class Argument:
-    """How an option is shown; `unit` is of numbers, for messages; of a positional one there may be many."""
+    """How an option is shown; `unit` is of numbers, for messages; of a positional one there may be many; one whose value
+    is optional is empty where it stands alone."""
 
     metavar: str
     unit: str = ""
     is_positional: bool = False
     is_many: bool = False
+    is_value_optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,11 @@ TaskIds = Annotated[
 ]
 Limit = Annotated[int | None, Field(ge=1, description="only the first N tasks"), Argument("N")]
 AsJson = Annotated[bool, Field(alias="json", description="one JSON object instead of a table")]
+Cluster = Annotated[
+    str | None,
+    Field(description="work on a Ray cluster: the head's HOST:PORT, or one that is started here (docs/cluster.md)"),
+    Argument("ADDRESS", is_value_optional=True),
+]
 Overrides = Annotated[tuple[str, ...], Rest()]
 
 DEFAULT_FUEL = 4_000_000  # `interpreter.machine.machine.DEFAULT_FUEL`, which is slow to import

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from engine.commands.options.declaration import (
     Argument,
+    Cluster,
     Folder,
     Limit,
     OneOf,
@@ -54,4 +55,5 @@ class EvaluateOptions(Options):
     """default: <run, search or model>/eval/<set>, or runs/eval-<time>"""
     resume: bool = False
     """go on with the evaluation in --out"""
+    cluster: Cluster = None
     overrides: Overrides = ()

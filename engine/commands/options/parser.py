@@ -117,6 +117,8 @@ def _settings(name: str, field: FieldInfo) -> dict[str, Any]:
         if argument.is_positional:
             many = "+" if field.is_required() else "*"
             return settings | ({"nargs": many} if argument.is_many else {})
+        if argument.is_value_optional:
+            settings |= {"nargs": "?", "const": ""}
     return settings | {"dest": name, "required": field.is_required()}
 
 

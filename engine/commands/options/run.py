@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Annotated, ClassVar
 
-from engine.commands.options.declaration import Argument, File, Folder, Options, Overrides, Seeds
+from engine.commands.options.declaration import Argument, Cluster, File, Folder, Options, Overrides, Seeds
 
 
 class RunOptions(Options):
@@ -30,6 +30,7 @@ class RunOptions(Options):
     """the run's folder (default: runs/<preset>-<time>)"""
     resume: bool = False
     """continue the run in --run-dir after its last complete meta-iteration"""
+    cluster: Cluster = None
     options: bool = False
     """list all --section.field options, with their defaults"""
     overrides: Overrides = ()
