@@ -16,6 +16,6 @@
 
 Nothing outside of this folder imports Ray, and nothing imports this folder before a command is told `--cluster`.
 Invariants: results are those of one machine, byte for byte, since what is sent away depends on its arguments alone;
-whatever waits has a deadline, and says what it waits for. Trainer, replay and everything on disk stay on the head, whose
-death is a resume. Processes of a cluster run what they are sent: its ports are for trusted networks.
+whatever waits has a deadline, and says what it waits for. Trainer, replay and everything on disk stay on the head,
+whose death is a resume. Processes of a cluster run what they are sent: its ports are for trusted networks.
 """

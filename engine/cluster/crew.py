@@ -62,10 +62,11 @@ class _Hand:
 class Crew:
     """Members on all nodes that have processors. Close it.
 
-    `threads` of each node: None is one a processor, less those that are `taken` there (by id).
+    `threads` of each node: None is one a processor. What replicas of a sampler have `taken` of a node's processors, by
+    id, is not asked of Ray again; they sample while nobody searches, and so get in nobody's way.
     """
 
-    def __init__(self, threads: int | None, groups: Sequence[str], taken: dict[str, int]) -> None:
+    def __init__(self, threads: int | None, groups: Sequence[str], taken: dict[str, float]) -> None:
         self._threads, self._groups, self._taken = threads, groups, taken
         self._hands: dict[str, _Hand] = {}
         self._refused: set[str] = set()
@@ -213,9 +214,9 @@ class Crew:
             if node.id not in self._hands and node.id not in self._refused and free > 0:
                 self._hands[node.id] = self._hire(node, min(self._threads or free, free))
 
-    def _hire(self, node: Node, cpus: int) -> _Hand:
+    def _hire(self, node: Node, cpus: float) -> _Hand:
         room = Room.on(node, cpus)
-        threads = self._threads or cpus
+        threads = self._threads or node.cpus
         actor = ray.remote(Member).options(
             **room.options(), max_restarts=-1, max_task_retries=TRIES - 1, max_concurrency=AHEAD,
         ).remote(threads, self._groups)  # fmt: skip

@@ -45,12 +45,12 @@ class Room:
     """Processors and GPUs of one node that are ours once they are free."""
 
     node: Node
-    cpus: int
+    cpus: float
     gpus: int
     group: PlacementGroup
 
     @classmethod
-    def on(cls, node: Node, cpus: int, gpus: int = 0) -> Self:
+    def on(cls, node: Node, cpus: float, gpus: int = 0) -> Self:
         """Ask for room on a node; what is started there waits for it."""
         bundle = {name: count for name, count in (("CPU", cpus), ("GPU", gpus)) if count}
         return cls(node, cpus, gpus, placement_group([bundle], bundle_label_selector=[{_ID: node.id}]))
@@ -66,7 +66,7 @@ class Room:
 
     def __str__(self) -> str:
         gpus = f" and {self.gpus} GPUs" * bool(self.gpus)
-        return f"{self.cpus} processors{gpus} of {self.node}"
+        return f"{self.cpus:g} processors{gpus} of {self.node}"
 
     def leave(self) -> None:
         """Give it back, with what runs there."""

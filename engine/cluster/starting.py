@@ -9,6 +9,7 @@ import importlib.util
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,13 +31,14 @@ def prepare(alone: bool) -> Any:
     if importlib.util.find_spec("ray") is None:
         raise UsageError("ray is not installed: pip install 'codeit[cluster]', or leave out --cluster")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_py_gcs_connect_timeout_s", str(int(patience.CONNECT)))
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
-    if alone:  # Ray's switch for systems where it is on one machine: it binds to 127.0.0.1 and stays there
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    # Ray's switch for systems where it is on one machine: it binds to 127.0.0.1 and stays there.
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = str(int(not alone))
     import ray
+    from ray._private import ray_constants
 
+    ray_constants.ENABLE_RAY_CLUSTER = not alone  # whoever imported it before has not said so
     return ray
 
 
@@ -74,9 +76,7 @@ def _open(ray: Any, address: str, **options: Any) -> Iterator[str]:
 
 
 def _parsed(address: str) -> tuple[str, int]:
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
-        raise UsageError(f"--cluster {address}: {_ADDRESS} (SOURCE and other arguments go before --cluster)")
+    host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
 
 
@@ -89,15 +89,31 @@ def _check_answer(host: str, port: int) -> None:
 
 
 def _check_ray(address: str) -> None:
+    from ray._private.services import canonicalize_bootstrap_address
     from ray._raylet import GcsClient
     from ray.exceptions import RayError
 
     try:
-        GcsClient(address=address)
+        with _quiet():
+            GcsClient(address=canonicalize_bootstrap_address(address))
     except RayError:
         raise UsageError(
             f"--cluster {address}: what answers there is not Ray (waited {patience.CONNECT:.0f} s); {_ADDRESS}"
         ) from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what Ray's C++ parts log off the terminal."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def _line(error: BaseException) -> str:

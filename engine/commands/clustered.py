@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from engine.cluster.config import ClusterConfig
+from engine.progress import compile_interpreter
 from engine.search.workers import OpenWorkers, Workers
 
 if TYPE_CHECKING:
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def cluster_of(address: str | None, config: ClusterConfig, runs_programs: bool = True) -> Iterator[Session | None]:
-    """The session of `--cluster`, whose nodes are ready; None where it was not given.
+def cluster_of(
+    address: str | None, config: ClusterConfig, runs_programs: bool = True, samples: bool = False
+) -> Iterator[Session | None]:
+    """The session of `--cluster`, with the nodes that run programs, and room for those that sample; None where it was
+    not given.
 
     Raises `UsageError` where there is no cluster, or none that will do.
     """
@@ -24,7 +28,10 @@ def cluster_of(address: str | None, config: ClusterConfig, runs_programs: bool =
         return
     from engine.cluster.session import Session
 
+    compile_interpreter(search=True)  # before nodes that share its cache look there
     with Session(address, config) as session:
+        if samples:
+            session.plan_replicas()
         if runs_programs:
             session.begin_crew()
         yield session

@@ -61,13 +61,13 @@ def evaluate(options: EvaluateOptions) -> None:
     if plan.stored and any(source.kind == CHECKPOINT for source in sources):
         raise UsageError("--stored scores what was found: a checkpoint alone has nothing stored")
     tasks = load_tasks(plan.task_set, plan.task_ids, plan.limit)
-    compile_interpreter()
     with ExitStack() as stack:
         sizes = configs[0].cluster.model_copy(update={"workers": configs[0].interpreter.workers})
-        cluster = stack.enter_context(cluster_of(options.cluster, sizes))
+        cluster = stack.enter_context(cluster_of(options.cluster, sizes, samples=bool(sampled)))
         if folder is None:  # what cannot be written is said before the work is done
             folder = EvaluationFolder.create(_out(options, plan, sources, len(tasks)), asdict(plan))
         stack.enter_context(closing(folder))
+        compile_interpreter()
         display = stack.enter_context(Display())
         if cluster:
             display.say(str(cluster))
@@ -162,9 +162,13 @@ def _config(source: Source, overrides: Sequence[str]) -> Config:
         base = RunFolder(source.path).config()
     else:
         base = _config_for(source.path) if source.kind == CHECKPOINT else load_config()
-    refused = [option for option in given_options(overrides) if not option.startswith(("sampler.", "interpreter."))]
+    refused = [
+        option for option in given_options(overrides) if not option.startswith(("sampler.", "interpreter.", "cluster."))
+    ]
     if refused:
-        raise UsageError(f"--{refused[0]} has no effect on an evaluation (only sampler and interpreter options have)")
+        raise UsageError(
+            f"--{refused[0]} has no effect on an evaluation (only sampler, interpreter and cluster options have)"
+        )
     config = overridden(base, [*overrides, "--sampler.transfer", "in_process"])  # nothing trains here
     if config.sampler.max_tokens > base.sampler.max_tokens and source.kind in (RUN, CHECKPOINT):
         raise UsageError(f"the policy was made for programs of at most {base.sampler.max_tokens} tokens")

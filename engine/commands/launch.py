@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.commands.clustered import cluster_of
 from engine.commands.ending import end_in_report
 from engine.commands.options.run import RunOptions
 from engine.config import Config, given_options, load_config, overridden
@@ -28,7 +29,10 @@ from replay.store import ReplayStore
 from trainer.errors import CheckpointError
 
 # What a resumed run may change: how long it goes on, and how many processors it uses.
-RESUMABLE = ("loop.meta-iterations", "loop.threads", "interpreter.workers")
+RESUMABLE = (
+    "loop.meta-iterations", "loop.threads", "interpreter.workers",
+    "cluster.gpus", "cluster.replicas", "cluster.replica-cpus", "cluster.workers",
+)  # fmt: skip
 
 # What to do about a package that is not installed, beside setting up.
 _HINTS = {
@@ -69,19 +73,24 @@ def run(options: RunOptions) -> None:
         from engine.loop.components import new_codec
 
         new_codec(config)  # what is wrong with a checkpoint is said before there is a folder
-    if not options.resume:
-        rows = [seed.row for seed in seed_programs]
-        folder = RunFolder.create(options.run_dir or timed_folder(options.preset), config, rows)
     from engine.loop.loop import Loop
 
-    compile_interpreter(search=True, learning=True)
-    with Display() as display:
-        display.say(f"{folder.path}: {len(search_tasks)} tasks of {config.tasks.search}, {len(seed_programs)} seeds")
-        for line in expectations(config, len(search_tasks)):
-            display.say(line)
-        with Loop(config, folder, search_tasks, training_tasks, seed_programs, display) as loop:
-            summary = loop.run()
-        display.say(verdict(summary))
+    with cluster_of(options.cluster, config.cluster, config.search.is_on, samples=True) as cluster:
+        if not options.resume:
+            rows = [seed.row for seed in seed_programs]
+            folder = RunFolder.create(options.run_dir or timed_folder(options.preset), config, rows)
+        compile_interpreter(search=True, learning=True)
+        with Display() as display:
+            display.say(
+                f"{folder.path}: {len(search_tasks)} tasks of {config.tasks.search}, {len(seed_programs)} seeds"
+            )
+            if cluster:
+                display.say(str(cluster))
+            for line in expectations(config, len(search_tasks)):
+                display.say(line)
+            with Loop(config, folder, search_tasks, training_tasks, seed_programs, display, cluster) as loop:
+                summary = loop.run()
+            display.say(verdict(summary))
     folder.close()
     end_in_report(folder.path)
 

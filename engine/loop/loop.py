@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.cluster.session import Session
 from engine.config import Config
 from engine.evaluation import Scoreboard
 from engine.execution import Execution, Executor
@@ -45,6 +46,7 @@ from engine.progress import Display
 from engine.run_folder import RunFolder
 from engine.sampler import Sampler
 from engine.search.limits import Spent
+from engine.search.workers import Workers
 from engine.seeds.seed import Seed
 from engine.tasks import Task
 from replay.experience import Experience, Origin, demonstration_performance, relabel
@@ -67,8 +69,10 @@ class Loop:
         training_tasks: Mapping[str, Task],
         seeds: Sequence[Seed],
         display: Display,
+        cluster: Session | None = None,
     ) -> None:
         self.config = config
+        self._cluster = cluster
         self.folder = folder
         self.tasks = {task.id: task for task in search_tasks}
         self.training_tasks = training_tasks
@@ -93,7 +97,8 @@ class Loop:
             self.trainer = new_trainer(config, self.codec)
             stack.callback(self.trainer.close)
             if config.search.is_on:
-                parts = config, folder, search_tasks, training_tasks, seeds, display
+                opened = Workers if cluster is None else cluster.workers
+                parts = config, folder, search_tasks, training_tasks, seeds, display, opened
                 self.search = stack.enter_context(Searching(*parts))
             self._open = stack.pop_all()
 
@@ -235,7 +240,7 @@ class Loop:
     def _open_sampler(self, version: int) -> None:
         with self.phases.watched("start the sampler"):
             checkpoint = self.folder.checkpoint(version)
-            self._sampler = self._open.enter_context(new_sampler(self.config, checkpoint, self.trainer))
+            self._sampler = self._open.enter_context(new_sampler(self.config, checkpoint, self.trainer, self._cluster))
 
     def _sample_and_execute(self, number: int) -> Rollout:
         """The phase `execute` is what is left to run after the last sample."""

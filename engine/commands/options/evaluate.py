@@ -29,7 +29,7 @@ class EvaluateOptions(Options):
 
     verb: ClassVar[str] = "eval"
     does: ClassVar[str] = "engine.commands.evaluate:evaluate"
-    epilog: ClassVar[str] = "Sampler and interpreter options can be set as --section.field value."
+    epilog: ClassVar[str] = "Options of sampler, interpreter and cluster can be set as --section.field value."
     exclusive: ClassVar[tuple[OneOf, ...]] = (
         OneOf(("run_dir", "model")),
         OneOf(("samples", "stored")),

@@ -1,0 +1,105 @@
+"""Sampling on a Ray cluster: replicas write what one process writes, through new weights and deaths."""
+
+import os
+import signal
+
+import psutil
+import pytest
+from test_sampler import MAX_MODEL_LEN, PROMPTS, RANDOM, make_policy, open_reference, publish
+
+from engine.cli import main
+from engine.cluster.config import ClusterConfig
+from engine.cluster.local import local_cluster
+from engine.cluster.session import Session
+from engine.errors import UsageError
+from engine.sampler import SampleRequest
+
+pytestmark = pytest.mark.slow
+REQUESTS = [SampleRequest(prompt, 4, seed=number) for number, prompt in enumerate(PROMPTS)]
+CONFIG = RANDOM.model_copy(update={"backend": "transformers"})
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with local_cluster(3) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoints")
+    return publish(make_policy(1), folder / "1", 1), publish(make_policy(2), folder / "2", 2)
+
+
+@pytest.fixture(scope="module")
+def wanted(checkpoints):
+    """What one process writes with each of the weights."""
+    written = []
+    for checkpoint in checkpoints:
+        with open_reference(checkpoint, RANDOM) as sampler:
+            written.append(set(sampler.sample(REQUESTS)))
+    return written
+
+
+@pytest.fixture(scope="module")
+def session(cluster):
+    with Session(cluster.address) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def sampler(session, checkpoints):
+    with session.sampler(checkpoints[0], CONFIG, MAX_MODEL_LEN) as opened:
+        yield opened
+
+
+def replicas():
+    return [
+        process for process in psutil.Process().children(recursive=True) if process.name().startswith("ray::Replica")
+    ]
+
+
+def test_samples_are_those_of_one_process_through_swaps(sampler, checkpoints, wanted):
+    assert len(replicas()) == 3
+    for version in (1, 2, 1):
+        sampler.swap(checkpoints[version - 1])
+        assert sampler.policy_version == version
+        assert set(sampler.sample(REQUESTS)) == wanted[version - 1]
+    assert set(sampler.sample(REQUESTS[:1])) == {sample for sample in wanted[0] if sample.request == 0}
+
+
+def test_what_is_not_wanted_any_more_is_dropped(sampler, checkpoints, wanted):
+    stream = sampler.sample([SampleRequest(prompt, 100, seed=9) for prompt in PROMPTS])
+    next(stream)
+    with pytest.raises(RuntimeError, match="still being drawn"):
+        sampler.swap(checkpoints[1])
+    stream.close()
+    assert set(sampler.sample(REQUESTS)) == wanted[0]
+
+
+def test_a_killed_replica_costs_time_only(sampler, checkpoints, wanted):
+    """It comes back with the weights of the day."""
+    sampler.swap(checkpoints[1])
+    stream = sampler.sample(REQUESTS)
+    os.kill(replicas()[0].pid, signal.SIGKILL)
+    assert sorted(stream, key=str) == sorted(wanted[1], key=str)
+    assert set(sampler.sample(REQUESTS)) == wanted[1]
+
+
+def test_a_killed_node_costs_time_only(cluster, sampler, checkpoints, wanted):
+    stream = sampler.sample(REQUESTS)
+    cluster.kill(cluster.nodes[-1])
+    assert sorted(stream, key=str) == sorted(wanted[1], key=str)
+    sampler.swap(checkpoints[0])
+    assert set(sampler.sample(REQUESTS)) == wanted[0]
+    cluster.add()
+
+
+def test_gpus_that_are_not_there_are_a_line(session):
+    for asked, said in (
+        (ClusterConfig(gpus=2), r"^cluster\.gpus 2: the cluster has 0 GPUs$"),
+        (ClusterConfig(replicas=9), "room for 3 replicas of 1 processors on 3 nodes, not for 9"),
+    ):
+        session._config = asked
+        with pytest.raises(UsageError, match=said):
+            session.plan_replicas()
