@@ -16,19 +16,31 @@ import ray
 from engine.cluster.identity import Identity, own_identity
 from engine.sampler.config import SamplerConfig
 from engine.sampler.protocol import Sample, SampleRequest
+from trainer.checkpoint import MANIFEST, TRAINING, load_manifest
 
 TOGETHER, AFTER = 32, 0.2
 """samples, or seconds, that an answer has"""
 
 Weights = dict[str, npt.NDArray[np.uint8]]
-"""the files of a published checkpoint, by name"""
+"""the files of a published checkpoint, by their paths in it"""
 Answer = tuple[list[Sample], bool]
 """the next samples, and whether these are the last"""
 
 
 def read_weights(checkpoint: Path) -> Weights:
-    """The files of a checkpoint, to be put into the object store as one."""
-    return {file.name: np.fromfile(file, np.uint8) for file in sorted(checkpoint.iterdir()) if file.is_file()}
+    """The files of a checkpoint, to be put into the object store as one: what training goes on from stays here."""
+    manifest = load_manifest(checkpoint)
+    files = {name: record for name, record in manifest.files.items() if not name.startswith(f"{TRAINING}/")}
+    listed = manifest.model_copy(update={"files": files}).model_dump_json(by_alias=True)
+    contents = {name: np.fromfile(checkpoint / name, np.uint8) for name in files}
+    return {**contents, MANIFEST: np.frombuffer(listed.encode(), np.uint8)}
+
+
+def write_weights(weights: Weights, folder: Path) -> None:
+    """A checkpoint again, in a folder of its own."""
+    for name, content in weights.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        content.tofile(folder / name)
 
 
 class Replica:
@@ -82,7 +94,5 @@ class Replica:
         """A folder of the weights, which stays as long as this process."""
         self._versions += 1
         folder = Path(self._home.name) / str(self._versions)
-        folder.mkdir()
-        for name, content in ray.get(weights[0]).items():
-            content.tofile(folder / name)
+        write_weights(ray.get(weights[0]), folder)
         return folder

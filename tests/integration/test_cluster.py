@@ -97,11 +97,6 @@ def test_an_address_where_nothing_answers_is_a_line(capsys, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("address", ["runs/mine", "host", "host:port", ":6379", "host:99999", "ray://host:10001"])
-def test_what_is_no_address_is_a_line(capsys, address):
-    assert f"--cluster {address}: an address is HOST:PORT" in refusal(capsys, "search", "--cluster", address)
-
-
 def test_what_answers_and_is_not_ray_is_refused_in_time(tmp_path):
     """In a process of its own: Ray reads how long it waits when it is imported."""
     with socket.socket() as server:

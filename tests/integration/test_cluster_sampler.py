@@ -7,12 +7,16 @@ import psutil
 import pytest
 from test_sampler import MAX_MODEL_LEN, PROMPTS, RANDOM, make_policy, open_reference, publish
 
-from engine.cli import main
 from engine.cluster.config import ClusterConfig
 from engine.cluster.local import local_cluster
 from engine.cluster.session import Session
 from engine.errors import UsageError
 from engine.sampler import SampleRequest
+from trainer.checkpoint import TRAINING, load_manifest
+from trainer.codec import CompactCodec
+from trainer.config import TrainerConfig
+from trainer.policy import new_policy
+from trainer.training import Trainer
 
 pytestmark = pytest.mark.slow
 REQUESTS = [SampleRequest(prompt, 4, seed=number) for number, prompt in enumerate(PROMPTS)]
@@ -93,6 +97,19 @@ def test_a_killed_node_costs_time_only(cluster, sampler, checkpoints, wanted):
     sampler.swap(checkpoints[0])
     assert set(sampler.sample(REQUESTS)) == wanted[0]
     cluster.add()
+
+
+def test_what_training_goes_on_from_stays_on_the_head(tmp_path):
+    from engine.cluster.replica import read_weights, write_weights
+
+    codec = CompactCodec(64)
+    policy = new_policy("compact-tiny", len(codec.tokens), 128, seed=0)
+    Trainer(policy, codec, TrainerConfig(device="cpu")).publish(tmp_path / "v3", 3)
+    weights = read_weights(tmp_path / "v3")
+    write_weights(weights, tmp_path / "there")
+    assert (tmp_path / "v3" / TRAINING).is_dir()
+    assert not (tmp_path / "there" / TRAINING).exists()
+    assert load_manifest(tmp_path / "there", verify_hash=True).policy_version == 3
 
 
 def test_gpus_that_are_not_there_are_a_line(session):

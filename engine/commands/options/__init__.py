@@ -6,6 +6,7 @@ at once.
 
 from engine.commands.options.analyse import AnalyseOptions
 from engine.commands.options.bench import (
+    ClusterBench,
     DataBench,
     DeviceBench,
     DifferentialBench,
@@ -67,6 +68,7 @@ VERBS = (
             DataBench,
             ReplayBench,
             SwapBench,
+            ClusterBench,
             TrainBench,
             DeviceBench,
             DifferentialBench,
