@@ -28,8 +28,8 @@ def cluster_of(
         return
     from engine.cluster.session import Session
 
-    compile_interpreter(search=True)  # before nodes that share its cache look there
     with Session(address, config) as session:
+        compile_interpreter(search=True)  # before nodes that share its cache look there
         if samples:
             session.plan_replicas()
         if runs_programs:

@@ -63,8 +63,8 @@ def small_batches(monkeypatch):
 
 
 def files(folder):
-    """What is the same in two folders of the same work: everything but times and settings."""
-    names = ("search.jsonl", "keys.i64", "programs.jsonl", "tasks.jsonl", "results.json")
+    """What is the same in two folders of the same work, without times and settings."""
+    names = ("search.jsonl", "keys.i64", "found.jsonl", "programs.parquet", "submission.json")
     return {file.name: file.read_bytes() for file in folder.iterdir() if file.name in names}
 
 
@@ -126,10 +126,12 @@ def test_values_come_out_as_they_went_in_and_can_be_written():
         assert back[name].flags.writeable
 
 
-def test_a_search_finds_what_one_machine_finds(cluster, small_batches, tmp_path):
+def test_a_search_finds_what_one_machine_finds(session, small_batches, monkeypatch, tmp_path):
     options = ["search", "--tasks", "arc1-train", "--task-ids", TASKS, "--programs", "1200"]
     assert main([*options, "--out", str(tmp_path / "one")]) == 0
-    assert main([*options, "--out", str(tmp_path / "three"), "--cluster", cluster.address]) == 0
+    monkeypatch.setattr("engine.commands.search.cluster_of", lambda *_, **__: nullcontext(session))
+    assert main([*options, "--out", str(tmp_path / "three"), "--cluster"]) == 0
+    assert files(tmp_path / "one").keys() == {"search.jsonl", "keys.i64"}
     assert len(files(tmp_path / "one")["search.jsonl"]) > 1000
     assert files(tmp_path / "three") == files(tmp_path / "one")
 
@@ -142,8 +144,9 @@ def test_an_evaluation_finds_what_one_machine_finds(session, small_batches, monk
     programs.write_text("".join(json.dumps(row) + "\n" for row in rows))
     command = ["eval", str(programs), "--tasks", "arc1-train", "--limit", "60"]
     assert main([*command, "--out", str(tmp_path / "one")]) == 0
-    monkeypatch.setattr("engine.commands.evaluate.cluster_of", lambda *_: nullcontext(session))
+    monkeypatch.setattr("engine.commands.evaluate.cluster_of", lambda *_, **__: nullcontext(session))
     assert main([*command, "--out", str(tmp_path / "three"), "--cluster"]) == 0
+    assert files(tmp_path / "one").keys() == {"found.jsonl", "programs.parquet", "submission.json"}
     assert files(tmp_path / "three") == files(tmp_path / "one")
 
 
@@ -250,9 +253,11 @@ def test_processors_that_others_have_are_waited_for_not_for_ever(session, monkey
 
 
 def test_a_cluster_with_another_version_is_refused(session, monkeypatch):
-    from engine.cluster.crew import Crew
+    from engine.cluster.crew import Crew, living_nodes
 
     session.begin_crew().close()  # which has the processors
+    one = living_nodes()[:1]
+    monkeypatch.setattr("engine.cluster.crew.living_nodes", lambda: one)
     head = replace(own_identity(), language="that of the head")
     monkeypatch.setattr("engine.cluster.crew.own_identity", lambda: head)
     with pytest.raises(UsageError, match=r"^node 127\.0\.0\.1 \(\w{8}\) has another compiled language"):

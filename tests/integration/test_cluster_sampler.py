@@ -7,6 +7,7 @@ import psutil
 import pytest
 from test_sampler import MAX_MODEL_LEN, PROMPTS, RANDOM, make_policy, open_reference, publish
 
+from engine.cli import main
 from engine.cluster.config import ClusterConfig
 from engine.cluster.local import local_cluster
 from engine.cluster.session import Session
@@ -43,6 +44,31 @@ def wanted(checkpoints):
         with open_reference(checkpoint, RANDOM) as sampler:
             written.append(set(sampler.sample(REQUESTS)))
     return written
+
+
+def test_a_run_and_an_evaluation_are_those_of_one_machine(cluster, tmp_path, monkeypatch):
+    """Whole commands, each with a connection of its own; the policy is random, and search finds what is found."""
+    monkeypatch.setattr("report.commands.end_in_report", lambda _folder: None)
+    values = {
+        "trainer.policy": "compact-tiny", "trainer.max-prompt-tokens": "320", "sampler.backend": "transformers",
+        "sampler.processes": "1", "sampler.n-samples": "4", "sampler.max-tokens": "32", "fill.mutants": "200",
+        "seeds.limit": "20", "replay.draw-mutated": "20", "replay.draw-policy": "10", "loop.meta-iterations": "2",
+        "loop.threads": "1", "interpreter.workers": "1", "tasks.limit": "4", "search.runs": "50000",
+        "search.minutes": "0",
+    }  # fmt: skip
+    options = [word for name, value in values.items() for word in (f"--{name}", value)]
+    run = ["run", "--preset", "smoke", *options]
+    assert main([*run, "--run-dir", str(tmp_path / "one")]) == 0
+    assert main([*run, "--run-dir", str(tmp_path / "three"), "--cluster", cluster.address]) == 0
+    for name in ("solutions.jsonl", "search/search.jsonl"):
+        assert (tmp_path / "three" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
+    evaluation = ["eval", "--model", str(max((tmp_path / "one" / "checkpoints").glob("v*"))), "--limit", "3"]
+    small = ["--samples", "4", "--sampler.backend", "transformers", "--interpreter.workers", "1"]
+    for out, where in (("e1", []), ("e3", ["--cluster", cluster.address])):
+        assert main([*evaluation, *small, "--out", str(tmp_path / out), *where]) == 0
+    written = [(tmp_path / out / "samples-0.jsonl").read_text() for out in ("e1", "e3")]
+    assert written[0].count("\n") > 3
+    assert written[0] == written[1]
 
 
 @pytest.fixture(scope="module")
