@@ -1,4 +1,4 @@
-# make run | test | setup | pins | lint | clean        DEVICE=cpu (default) or gpu
+# make run | test | setup | cluster-demo | pins | lint | clean        DEVICE=cpu (default) or gpu
 DEVICE ?= cpu
 # What `make run` runs: minutes on two processors, or a run of the paper's size on a GPU.
 PRESET_cpu := smoke
@@ -9,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(DEVICE)
 
-.PHONY: run test setup pins lint clean
+.PHONY: run test setup cluster-demo pins lint clean
 
 run: setup
 	$(BIN)/codeit run --preset $(PRESET)
@@ -21,6 +21,10 @@ test: setup
 
 setup: $(STAMP)
 
+# A Ray cluster of one, two and three nodes, all on this machine: see docs/cluster.md.
+cluster-demo: setup
+	$(BIN)/codeit bench cluster
+
 # The pins are complete, so nothing is resolved here: see install/README.md.
 $(STAMP): install/$(DEVICE).txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "codeit needs Python 3.11 to 3.13: make PYTHON=...")'
@@ -31,9 +35,9 @@ $(STAMP): install/$(DEVICE).txt pyproject.toml
 
 # Regenerate the pins of both devices from pyproject.toml (needs uv: pip install uv).
 pins:
-	uv pip compile pyproject.toml --extra cpu --extra lora --extra dev --override install/overrides.txt \
+	uv pip compile pyproject.toml --extra cpu --extra lora --extra cluster --extra dev --override install/overrides.txt \
 		--python-version 3.11 --no-annotate --custom-compile-command "make pins" -o install/cpu.txt
-	uv pip compile pyproject.toml --extra gpu --extra lora --extra dev \
+	uv pip compile pyproject.toml --extra gpu --extra lora --extra cluster --extra dev \
 		--python-version 3.11 --no-annotate --custom-compile-command "make pins" -o install/gpu.txt
 
 lint: setup

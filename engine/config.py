@@ -25,6 +25,7 @@ from pydantic_settings import (
 )
 
 from engine.augment import MAX_VARIANTS, ColorChoice
+from engine.cluster.config import ClusterConfig
 from engine.errors import UsageError
 from engine.sampler.config import NOT_FOR_TEXT, SamplerConfig
 from trainer.config import TrainerConfig
@@ -177,6 +178,7 @@ class Config(BaseSettings):
     trainer: TrainerConfig = TrainerConfig()
     sampler: SamplerConfig = SamplerConfig()
     interpreter: InterpreterConfig = InterpreterConfig()
+    cluster: ClusterConfig = ClusterConfig()
 
     @classmethod
     def settings_customise_sources(

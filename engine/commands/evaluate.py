@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from engine.cluster.session import Session
+from engine.commands.clustered import cluster_of, opening
 from engine.commands.ending import end_in_report
 from engine.commands.launch import check_installed, mistakes, set_threads
 from engine.commands.options.evaluate import EvaluateOptions
@@ -59,20 +61,27 @@ def evaluate(options: EvaluateOptions) -> None:
     if plan.stored and any(source.kind == CHECKPOINT for source in sources):
         raise UsageError("--stored scores what was found: a checkpoint alone has nothing stored")
     tasks = load_tasks(plan.task_set, plan.task_ids, plan.limit)
-    if folder is None:  # what cannot be written is said before the work is done
-        folder = EvaluationFolder.create(_out(options, plan, sources, len(tasks)), asdict(plan))
-    compile_interpreter()
-    with closing(folder), Display() as display:
+    with ExitStack() as stack:
+        sizes = configs[0].cluster.model_copy(update={"workers": configs[0].interpreter.workers})
+        cluster = stack.enter_context(cluster_of(options.cluster, sizes, samples=bool(sampled)))
+        if folder is None:  # what cannot be written is said before the work is done
+            folder = EvaluationFolder.create(_out(options, plan, sources, len(tasks)), asdict(plan))
+        stack.enter_context(closing(folder))
+        compile_interpreter()
+        display = stack.enter_context(Display())
+        if cluster:
+            display.say(str(cluster))
         read = [source for source in sources if source.kind != CHECKPOINT]
         for k in sampled:  # what was found comes before what is sampled now
             if not folder.samples(k).is_file():
                 samples = plan.samples or configs[k].sampler.n_samples
-                write_lines(folder.samples(k), _sampled(tasks, checkpoints[k], samples, configs[k], display))
+                found = _sampled(tasks, checkpoints[k], samples, configs[k], display, cluster)
+                write_lines(folder.samples(k), found)
             read.append(replace(sources[k], samples=folder.samples(k), fuel=configs[k].interpreter.fuel))
         limits = configs[0].interpreter
         fuel = limits.fuel if "interpreter.fuel" in given_options(plan.overrides) else None
         workers = limits.workers or default_workers()
-        evaluator = Evaluator(tasks, read, folder, display, workers, fuel, plan.exhaustive)
+        evaluator = Evaluator(tasks, read, folder, display, workers, fuel, plan.exhaustive, opening(cluster))
         try:
             evaluator.run()
         except NothingToEvaluate:
@@ -88,7 +97,7 @@ def _resumed(options: EvaluateOptions) -> Path:
     """The folder to go on with. Raises `UsageError` for options that cannot change."""
     if options.out is None:
         raise UsageError("--resume needs --out: the folder of the evaluation to go on with")
-    given = sorted(options.model_fields_set - {"out", "resume", "overrides"})
+    given = sorted(options.model_fields_set - {"out", "resume", "cluster", "overrides"})
     if given or options.overrides:
         name = f"--{given[0].replace('_', '-')}" if given else options.overrides[0]
         name = "SOURCE" if name == "--sources" else name
@@ -153,9 +162,13 @@ def _config(source: Source, overrides: Sequence[str]) -> Config:
         base = RunFolder(source.path).config()
     else:
         base = _config_for(source.path) if source.kind == CHECKPOINT else load_config()
-    refused = [option for option in given_options(overrides) if not option.startswith(("sampler.", "interpreter."))]
+    refused = [
+        option for option in given_options(overrides) if not option.startswith(("sampler.", "interpreter.", "cluster."))
+    ]
     if refused:
-        raise UsageError(f"--{refused[0]} has no effect on an evaluation (only sampler and interpreter options have)")
+        raise UsageError(
+            f"--{refused[0]} has no effect on an evaluation (only sampler, interpreter and cluster options have)"
+        )
     config = overridden(base, [*overrides, "--sampler.transfer", "in_process"])  # nothing trains here
     if config.sampler.max_tokens > base.sampler.max_tokens and source.kind in (RUN, CHECKPOINT):
         raise UsageError(f"the policy was made for programs of at most {base.sampler.max_tokens} tokens")
@@ -183,7 +196,7 @@ def _checkpoint(source: Source) -> Path:
 
 
 def _sampled(
-    tasks: Sequence[Task], checkpoint: Path, samples: int, config: Config, display: Display
+    tasks: Sequence[Task], checkpoint: Path, samples: int, config: Config, display: Display, cluster: Session | None
 ) -> list[Mapping[str, Any]]:
     """The distinct programs that a policy writes for each task, as rows, with how often it writes them."""
     set_threads(config.loop.threads)
@@ -193,7 +206,7 @@ def _sampled(
     codec = load_codec(checkpoint)
     prompts = encode_prompts(tasks, codec)
     with display.phase("start the sampler"):
-        sampler = new_sampler(config, checkpoint)
+        sampler = new_sampler(config, checkpoint, cluster=cluster)
     with sampler, display.phase("sample", len(prompts) * samples) as update:
         # Meta-iteration 0: samples of an evaluation are none that a run has seen.
         seed = partial(request_seed, config.loop.seed, 0)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from engine.commands.clustered import cluster_of
 from engine.commands.ending import end_in_report
 from engine.commands.options.run import RunOptions
 from engine.config import Config, given_options, load_config, overridden
@@ -24,7 +25,10 @@ from replay.store import ReplayStore
 from trainer.errors import CheckpointError
 
 # What a resumed run may change: how long it goes on, and how many processors it uses.
-RESUMABLE = ("loop.meta-iterations", "loop.threads", "interpreter.workers")
+RESUMABLE = (
+    "loop.meta-iterations", "loop.threads", "interpreter.workers",
+    "cluster.gpus", "cluster.replicas", "cluster.replica-cpus", "cluster.workers",
+)  # fmt: skip
 
 # What to do about a package that is not installed, beside setting up.
 _HINTS = {
@@ -64,20 +68,23 @@ def run(options: RunOptions) -> None:
         from engine.loop.components import new_codec
 
         new_codec(config)  # what is wrong with a checkpoint is said before there is a folder
-    if not options.resume:
-        rows = [seed.row for seed in beginning.loaded]
-        folder = RunFolder.create(options.run_dir or timed_folder("-".join(options.preset)), config, rows)
     from engine.loop.loop import Loop
 
-    compile_interpreter(search=True, learning=True)
-    with Display() as display:
-        tasks = len(beginning.search_tasks)
-        display.say(f"{folder.path}: {tasks} tasks of {config.tasks.search}, {len(beginning.seeds)} seeds")
-        for line in (*beginning.notes, *expectations(config, tasks)):
-            display.say(line)
-        with Loop(config, folder, beginning, display) as loop:
-            summary = loop.run()
-        display.say(verdict(summary))
+    with cluster_of(options.cluster, config.cluster, config.search.is_on, samples=True) as cluster:
+        if not options.resume:
+            rows = [seed.row for seed in beginning.loaded]
+            folder = RunFolder.create(options.run_dir or timed_folder("-".join(options.preset)), config, rows)
+        compile_interpreter(search=True, learning=True)
+        with Display() as display:
+            tasks = len(beginning.search_tasks)
+            display.say(f"{folder.path}: {tasks} tasks of {config.tasks.search}, {len(beginning.seeds)} seeds")
+            if cluster:
+                display.say(str(cluster))
+            for line in (*beginning.notes, *expectations(config, tasks)):
+                display.say(line)
+            with Loop(config, folder, beginning, display, cluster) as loop:
+                summary = loop.run()
+            display.say(verdict(summary))
     folder.close()
     end_in_report(folder.path)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from typing import Any
 
+from engine.cluster.config import ClusterConfig
+from engine.commands.clustered import cluster_of, opening
 from engine.commands.ending import end_in_report
 from engine.commands.options.search import SearchOptions
 from engine.errors import UsageError
@@ -39,17 +41,23 @@ def search(options: SearchOptions) -> dict[str, Any]:
             f"{out}: nothing to resume, {done:,} programs ran already (more: --programs N or --budget MIN)"
         )
     compile_interpreter(search=True)
-    if folder is None:
-        out = out or timed_folder("search")
-        folder = SearchFolder.create(out, settings.as_json(), [seed.row for seed in seeds])
-    with closing(folder), Display() as display:
+    with ExitStack() as stack:
+        cluster = stack.enter_context(cluster_of(options.cluster, ClusterConfig(workers=options.workers)))
+        if folder is None:
+            out = out or timed_folder("search")
+            folder = SearchFolder.create(out, settings.as_json(), [seed.row for seed in seeds])
+        stack.enter_context(closing(folder))
+        display = stack.enter_context(Display())
         display.say(f"{folder.path}: {method}, {len(tasks)} tasks of {settings.tasks}, {len(seeds)} seeds")
         longer = sum(not has_tokens(seed.program) for seed in seeds)
         if longer:
             display.say(
                 f"{longer} of the seeds have more than {len(VARIABLES)} variables: they are tried, without mutants"
             )
-        with RankedSearch(settings, folder, tasks, seeded, seeds, display, options.workers) as searching:
+        if cluster:
+            display.say(str(cluster))
+        parts = settings, folder, tasks, seeded, seeds, display, options.workers, opening(cluster)
+        with RankedSearch(*parts) as searching:
             seconds = None if options.minutes is None else searching.spent.seconds + 60 * options.minutes
             summary = searching.run(method, Limits(programs=programs, seconds=seconds))
             counts = searching.counts

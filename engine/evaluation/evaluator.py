@@ -18,7 +18,7 @@ from engine.evaluation.folder import EvaluationFolder, Row
 from engine.evaluation.runs import Finding, Questions
 from engine.evaluation.sources import PROGRAMS, Source
 from engine.progress import Display
-from engine.search.workers import Workers
+from engine.search.workers import OpenWorkers, Workers
 from engine.tasks import Task
 from interpreter.machine import screening
 from interpreter.machine.machine import DEFAULT_FUEL
@@ -61,11 +61,12 @@ class Evaluator:
         workers: int,
         fuel: int | None = None,
         exhaustive: bool = False,
+        open_workers: OpenWorkers = Workers,
     ) -> None:
         """`fuel` is that of all sources; None: what each says, or the machine's."""
         self._questions = Questions(tasks, exhaustive)
         self._sources, self._folder, self._display = sources, folder, display
-        self._workers, self._fuel = workers, fuel
+        self._workers, self._fuel, self._open_workers = workers, fuel, open_workers
         progress = folder.progress()
         self.seconds: float = progress.get("seconds", 0.0)
         self.tallies = [Tally(**tally) for tally in progress.get("tallies", [{} for _ in sources])]
@@ -99,7 +100,7 @@ class Evaluator:
     def _run(self, number: int, source: Source) -> None:
         tally, fuel = self.tallies[number], self.fuel(number)
         some = batches(source.programs(tally.programs), self._questions.numbers, BATCH)
-        with Workers(self._workers, min(fuel, screening.DEFAULT_FUEL), fuel) as workers:
+        with self._open_workers(self._workers, min(fuel, screening.DEFAULT_FUEL), fuel) as workers:
             for batch in some:
                 with self._display.phase(f"{source.path.name}, {tally.programs:,} programs done") as watch:
                     findings, runs = self._questions.run(batch, workers, watch)

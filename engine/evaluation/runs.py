@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.evaluation.batches import Batch
 from engine.execution import digest
+from engine.search.candidates import Candidates
 from engine.search.demonstrations import Demonstrations
-from engine.search.workers import Worker, Workers
+from engine.search.workers import Portable, Worker, Workers
 from engine.task_grids import TaskGrids
 from engine.tasks import Task
 from interpreter.grids import GridTable
-from interpreter.language.bytecode import Code, order_by_lines
 from interpreter.language.symbols import Symbols
 from interpreter.machine.machine import Machine
 from interpreter.runtime.digests import grid_digests
@@ -40,6 +39,15 @@ class Finding:
     task: int
     performance: float
     prediction: str
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the items of a batch are about: `shared` are those of the programs that are for all tasks."""
+
+    programs: Symbols
+    owners: npt.NDArray[np.int64]
+    shared: Candidates
 
 
 class Questions:
@@ -61,10 +69,9 @@ class Questions:
         owned, free = np.flatnonzero(batch.owners >= 0), np.flatnonzero(batch.owners < 0)
         items: list[Item] = [(None, owned[low : low + CHUNK]) for low in range(0, len(owned), CHUNK)]
         shared = batch.programs.take(free)
-        code = shared.code()
         if len(free):
             items += [(task, free) for task in range(len(self.tasks))]
-        work = partial(self._work, batch, code, order_by_lines(code))
+        work = Portable(Questions._work, self, _Asked(batch.programs, batch.owners, Candidates.of(shared)))
         findings: list[Finding] = []
         runs = 0
         for done, (_, (found, ran)) in enumerate(workers.run(work, items), 1):
@@ -73,19 +80,18 @@ class Questions:
             watch(done, len(items))
         return sorted(findings, key=lambda finding: (finding.program, finding.task)), runs
 
-    def _work(
-        self, batch: Batch, code: Code, order: npt.NDArray[np.int64], worker: Worker, item: Item
-    ) -> tuple[list[Finding], int]:
+    def _work(self, asked: _Asked, worker: Worker, item: Item) -> tuple[list[Finding], int]:
         task, programs = item
         if task is None:
-            return self._judged(worker.machine, batch.programs, programs, batch.owners[programs])
+            return self._judged(worker.machine, asked.programs, programs, asked.owners[programs])
         screened = range(len(self.tasks[task].inputs) if self._exhaustive else 1)
+        code, order = asked.shared.code, asked.shared.order
         matches = [self._demonstrations.matches(worker.screen, code, order, task, k) for k in screened]
         hits = programs[np.unique(np.concatenate(matches))]
         findings, runs = [], len(programs) * len(matches)
         for low in range(0, len(hits), CHUNK):
             some = hits[low : low + CHUNK]
-            found, ran = self._judged(worker.machine, batch.programs, some, np.full(len(some), task))
+            found, ran = self._judged(worker.machine, asked.programs, some, np.full(len(some), task))
             findings += found
             runs += ran
         return findings, runs

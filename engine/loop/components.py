@@ -7,6 +7,7 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
+from engine.cluster.session import Session
 from engine.config import Config
 from engine.errors import UsageError
 from engine.sampler import Sampler, open_sampler
@@ -57,11 +58,18 @@ def _new_trainer(config: Config, codec: Codec) -> Trainer:
     return Trainer(_policy(config, codec), codec, config.trainer, config.loop.seed)
 
 
-def new_sampler(config: Config, checkpoint: Path, trainer: Trainer | TrainerGroup | None = None) -> Sampler:
-    """The sampler, with the weights of a published checkpoint.
+def new_sampler(
+    config: Config,
+    checkpoint: Path,
+    trainer: Trainer | TrainerGroup | None = None,
+    cluster: Session | None = None,
+) -> Sampler:
+    """The sampler, with the weights of a published checkpoint; its replicas, where there is a cluster.
 
     A run's gets later ones as `sampler.transfer` says, from the `trainer` that published the checkpoint.
     """
+    if cluster is not None:
+        return cluster.sampler(checkpoint, config.sampler, _longest(config))
     trainers = None if config.sampler.transfer == "in_process" else trainer
     return open_sampler(checkpoint, config.sampler, _longest(config), trainers)
 

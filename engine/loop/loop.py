@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.cluster.session import Session
 from engine.config import Config
 from engine.evaluation import Scoreboard
 from engine.execution import Execution, Executor
@@ -46,6 +47,7 @@ from engine.progress import Display
 from engine.run_folder import RunFolder
 from engine.sampler import Sampler
 from engine.search.limits import Spent
+from engine.search.workers import Workers
 from replay.experience import Experience, Origin, demonstration_performance, relabel
 from replay.rows import Rows
 from replay.store import ReplayStore
@@ -65,9 +67,11 @@ class Loop:
         folder: RunFolder,
         beginning: Beginning,
         display: Display,
+        cluster: Session | None = None,
     ) -> None:
         search_tasks = beginning.search_tasks
         self.config = config
+        self._cluster = cluster
         self.folder = folder
         self.beginning = beginning
         self.tasks = {task.id: task for task in search_tasks}
@@ -91,7 +95,8 @@ class Loop:
             self.trainer = new_trainer(config, self.codec)
             stack.callback(self.trainer.close)
             if config.search.is_on:
-                parts = config, folder, search_tasks, beginning.training_tasks, beginning.seeds, display
+                opened = Workers if cluster is None else cluster.workers
+                parts = config, folder, search_tasks, beginning.training_tasks, beginning.seeds, display, opened
                 self.search = stack.enter_context(Searching(*parts))
             self._open = stack.pop_all()
 
@@ -242,7 +247,7 @@ class Loop:
     def _open_sampler(self, version: int) -> None:
         with self.phases.watched("start the sampler"):
             checkpoint = self.folder.checkpoint(version)
-            self._sampler = self._open.enter_context(new_sampler(self.config, checkpoint, self.trainer))
+            self._sampler = self._open.enter_context(new_sampler(self.config, checkpoint, self.trainer, self._cluster))
 
     def _sample_and_execute(self, number: int) -> Rollout:
         """The phase `execute` is what is left to run after the last sample."""

@@ -21,6 +21,7 @@ from engine.run_folder import RunFolder
 from engine.search.folder import open_search
 from engine.search.limits import Limits, Spent
 from engine.search.ranked import POLICY, RankedSearch, SearchSettings
+from engine.search.workers import OpenWorkers, Workers
 from engine.seeds.seed import Seed
 from engine.tasks import Task
 from interpreter.language.program import parse
@@ -42,6 +43,7 @@ class Searching:
         training_tasks: Mapping[str, Task],
         seeds: Sequence[Seed],
         display: Display,
+        open_workers: OpenWorkers = Workers,
     ) -> None:
         self._options = config.search
         settings, workers = settings_of(config), config.interpreter.workers
@@ -50,7 +52,7 @@ class Searching:
             rows = [seed.row for seed in seeds]
             self._folder = stack.enter_context(closing(open_search(folder.search, settings.as_json(), rows)))
             self._search = stack.enter_context(
-                _Shown(settings, self._folder, hidden, training_tasks, seeds, display, workers)
+                _Shown(settings, self._folder, hidden, training_tasks, seeds, display, workers, open_workers)
             )
             self._open = stack.pop_all()
 

@@ -11,6 +11,7 @@ share what is known: the best programs of each task are parents and pieces of wh
     effort          how much of everything: the numbers of both kinds of search
     limits          when a search ends
     demonstrations  which programs are right on which demonstration
+    candidates      programs as they run
     workers         threads, each with a screen and a machine
 
     ranked, folder         `codeit search` and its folder

@@ -30,7 +30,7 @@ from engine.search.sources.given import Given
 from engine.search.sources.mutation import Mutate, Remutate
 from engine.search.sources.recombination import Recombine
 from engine.search.sources.source import Proposal, Source, State
-from engine.search.workers import Clock, Workers
+from engine.search.workers import Clock, OpenWorkers, Workers
 from engine.seeds.seed import Seed
 from engine.tasks import Task
 from interpreter.language.program import Program
@@ -83,13 +83,14 @@ class RankedSearch:
         seeds: Sequence[Seed],
         display: Display,
         workers: int | None = None,
+        open_workers: OpenWorkers = Workers,
     ) -> None:
         self.settings, self.folder, self.tasks, self.display = settings, folder, tasks, display
         self.board = Scoreboard(tasks)
         self._training_tasks, self._seeds = training_tasks, seeds
         self._numbers = {task.id: number for number, task in enumerate(tasks)}
         how_much = replace(effort.RANKED, rates=Rates(**settings.rates), keep_repeats=settings.keep_repeats)
-        self._workers = Workers(workers or default_workers(), settings.fuel, settings.fuel)
+        self._workers = open_workers(workers or default_workers(), settings.fuel, settings.fuel)
         state = State(
             tasks,
             Demonstrations(tasks),

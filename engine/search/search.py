@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.search.acceptance import Finding
+from engine.search.acceptance import Acceptance, Finding
+from engine.search.candidates import Candidates
+from engine.search.demonstrations import Demonstrations
 from engine.search.sources.source import Proposal, Source, State
-from engine.search.workers import Clock, Worker
-from interpreter.language.bytecode import Code, order_by_lines
+from engine.search.workers import Clock, Portable, Worker
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Search:
         self.programs = programs
         self.runs = runs
         self._journal = journal
+        self._judges = state.demonstrations, state.acceptance
 
     def batch(
         self,
@@ -92,9 +93,13 @@ class Search:
         tasks = self._tasks(proposal)
         if not len(proposal.programs) or not tasks:
             return []
-        code = proposal.programs.code()
-        work = partial(self._on_task, proposal, code, order_by_lines(code))
+        asked = _Asked(
+            Candidates.of(proposal.programs), proposal.owners, proposal.homes if self.state.without_own else None,
+            {task: proposal.screened.get(task) or self.state.acceptance.screened(task) for task in tasks},
+            self.programs,
+        )  # fmt: skip
         findings = []
+        work = Portable(_on_task, self._judges, asked)
         for done, (_, (found, runs)) in enumerate(self.state.workers.run(work, tasks), 1):
             findings += found
             self.runs += runs
@@ -109,17 +114,31 @@ class Search:
             return list(wanted)
         return sorted(set(wanted) & set(np.unique(proposal.owners).tolist()))
 
-    def _on_task(
-        self, proposal: Proposal, code: Code, order: npt.NDArray[np.int64], worker: Worker, task: int
-    ) -> tuple[list[Finding], int]:
-        """What the programs that are meant for a task, and match a demonstration, come to there; and how many ran."""
-        state = self.state
-        if proposal.owners is not None:
-            order = order[proposal.owners[order] == task]
-        if proposal.homes is not None and state.without_own:
-            order = order[proposal.homes[order] != task]
-        screened = proposal.screened.get(task) or state.acceptance.screened(task)
-        matches = [state.demonstrations.matches(worker.screen, code, order, task, k) for k in screened]
-        hits = np.unique(np.concatenate(matches))
-        found = state.acceptance.judge(worker, task, proposal.programs, hits, self.programs) if len(hits) else []
-        return found, len(order) * len(screened)
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of the tasks of a proposal; the first of its programs has the number `first` in the search."""
+
+    candidates: Candidates
+    owners: npt.NDArray[np.int64] | None
+    homes: npt.NDArray[np.int64] | None
+    """the tasks that programs are kept from"""
+    screened: Mapping[int, Sequence[int]]
+    first: int
+
+
+def _on_task(
+    judges: tuple[Demonstrations, Acceptance], asked: _Asked, worker: Worker, task: int
+) -> tuple[list[Finding], int]:
+    """What the programs that are meant for a task, and match a demonstration, come to there; and how many ran."""
+    demonstrations, acceptance = judges
+    code, order = asked.candidates.code, asked.candidates.order
+    if asked.owners is not None:
+        order = order[asked.owners[order] == task]
+    if asked.homes is not None:
+        order = order[asked.homes[order] != task]
+    screened = asked.screened[task]
+    matches = [demonstrations.matches(worker.screen, code, order, task, k) for k in screened]
+    hits = np.unique(np.concatenate(matches))
+    found = acceptance.judge(worker, task, asked.candidates.programs, hits, asked.first) if len(hits) else []
+    return found, len(order) * len(screened)

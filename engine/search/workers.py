@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Event
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from interpreter.machine.machine import DEFAULT_FUEL, Machine
 from interpreter.machine.screening import Screen
@@ -36,6 +36,23 @@ class Worker:
 
     screen: Screen
     machine: Machine
+
+
+@dataclass(frozen=True)
+class Portable(Generic[Item, Result]):
+    """Work that another process can do as well: a function of a module, and what it goes by, as values.
+
+    `function(constant, batch, worker, item)` changes nothing, and what it gives depends on its arguments alone.
+    """
+
+    function: Callable[[Any, Any, Worker, Item], Result]
+    constant: Any
+    """the same object for all batches: what is sent once"""
+    batch: Any
+    """what the items of this batch share"""
+
+    def __call__(self, worker: Worker, item: Item) -> Result:
+        return self.function(self.constant, self.batch, worker, item)
 
 
 class Workers:
@@ -85,3 +102,7 @@ class Workers:
     def map(self, work: Callable[[Worker, Item], Result], items: Iterable[Item]) -> list[Result]:
         """The results of all items, in order."""
         return [result for _, result in sorted(self.run(work, items), key=lambda done: done[0])]
+
+
+OpenWorkers = Callable[[int, int, int], Workers]
+"""Opens workers: `Workers` itself, or what has the same arguments."""

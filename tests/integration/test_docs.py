@@ -38,6 +38,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BEGINS = {
     "README.md": (),
     "experiments.md": (),
+    "cluster.md": (),
     "evaluating.md": ("runs/mine", "runs/base", "programs.jsonl", "solvers.jsonl"),
     "learning.md": ("solvers.jsonl",),
     "reference.md": ("solvers.jsonl",),
@@ -82,7 +83,12 @@ SMALL = {
         "replay stats", "replay top", "replay verify", "replay export",
     ), list),
 }  # fmt: skip
+A_CLUSTER = "a cluster; tests/integration/test_cluster.py and test_cluster_sampler.py"
 PARSED = {
+    "search --cluster": A_CLUSTER,
+    "eval runs/mine --stored --cluster": A_CLUSTER,
+    "run --preset cpu --cluster": A_CLUSTER,
+    "bench cluster": "minutes of vLLM; tests/integration/test_cluster.py",
     "show framed --tasks mine --program O = frame": "the primitive is not there; see the last test of this file",
     "run --preset paper": "a GPU",
     "run --preset sizes": "a GPU, and a download",

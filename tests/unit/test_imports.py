@@ -126,6 +126,13 @@ def test_numba_is_talked_to_in_one_place():
                    for file in (ROOT / package).rglob("*.py"))  # fmt: skip
 
 
+def test_ray_is_talked_to_in_one_place():
+    """One machine does without it: nothing but `engine.cluster` imports it."""
+    of_ray = {file for package in ALLOWED for file in (ROOT / package).rglob("*.py") if "ray" in imports(file)}
+    assert of_ray
+    assert {file.parent for file in of_ray} == {ROOT / "engine/cluster"}
+
+
 def test_the_plugin_of_vllm_stands_alone():
     """`engine.sampler.t5` imports nothing of ours but itself."""
     files = list((ROOT / "engine/sampler/t5").glob("*.py"))
@@ -146,7 +153,11 @@ def test_the_plugin_of_vllm_stands_alone():
         ("trainer.config", {"torch", "vllm", "transformers", "numba", "numpy"}),
         ("engine.sampler", {"torch", "vllm", "transformers"}),
         ("engine.sampler.t5", {"torch", "vllm", "transformers", "numba", "numpy"}),
-        ("engine.commands.launch", {"torch", "vllm", "transformers"}),
+        ("engine.commands.launch", {"torch", "vllm", "transformers", "ray"}),
+        ("engine.commands.search", {"torch", "vllm", "transformers", "ray"}),
+        ("engine.commands.evaluate", {"torch", "vllm", "transformers", "ray"}),
+        ("engine.cluster.session", {"torch", "vllm", "transformers", "ray"}),
+        ("engine.loop.loop", {"vllm", "ray"}),
         ("engine.cli", {"torch", "vllm", "transformers", "numba", "numpy", "pydantic_settings", "rich"}),
     ],
 )

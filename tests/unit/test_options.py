@@ -81,6 +81,17 @@ def test_a_value_of_the_configuration_is_no_positional_argument():
         read("search", "--sampler.threads", "2")
 
 
+def test_a_cluster_needs_no_address():
+    assert read("search").cluster is None
+    assert read("search", "--cluster").cluster == ""
+    assert read("search", "--cluster", "--limit", "3").cluster == ""
+    assert read("run", "--cluster", "10.0.0.1:6379", "--cluster.gpus", "2").cluster == "10.0.0.1:6379"
+    assert read("eval", "runs/a", "--cluster", "head:6379").sources == (Path("runs/a"),)
+    for address in ("runs/a", "head", "head:port", ":1", "head:70000", "ray://head:10001"):
+        with pytest.raises(UsageError, match=f"--cluster {address}: an address is HOST:PORT"):
+            read("eval", "--cluster", address)
+
+
 def test_flags_turn_on_what_is_off_and_off_what_is_on():
     assert read("bench", "samples").t5
     assert not read("bench", "samples", "--no-t5").t5

@@ -6,6 +6,7 @@ at once.
 
 from engine.commands.options.analyse import AnalyseOptions
 from engine.commands.options.bench import (
+    ClusterBench,
     DataBench,
     DeviceBench,
     DifferentialBench,
@@ -69,6 +70,7 @@ VERBS = (
             DataBench,
             ReplayBench,
             SwapBench,
+            ClusterBench,
             TrainBench,
             DeviceBench,
             DifferentialBench,

@@ -118,6 +118,28 @@ class LoopBench(_Bench):
     overrides: Overrides = ()
 
 
+class ClusterBench(_Bench):
+    """A Ray cluster on this machine: runs and samples a second of one, two, three nodes."""
+
+    verb: ClassVar[str] = "cluster"
+
+    nodes: Positive = 3
+    """nodes at most"""
+    cpus: Positive = 1
+    """processors of each"""
+    programs: Positive = 20_000
+    """mutants that are evaluated"""
+    tasks: Positive = 100
+    """evaluation tasks"""
+    samples: Positive = 24
+    """programs sampled for each of 24 prompts"""
+    policy: Annotated[Literal[tuple(POLICIES)], Argument("NAME")] = "compact-1m"
+    """a compact policy"""
+    backend: Annotated[Literal["vllm", "transformers"], Argument("NAME")] = "vllm"
+    """vllm or transformers"""
+    solvers: Solvers = None
+
+
 class SwapBench(_Bench):
     """Seconds until new weights sample: 25M and 220M."""
 

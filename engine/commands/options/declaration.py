@@ -28,12 +28,13 @@ from trainer.section import Section
 @dataclass(frozen=True)
 class Argument:
     """How an option is shown; `unit` is of numbers, for messages; one that is many may be given again and again, and a
-    positional one has many values."""
+    positional one has many values; one with an optional value is empty where it stands alone."""
 
     metavar: str
     unit: str = ""
     is_positional: bool = False
     is_many: bool = False
+    is_value_optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,16 @@ def _new(file: Path) -> Path:
     return file
 
 
+def _address(text: str | None) -> str | None:
+    """HOST:PORT, or nothing."""
+    host, _, port = (text or "HOST:1").rpartition(":")
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise UsageError(
+            f"--cluster {text}: an address is HOST:PORT, as `ray start --head` says it (other arguments go first)"
+        )
+    return text
+
+
 Positive = Annotated[int, Field(ge=1), Argument("N")]
 Natural = Annotated[int, Field(ge=0), Argument("S")]
 Minutes = Annotated[float, Field(gt=0, le=10**6), Argument("MIN", unit="minutes")]
@@ -131,6 +142,12 @@ TaskIds = Annotated[
 ]
 Limit = Annotated[int | None, Field(ge=1, description="only the first N tasks"), Argument("N")]
 AsJson = Annotated[bool, Field(alias="json", description="one JSON object instead of a table")]
+Cluster = Annotated[
+    str | None,
+    AfterValidator(_address),
+    Field(description="work on a Ray cluster: the head's HOST:PORT, or one that is started here (docs/cluster.md)"),
+    Argument("ADDRESS", is_value_optional=True),
+]
 Overrides = Annotated[tuple[str, ...], Rest()]
 
 DEFAULT_FUEL = 4_000_000  # `interpreter.machine.machine.DEFAULT_FUEL`, which is slow to import

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from engine.commands.options.declaration import (
     Argument,
+    Cluster,
     Folder,
     Limit,
     OneOf,
@@ -28,7 +29,7 @@ class EvaluateOptions(Options):
 
     verb: ClassVar[str] = "eval"
     does: ClassVar[str] = "engine.commands.evaluate:evaluate"
-    epilog: ClassVar[str] = "Sampler and interpreter options can be set as --section.field value."
+    epilog: ClassVar[str] = "Options of sampler, interpreter and cluster can be set as --section.field value."
     exclusive: ClassVar[tuple[OneOf, ...]] = (
         OneOf(("run_dir", "model")),
         OneOf(("samples", "stored")),
@@ -54,4 +55,5 @@ class EvaluateOptions(Options):
     """default: <run, search or model>/eval/<set>, or runs/eval-<time>"""
     resume: bool = False
     """go on with the evaluation in --out"""
+    cluster: Cluster = None
     overrides: Overrides = ()

@@ -119,6 +119,8 @@ def _settings(name: str, field: FieldInfo) -> dict[str, Any]:
             return settings | ({"nargs": many} if argument.is_many else {})
         if argument.is_many:
             settings["action"] = "append"
+        if argument.is_value_optional:
+            settings |= {"nargs": "?", "const": ""}
     return settings | {"dest": name, "required": field.is_required()}
 
 

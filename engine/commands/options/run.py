@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator
 
-from engine.commands.options.declaration import Argument, File, Folder, Options, Overrides, Seeds, split_all
+from engine.commands.options.declaration import Argument, Cluster, File, Folder, Options, Overrides, Seeds, split_all
 
 
 class RunOptions(Options):
@@ -34,6 +34,7 @@ class RunOptions(Options):
     """the run's folder (default: runs/<preset>-<time>)"""
     resume: bool = False
     """continue the run in --run-dir after its last complete meta-iteration"""
+    cluster: Cluster = None
     options: bool = False
     """list all --section.field options, with their defaults"""
     overrides: Overrides = ()

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from engine.commands.options.declaration import (
     Argument,
+    Cluster,
     Folder,
     Limit,
     Minutes,
@@ -64,6 +65,7 @@ class SearchOptions(Options):
     """the search's folder (default: runs/search-<time>)"""
     resume: bool = False
     """continue the search in --out"""
+    cluster: Cluster = None
 
     @property
     def minutes(self) -> float | None:

@@ -7,17 +7,17 @@ the macros. What is found runs on that task alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 
 from engine.search.composition.composer import Budget, Composed, Composer
 from engine.search.composition.library import Librarian, Library
 from engine.search.sources.source import Proposal, State
-from engine.search.workers import Clock, Worker
+from engine.search.workers import Clock, Portable, Worker
 from engine.seeds.seed import Seed
 from engine.tasks import Task
-from interpreter.language.program import parse
+from interpreter.language.program import Program, parse
 from interpreter.language.symbols import Symbols
 from interpreter.language.vocabulary import has_tokens
 from interpreter.mutation.mutator import program_keys
@@ -51,8 +51,11 @@ class Compose:
         if not tasks:
             yield Proposal(Symbols.pack([]))
             return
-        work = partial(self._compose, self.library(), effort.compositions[level], (state.seed, level))
-        yield self._proposal(tasks, state.workers.map(work, tasks))
+        budget = effort.compositions[level]
+        how = _How(self.library(), budget, (state.seed, level), state.without_own)
+        known = [[parse(entry.program) for entry in state.population.best(task)[: budget.near]] for task in tasks]
+        work = Portable(_compose, state.tasks, how)
+        yield self._proposal(tasks, state.workers.map(work, list(zip(tasks, known, strict=True))))
 
     def library(self) -> Library:
         """The macros of the seeds and of what solves tasks by now."""
@@ -60,13 +63,6 @@ class Compose:
         solved = ((state.tasks[task], parse(text)) for task, text in sorted(state.population.solved.items()))
         self._librarian.learn([one for one in solved if len(one[1].lines) <= MINED_LINES])
         return self._librarian.library()
-
-    def _compose(self, library: Library, budget: Budget, seed: tuple[int, ...], worker: Worker, task: int) -> Made:
-        state = self._state
-        known = [parse(entry.program) for entry in state.population.best(task)[: budget.near]]
-        usable = library.usable(state.tasks[task], state.without_own)
-        composer = Composer(state.tasks[task], library, usable, known, (*seed, task))
-        return composer.compose(worker, budget), composer.runs
 
     def _proposal(self, tasks: Sequence[int], made: Sequence[Made]) -> Proposal:
         """What is new for its task, and what a policy could write."""
@@ -86,3 +82,21 @@ class Compose:
             counts={"composed": len(new)},
             runs=sum(runs for _, runs in made),
         )
+
+
+@dataclass(frozen=True)
+class _How:
+    """What the tasks of a batch are composed with."""
+
+    library: Library
+    budget: Budget
+    seed: tuple[int, ...]
+    without_own: bool
+
+
+def _compose(tasks: Sequence[Task], how: _How, worker: Worker, item: tuple[int, Sequence[Program]]) -> Made:
+    """What is composed for a task of which programs are known."""
+    task, known = item
+    usable = how.library.usable(tasks[task], how.without_own)
+    composer = Composer(tasks[task], how.library, usable, known, (*how.seed, task))
+    return composer.compose(worker, how.budget), composer.runs

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from engine.search.candidates import Candidates
 from engine.search.sources.source import Proposal, State
-from engine.search.workers import Worker, Workers
+from engine.search.workers import Portable, Worker, Workers
 from engine.task_grids import TaskGrids
 from engine.tasks import Task
-from interpreter.language.bytecode import Code, order_by_lines
+from interpreter.grids import GridTable
 from interpreter.language.symbols import Symbols
 from interpreter.runtime.digests import grid_digests
 
@@ -81,15 +82,15 @@ class OwnTasks:
 
         Those that fail on the first input do not run on the others.
         """
-        code = programs.code()
-        order = order_by_lines(code)
+        candidates = Candidates.of(programs)
         counts = self.inputs.counts[tasks]
         inputs, ends = self.inputs.inputs(tasks)
         starts = ends[:-1]
         outputs = np.zeros(len(inputs), np.int64)
-        self._run(code, order, tasks, starts, outputs, later=False)
+        order = candidates.order
+        self._run(candidates, order, tasks, starts, outputs, later=False)
         valid = outputs[starts] != 0
-        self._run(code, order[valid[order]], tasks, starts, outputs, later=True)
+        self._run(candidates, order[valid[order]], tasks, starts, outputs, later=True)
         place = np.arange(len(outputs)) - np.repeat(starts, counts)  # of a run among those of its program
         return Behaviour(
             valid=valid,
@@ -100,7 +101,7 @@ class OwnTasks:
 
     def _run(
         self,
-        code: Code,
+        candidates: Candidates,
         order: npt.NDArray[np.int64],
         tasks: npt.NDArray[np.int64],
         starts: npt.NDArray[np.int64],
@@ -117,13 +118,18 @@ class OwnTasks:
             for place in (range(1, self.inputs.counts[task]) if later else [0])
         ]
 
-        def screened(worker: Worker, item: tuple[int, int, npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
-            _, grid, programs = item
-            return worker.screen.run(code, self.inputs.grids, grid, programs)
-
-        for number, digests in self._workers.run(screened, work):
+        screening = Portable(_screened, self.inputs.grids, candidates)
+        for number, digests in self._workers.run(screening, work):
             place, _, programs = work[number]
             outputs[starts[programs] + place] = digests
+
+
+def _screened(
+    grids: GridTable, candidates: Candidates, worker: Worker, item: tuple[int, int, npt.NDArray[np.int64]]
+) -> npt.NDArray[np.int64]:
+    """What some of the candidates give on one grid."""
+    _, grid, programs = item
+    return worker.screen.run(candidates.code, grids, grid, programs)
 
 
 def _total(values: npt.NDArray, starts: npt.NDArray[np.int64]) -> npt.NDArray:

@@ -1,0 +1,116 @@
+"""`codeit bench cluster`: a Ray cluster on this machine with one, two, three nodes, and what each gives.
+
+    runs_per_s       mutants of the seeds, evaluated on tasks; the findings are the same, which is checked
+    samples_per_s    a compact policy, untrained; the share of samples that one process draws, too, is same_samples
+
+Nodes are processes of this machine: with as many of them as processors, what is seen is what spreading costs, beside
+the same work in one process (`alone`); more nodes than processors cannot be faster. The first of each is not counted.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.material.wild import real_programs
+from engine.cluster.local import local_cluster
+from engine.cluster.session import Session
+from engine.evaluation.batches import Batch
+from engine.evaluation.runs import Questions
+from engine.sampler import Sampler, SamplerConfig, SampleRequest, open_sampler
+from engine.search.workers import Workers
+from engine.seeds.seed import load_seeds
+from engine.tasks import load_tasks, training_tasks
+from interpreter.grids import GridTable
+from interpreter.language.symbols import Symbols
+from interpreter.machine.kinds import observed_kinds
+from interpreter.machine.pool import default_workers
+from interpreter.mutation.mutator import Mutator
+from trainer.codec import CompactCodec
+from trainer.config import TrainerConfig
+from trainer.policy import new_policy
+from trainer.training import Trainer
+
+FUEL = 200_000
+MAX_MODEL_LEN, PROMPTS = 384, 24
+
+
+def measure(
+    nodes: int, cpus: int, programs: int, tasks: int, samples: int, policy: str, backend: str, solvers: Path | None
+) -> dict[str, Any]:
+    """All figures, as one JSON object."""
+    questions, batch = Questions(load_tasks("arc1-eval", limit=tasks)), _mutants(programs, solvers)
+    requests = [SampleRequest(tuple(prompt), samples, number) for number, prompt in enumerate(_prompts())]
+    config = SamplerConfig(backend=backend, max_tokens=96, kv_cache_mib=64)
+    result: dict[str, Any] = {"processors": default_workers(), "cpus_a_node": cpus, "programs": len(batch.programs)}
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = _checkpoint(Path(folder) / "v1", policy)
+        with Workers(cpus, FUEL) as workers:
+            result["runs_per_s_alone"], found = _evaluated(questions, batch, workers)
+        with open_sampler(checkpoint, config, MAX_MODEL_LEN) as sampler:
+            result["samples_per_s_alone"], written = _sampled(sampler, requests)
+        with local_cluster(1, cpus) as cluster:
+            for count in range(1, nodes + 1):
+                if count > 1:
+                    cluster.add()
+                with Session(cluster.address) as session:
+                    session.plan_replicas()
+                    with session.workers(1, FUEL) as workers:
+                        rate, again = _evaluated(questions, batch, workers)
+                    result[f"runs_per_s_{count}"] = rate
+                    _check(again == found)
+                    with session.sampler(checkpoint, config, MAX_MODEL_LEN) as sampler:
+                        rate, samples_again = _sampled(sampler, requests)
+                    result[f"samples_per_s_{count}"] = rate
+                    result[f"same_samples_{count}"] = round(len(written & samples_again) / len(written), 4)
+    return result
+
+
+def _evaluated(questions: Questions, batch: Batch, workers: Workers) -> tuple[int, Any]:
+    return _rate(lambda: questions.run(batch, workers, lambda _done, _all: None), lambda found: found[1])
+
+
+def _sampled(sampler: Sampler, requests: list[SampleRequest]) -> tuple[int, Any]:
+    return _rate(lambda: {(s.request, s.index, s.tokens) for s in sampler.sample(requests)}, len)
+
+
+def _rate(work: Callable[[], Any], count: Callable[[Any], int]) -> tuple[int, Any]:
+    """What is done a second, the second time, and what it gives."""
+    work()
+    start = time.perf_counter()
+    result = work()
+    return round(count(result) / (time.perf_counter() - start)), result
+
+
+def _check(same: bool) -> None:
+    if not same:
+        raise RuntimeError("a cluster finds something else than one process: a bug")
+
+
+def _mutants(count: int, solvers: Path | None) -> Batch:
+    training = training_tasks()
+    seeds = real_programs(solvers) if solvers else load_seeds(None, training)
+    parents = Symbols.pack([seed.program for seed in seeds])
+    grids = GridTable.pack([training[seed.task].inputs[0] for seed in seeds])
+    made = Mutator(parents, observed_kinds(parents, grids, np.arange(len(parents)))).mutants(count, 0).programs
+    n = len(made)
+    return Batch(made, np.full(n, -1), [""] * n, [None] * n, n, {}, None)
+
+
+def _prompts() -> list[list[int]]:
+    codec = CompactCodec(MAX_MODEL_LEN - 96)
+    tasks = sorted(load_tasks("arc1-train"), key=lambda task: sum(grid.size for grid in task.inputs + task.outputs))
+    return [codec.encode_prompt(task.demonstrations) for task in tasks[:PROMPTS]]
+
+
+def _checkpoint(folder: Path, policy: str) -> Path:
+    codec = CompactCodec(MAX_MODEL_LEN - 96)
+    Trainer(new_policy(policy, len(codec.tokens), MAX_MODEL_LEN, seed=0), codec, TrainerConfig(device="cpu")).publish(
+        folder, 1
+    )
+    return folder

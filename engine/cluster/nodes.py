@@ -1,0 +1,73 @@
+"""The machines of a cluster, and rooms on them: placement groups of one bundle, on exactly one node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import ray
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+_ID = "ray.io/node-id"  # a label that every node has
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine, or what Ray takes for one."""
+
+    id: str
+    host: str
+    cpus: int
+    gpus: int
+
+    def __str__(self) -> str:
+        return f"node {self.host} ({self.id[:8]})"
+
+
+def living_nodes() -> list[Node]:
+    """The nodes that are there, in the order of their ids."""
+    nodes = [
+        Node(row["NodeID"], row["NodeManagerAddress"], _whole(row, "CPU"), _whole(row, "GPU"))
+        for row in ray.nodes()
+        if row["Alive"]
+    ]
+    return sorted(nodes, key=lambda node: node.id)
+
+
+def _whole(row: Mapping[str, Any], resource: str) -> int:
+    return int(row["Resources"].get(resource, 0))
+
+
+@dataclass(frozen=True)
+class Room:
+    """Processors and GPUs of one node that are ours once they are free."""
+
+    node: Node
+    cpus: float
+    gpus: int
+    group: PlacementGroup
+
+    @classmethod
+    def on(cls, node: Node, cpus: float, gpus: int = 0) -> Self:
+        """Ask for room on a node; what is started there waits for it."""
+        bundle = {name: count for name, count in (("CPU", cpus), ("GPU", gpus)) if count}
+        return cls(node, cpus, gpus, placement_group([bundle], bundle_label_selector=[{_ID: node.id}]))
+
+    def options(self) -> dict[str, Any]:
+        """Of an actor that takes the room."""
+        strategy = PlacementGroupSchedulingStrategy(self.group)
+        return {"num_cpus": self.cpus, "num_gpus": self.gpus, "scheduling_strategy": strategy}
+
+    def is_ours(self) -> bool:
+        """Whether it is free for us by now."""
+        return self.group.wait(0)
+
+    def __str__(self) -> str:
+        gpus = f" and {self.gpus} GPUs" * bool(self.gpus)
+        return f"{self.cpus:g} processors{gpus} of {self.node}"
+
+    def leave(self) -> None:
+        """Give it back, with what runs there."""
+        remove_placement_group(self.group)

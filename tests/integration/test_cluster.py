@@ -1,0 +1,264 @@
+"""Searches and evaluations on a Ray cluster of three nodes, each with processes and resources of its own: the results
+are those of one machine, whatever dies, and what cannot work is refused in a line."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.cli import main
+from engine.cluster import patience
+from engine.cluster.identity import own_identity
+from engine.cluster.local import local_cluster
+from engine.cluster.packing import pack, unpack
+from engine.cluster.session import Session
+from engine.errors import UsageError
+from engine.search import effort
+from engine.search.effort import Growth
+from engine.search.workers import Portable
+
+ROOT = Path(__file__).parents[2]
+TASKS = "67a3c6ac,68b16354,74dd1130,3c9b0459,ed36ccf7,a416b8f3,c8f0f002,b1948b0a"
+FUEL = (1000, 1000)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with local_cluster(3) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="module")
+def session(cluster, tmp_path_factory):
+    """One that several tests share; no test that has it may connect by itself.
+
+    Nodes look for modules in the folder where the head is, too: in an empty one they have their own.
+    """
+    import ray
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("empty"))
+        opened = Session(cluster.address)
+    with opened:
+        opened.begin_crew()
+        yield opened
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    small = Growth(150, 600)
+    monkeypatch.setattr(effort, "RANKED", replace(effort.RANKED, mutants=small, crossings=small))
+    monkeypatch.setattr("report.commands.end_in_report", lambda _folder: None)
+
+
+def files(folder):
+    """What is the same in two folders of the same work, without times and settings."""
+    names = ("search.jsonl", "keys.i64", "found.jsonl", "programs.parquet", "submission.json")
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.name in names}
+
+
+def refusal(capsys, *arguments):
+    """The one line with which a command is refused."""
+    assert main(list(arguments)) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("codeit: ")
+    assert said.count("\n") == 1
+    return said
+
+
+# ------------------------------------------------------------------------------------------- bad input
+
+
+def test_no_ray_is_a_line(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("engine.cluster.starting.importlib.util.find_spec", lambda _name: None)
+    assert "ray is not installed: pip install 'codeit[cluster]'" in refusal(
+        capsys, "search", "--programs", "1", "--out", str(tmp_path / "out"), "--cluster"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_address_where_nothing_answers_is_a_line(capsys, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        said = refusal(capsys, "search", "--programs", "1", "--out", str(tmp_path / "out"), "--cluster", address)
+    assert f"--cluster {address}: nothing answers there (connection refused)" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_answers_and_is_not_ray_is_refused_in_time(tmp_path):
+    """In a process of its own: Ray reads how long it waits when it is imported."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        command = ["-m", "engine.cli", "search", "--programs", "1", "--out", str(tmp_path / "out")]
+        environment = {**os.environ, "RAY_py_gcs_connect_timeout_s": "1"}
+        done = subprocess.run(
+            [sys.executable, *command, "--cluster", address], cwd=ROOT, env=environment,
+            capture_output=True, text=True, timeout=100,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert f"codeit: --cluster {address}: what answers there is not Ray" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+# ---------------------------------------------------------------------------------------- same results
+
+
+def test_values_come_out_as_they_went_in_and_can_be_written():
+    value = {"a": np.arange(5), "none": np.zeros((0, 2), np.int64), "part": np.arange(12).reshape(3, 4)[:, 1]}
+    back = unpack(pack(value))
+    for name, array in value.items():
+        assert np.array_equal(back[name], array)
+        assert back[name].dtype == array.dtype
+        assert back[name].flags.writeable
+
+
+def test_a_search_finds_what_one_machine_finds(session, small_batches, monkeypatch, tmp_path):
+    options = ["search", "--tasks", "arc1-train", "--task-ids", TASKS, "--programs", "1200"]
+    assert main([*options, "--out", str(tmp_path / "one")]) == 0
+    monkeypatch.setattr("engine.commands.search.cluster_of", lambda *_, **__: nullcontext(session))
+    assert main([*options, "--out", str(tmp_path / "three"), "--cluster"]) == 0
+    assert files(tmp_path / "one").keys() == {"search.jsonl", "keys.i64"}
+    assert len(files(tmp_path / "one")["search.jsonl"]) > 1000
+    assert files(tmp_path / "three") == files(tmp_path / "one")
+
+
+def test_an_evaluation_finds_what_one_machine_finds(session, small_batches, monkeypatch, tmp_path):
+    """Of programs for one task, and of programs for all."""
+    seeds = [json.loads(line) for line in (ROOT / "engine/data/seeds.jsonl").read_text().splitlines()]
+    rows = [seed if number % 2 else {"program": seed["program"]} for number, seed in enumerate(seeds)]
+    programs = tmp_path / "programs.jsonl"
+    programs.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ["eval", str(programs), "--tasks", "arc1-train", "--limit", "60"]
+    assert main([*command, "--out", str(tmp_path / "one")]) == 0
+    monkeypatch.setattr("engine.commands.evaluate.cluster_of", lambda *_, **__: nullcontext(session))
+    assert main([*command, "--out", str(tmp_path / "three"), "--cluster"]) == 0
+    assert files(tmp_path / "one").keys() == {"found.jsonl", "programs.parquet", "submission.json"}
+    assert files(tmp_path / "three") == files(tmp_path / "one")
+
+
+# --------------------------------------------------------------------------------------------- faults
+
+
+def slow(seconds, numbers, worker, item):
+    """Work that takes a while, and knows where it was done."""
+    time.sleep(seconds)
+    return int(numbers[item]), os.getpid()
+
+
+def work_with(session, act, seconds=0.05, count=150):
+    """The numbers that `slow` gives for `count` items, and the processes that gave them; `act` is done after the
+    first."""
+    numbers = np.arange(count) ** 2
+    found, processes = {}, []
+    for number, (result, process) in session.begin_crew().run(FUEL, Portable(slow, seconds, numbers), range(count)):
+        found[number] = result
+        processes.append(process)
+        if len(found) == 1:
+            act(process)
+    assert found == {number: number**2 for number in range(count)}
+    return processes
+
+
+def test_all_nodes_work(session):
+    assert len(set(work_with(session, lambda _process: None))) == 3
+
+
+def test_a_killed_worker_costs_time_only(session):
+    processes = work_with(session, lambda process: os.kill(process, signal.SIGKILL))
+    assert processes[0] not in processes[10:]
+
+
+def test_a_node_that_is_killed_costs_time_only_and_one_that_comes_helps(cluster, session, caplog):
+    work_with(session, lambda _process: cluster.kill(cluster.nodes[-1]), seconds=0.1)
+    assert len(session.begin_crew().nodes) == 2
+    assert "is gone: its work is done by others" in caplog.text
+    cluster.add()
+    end = time.monotonic() + 60
+    while len(set(work_with(session, lambda _process: None, count=60))) < 3:
+        assert time.monotonic() < end, "the new node does nothing"
+
+
+def test_an_overfull_object_store_costs_time_only(session):
+    import ray
+
+    full = [ray.put(np.ones(25 << 20, np.uint8)) for _ in range(4)]
+    work_with(session, lambda _process: None, seconds=0)
+    assert sum(int(ray.get(part).sum()) for part in full) == 100 << 20
+
+
+def fails(_constant, _batch, _worker, item):
+    raise OSError(28, f"item {item}")
+
+
+def test_what_the_work_raises_is_raised(session):
+    with pytest.raises(OSError, match="item 0"):
+        list(session.begin_crew().run(FUEL, Portable(fails, 0, 0), [0]))
+    work_with(session, lambda _process: None, seconds=0)
+
+
+def test_a_member_that_stands_still_is_replaced_and_named(session, monkeypatch, caplog):
+    monkeypatch.setattr(patience, "WORK", 3.0)
+    monkeypatch.setattr("engine.cluster.crew.TRIES", 1)
+    with pytest.raises(RuntimeError, match=r"items \[0\] of a batch were lost 1 times"):
+        list(session.begin_crew().run(FUEL, Portable(slow, 60.0, [1]), [0]))
+    assert "has not answered for 3 s" in caplog.text
+    monkeypatch.undo()
+    work_with(session, lambda _process: None, seconds=0)
+
+
+# ---------------------------------------------------------------------------------------- other versions
+
+
+def test_a_node_with_another_version_is_refused_by_name(cluster, session, caplog, tmp_path):
+    """One that comes later is left out."""
+    for room in ("interpreter", "replay", "trainer", "engine"):
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "engine" / "ranking.py").open("a") as file:
+        file.write("# another version\n")
+    node = cluster.add({"PYTHONPATH": str(tmp_path)})
+    end = time.monotonic() + 60
+    while not caplog.text and time.monotonic() < end:
+        work_with(session, lambda _process: None, count=60)
+    assert f"node 127.0.0.1 ({node.node_id[:8]}) has another version of codeit" in caplog.text
+    cluster.kill(node)
+
+
+def test_another_language_or_version_has_a_name_of_its_own():
+    own = own_identity()
+    assert own.difference(own) is None
+    assert replace(own, language="a").difference(own) == f"has another compiled language (a, here {own.language})"
+    assert replace(own, project="a").difference(own) == f"has another version of codeit (a, here {own.project})"
+
+
+def test_processors_that_others_have_are_waited_for_not_for_ever(session, monkeypatch):
+    from engine.cluster.crew import Crew
+
+    monkeypatch.setattr(patience, "START", 0.5)
+    with pytest.raises(UsageError, match=r"^node \S+ \(\w{8}\): waited 0 s for 1 processors of node .* to be free"):
+        Crew(None, ("machine",), {})
+
+
+def test_a_cluster_with_another_version_is_refused(session, monkeypatch):
+    from engine.cluster.crew import Crew, living_nodes
+
+    session.begin_crew().close()  # which has the processors
+    one = living_nodes()[:1]
+    monkeypatch.setattr("engine.cluster.crew.living_nodes", lambda: one)
+    head = replace(own_identity(), language="that of the head")
+    monkeypatch.setattr("engine.cluster.crew.own_identity", lambda: head)
+    with pytest.raises(UsageError, match=r"^node 127\.0\.0\.1 \(\w{8}\) has another compiled language"):
+        Crew(None, ("machine",), {})
