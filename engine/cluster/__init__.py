@@ -14,7 +14,7 @@
     config     the section `cluster` of a configuration
     local      several nodes as processes of this machine, for tests and `codeit bench cluster`
 
-Nothing outside of this folder imports Ray, and nothing imports this folder before a command is told `--cluster`.
+Nothing outside of this folder imports Ray, nor do `config` and `session`, which others know, before there is a cluster.
 Invariants: results are those of one machine, byte for byte, since what is sent away depends on its arguments alone;
 whatever waits has a deadline, and says what it waits for. Trainer, replay and everything on disk stay on the head,
 whose death is a resume. Processes of a cluster run what they are sent: its ports are for trusted networks.
