@@ -60,6 +60,8 @@ def run(options: RunOptions) -> None:
         seeds = str(folder.seeds)
     else:
         config, seeds = load_config(options.preset, options.config, options.overrides), options.seeds
+    if options.cluster is not None and config.sampler.transfer != "in_process":
+        raise UsageError("with --cluster weights go by network: --sampler.transfer in_process")
     check_installed(config)
     training_tasks = {task.id: task for task in load_tasks(config.tasks.train)}
     seed_programs = load_seeds(seeds, training_tasks, config.seeds.limit)
