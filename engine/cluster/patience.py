@@ -15,3 +15,5 @@ NODES = 120.0
 """until a node is there again where all are gone"""
 LOOK = 2.0
 """between two looks at which nodes are there"""
+CLOSE = 10.0
+"""until replicas have given back what they have, before they are ended"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -56,7 +57,8 @@ class Replica:
         self._home = tempfile.TemporaryDirectory(prefix="codeit-replica-")
         self._versions = 0
         self._stream: Iterator[Sample] = iter(())
-        self._sampler = open_sampler(self._written(weights), config, max_model_len)
+        self._folder = self._written(weights)
+        self._sampler = open_sampler(self._folder, config, max_model_len)
 
     def identity(self) -> tuple[Identity, int]:
         """What this node has, as soon as it is ready, and the version of the weights."""
@@ -65,7 +67,9 @@ class Replica:
     def swap(self, weights: Sequence[ray.ObjectRef]) -> int:
         """Take other weights; their version, which further samples say that they are of."""
         self.stop()
-        self._sampler.swap(self._written(weights))
+        before, self._folder = self._folder, self._written(weights)
+        self._sampler.swap(self._folder)
+        shutil.rmtree(before)
         return self._sampler.policy_version
 
     def begin(self, requests: Sequence[SampleRequest]) -> None:
@@ -90,8 +94,14 @@ class Replica:
                 pass
         self._stream = iter(())
 
+    def close(self) -> None:
+        """Give back memory and disk; what is killed instead leaves its folder."""
+        self.stop()
+        self._sampler.close()
+        self._home.cleanup()
+
     def _written(self, weights: Sequence[ray.ObjectRef]) -> Path:
-        """A folder of the weights, which stays as long as this process."""
+        """A folder of the weights, which stays until there are others."""
         self._versions += 1
         folder = Path(self._home.name) / str(self._versions)
         write_weights(ray.get(weights[0]), folder)

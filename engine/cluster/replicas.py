@@ -72,6 +72,9 @@ class Replicas(CheckpointSampler):
 
     def close(self) -> None:
         super().close()
+        closing = [seat.actor.close.remote() for seat in self._seats if seat.actor is not None and seat.hello is None]
+        if closing:
+            ray.wait(closing, num_returns=len(closing), timeout=patience.CLOSE)
         for seat in self._seats:
             if seat.actor is not None:
                 ray.kill(seat.actor)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from engine.cluster.config import ClusterConfig
 from engine.cluster.starting import connected
-from engine.errors import UsageError
 from engine.sampler.config import SamplerConfig
 from engine.sampler.protocol import Sampler
 from engine.search.workers import Workers
@@ -86,8 +85,6 @@ class Session:
         from engine.cluster.nodes import Room
         from engine.cluster.replicas import Replicas
 
-        if config.transfer != "in_process":
-            raise UsageError(f"sampler.transfer {config.transfer} is for one machine: with --cluster, in_process")
         if not self._seats:
             self.plan_replicas()
         return Replicas([Room.on(*seat) for seat in self._seats], checkpoint, config, max_model_len)

@@ -56,6 +56,8 @@ def run(options: RunOptions) -> None:
         seeds = str(folder.seeds)
     else:
         config, seeds = load_config(options.preset, options.config, options.overrides), options.seeds
+    if options.cluster is not None and config.sampler.transfer != "in_process":
+        raise UsageError("with --cluster weights go by network: --sampler.transfer in_process")
     check_installed(config)
     if options.run_dir is not None and not options.resume:
         RunFolder.check_unused(options.run_dir)  # before seeds are searched for, say

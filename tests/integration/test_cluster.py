@@ -97,6 +97,12 @@ def test_an_address_where_nothing_answers_is_a_line(capsys, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_weights_that_cannot_go_by_network_are_a_line(capsys):
+    options = ["--sampler.backend", "vllm", "--sampler.transfer", "ipc", "--sampler.processes", "1"]
+    said = refusal(capsys, "run", "--preset", "smoke", *options, "--cluster")
+    assert "with --cluster weights go by network: --sampler.transfer in_process" in said
+
+
 def test_what_answers_and_is_not_ray_is_refused_in_time(tmp_path):
     """In a process of its own: Ray reads how long it waits when it is imported."""
     with socket.socket() as server:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import tempfile
+from pathlib import Path
 
 import psutil
 import pytest
@@ -136,6 +138,12 @@ def test_what_training_goes_on_from_stays_on_the_head(tmp_path):
     assert (tmp_path / "v3" / TRAINING).is_dir()
     assert not (tmp_path / "there" / TRAINING).exists()
     assert load_manifest(tmp_path / "there", verify_hash=True).policy_version == 3
+
+
+def test_a_closed_sampler_leaves_nothing_behind(sampler):
+    before = set(Path(tempfile.gettempdir()).glob("codeit-replica-*"))
+    sampler.close()
+    assert len(before - set(Path(tempfile.gettempdir()).glob("codeit-replica-*"))) == 2  # of those that live
 
 
 def test_gpus_that_are_not_there_are_a_line(session):
