@@ -76,9 +76,9 @@ class Crew:
         self._batch: tuple[Any, Reference] | None = None
         try:
             self._look()
+            self._wait_for_all()
             if not self._hands:
                 raise UsageError("no node of the cluster has a processor that is free for running programs")
-            self._wait_for_all()
         except BaseException:
             self.close()
             raise
@@ -169,9 +169,7 @@ class Crew:
             if overdue:
                 log.warning("%s has not answered for %.0f s: its work is done again", hand.node, patience.WORK)
                 yield from self._replaced(hand)
-        self._look()
-        for hand in [hand for hand in self._hands.values() if hand.node.id not in self._alive]:
-            log.warning("%s is gone: its work is done by others", hand.node)
+        for hand in self._gone():
             yield from self._lost(hand)
 
     def _result(self, hand: _Hand, answer: ray.ObjectRef) -> list[Any] | None:
@@ -214,6 +212,14 @@ class Crew:
             if node.id not in self._hands and node.id not in self._refused and free > 0:
                 self._hands[node.id] = self._hire(node, min(self._threads or free, free))
 
+    def _gone(self) -> list[_Hand]:
+        """Members whose node is not there any more."""
+        self._look()
+        gone = [hand for hand in self._hands.values() if hand.node.id not in self._alive]
+        for hand in gone:
+            log.warning("%s is gone: its work is done by others", hand.node)
+        return gone
+
     def _hire(self, node: Node, cpus: float) -> _Hand:
         room = Room.on(node, cpus)
         threads = self._threads or node.cpus
@@ -223,11 +229,13 @@ class Crew:
         return _Hand(node, room, threads, actor, time.monotonic(), actor.identity.remote())
 
     def _wait_for_all(self) -> None:
-        """Until the members that were asked are ready. Raises `Refused` for one that cannot be."""
+        """Until those who were asked are ready, or their nodes are gone. Raises `Refused` for one that cannot be."""
         while waiting := [hand for hand in self._hands.values() if not hand.ready]:
             ray.wait([hand.hello for hand in waiting], num_returns=1, timeout=patience.LOOK)
             for hand in waiting:
                 self._check(hand)
+            for hand in self._gone():
+                self._part(hand)
 
     def _greet(self, hand: _Hand) -> None:
         """The same for one that joined later: it is left out, and said so."""

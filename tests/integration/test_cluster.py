@@ -226,6 +226,20 @@ def test_a_member_that_stands_still_is_replaced_and_named(session, monkeypatch, 
     work_with(session, lambda _process: None, seconds=0)
 
 
+def test_a_node_that_is_gone_before_it_is_ready_is_not_waited_for(session, monkeypatch, caplog):
+    from engine.cluster.crew import Crew, living_nodes
+
+    session.begin_crew().close()  # which has the processors
+    nodes = living_nodes()
+    dead = replace(nodes[0], id="f" * 56)
+    asked = iter([[*nodes, dead]])
+    monkeypatch.setattr("engine.cluster.crew.living_nodes", lambda: next(asked, nodes))
+    crew = Crew(None, ("machine",), {})
+    assert crew.nodes == nodes
+    assert f"{dead} is gone" in caplog.text
+    crew.close()
+
+
 # ---------------------------------------------------------------------------------------- other versions
 
 
@@ -258,11 +272,11 @@ def test_processors_that_others_have_are_waited_for_not_for_ever(session, monkey
         Crew(None, ("machine",), {})
 
 
-def test_a_cluster_with_another_version_is_refused(session, monkeypatch):
+def test_a_cluster_with_another_version_is_refused(cluster, session, monkeypatch):
     from engine.cluster.crew import Crew, living_nodes
 
     session.begin_crew().close()  # which has the processors
-    one = living_nodes()[:1]
+    one = [node for node in living_nodes() if node.id == cluster.nodes[0].node_id]
     monkeypatch.setattr("engine.cluster.crew.living_nodes", lambda: one)
     head = replace(own_identity(), language="that of the head")
     monkeypatch.setattr("engine.cluster.crew.own_identity", lambda: head)
