@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from test_sampler import MAX_MODEL_LEN, PROMPTS, RANDOM, make_policy, open_refer
 
 from engine.sampler import Sample, Sampler, SampleRequest, open_sampler
 from engine.sampler.group import SamplerGroup
+from trainer import processes
 from trainer.errors import CheckpointError
 
 REQUESTS = [SampleRequest(prompt, 4, seed=number) for number, prompt in enumerate(PROMPTS)]
@@ -74,7 +76,11 @@ def test_bad_input_is_refused_here_and_the_processes_go_on(
     assert set(group.sample(REQUESTS)) == wanted[1]
 
 
-def test_the_death_of_a_process_is_an_error_and_leaves_none_behind(checkpoints: tuple[Path, Path]) -> None:
+def test_the_death_of_a_process_is_an_error_and_leaves_none_behind(
+    checkpoints: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of processes as they are outside of tests, which import for themselves."""
+    monkeypatch.setattr(processes, "CONTEXT", multiprocessing.get_context("spawn"))
     me = psutil.Process()
     before = set(me.children(recursive=True))
     sampler = open_sampler(checkpoints[0], TWO.model_copy(update={"backend": "transformers"}), MAX_MODEL_LEN)
