@@ -21,7 +21,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from engine.cluster import patience
 from engine.cluster.identity import Identity, own_identity
 from engine.cluster.member import AHEAD, Member, Reference
-from engine.cluster.nodes import Node, Room, living_nodes
+from engine.cluster.nodes import Node, Room, living_nodes, reason_of
 from engine.cluster.packing import pack, unpack
 from engine.errors import UsageError
 from engine.search.workers import Portable
@@ -250,9 +250,8 @@ class Crew:
         """See whether a member has become ready. Raises `Refused`."""
         done, _ = ray.wait([hand.hello], timeout=0)
         if not done:
-            if time.monotonic() - hand.started > patience.START:
-                what = "its process to start" if hand.room.is_ours() else f"{hand.room} to be free"
-                raise Refused(f"{hand.node}: waited {patience.START:.0f} s for {what}")
+            if overdue := hand.room.overdue(hand.started):
+                raise Refused(overdue)
             return
         difference = _identity(hand).difference(own_identity())
         if difference:
@@ -271,7 +270,7 @@ def _identity(hand: _Hand) -> Identity:
     except RayTaskError as error:
         raise Refused(f"{hand.node} cannot run programs: {error.cause}") from None
     except RayActorError as error:
-        said = next((line for line in reversed(str(error).splitlines()) if "Error" in line), str(error))
+        said = reason_of(error)
         if "ModuleNotFoundError" in said or "ImportError" in said or "AttributeError" in said:
-            said = f"no codeit, or another version of it ({said.strip()}): install the same on all nodes"
-        raise Refused(f"{hand.node} cannot run programs: {said.strip()}") from None
+            said = f"no codeit, or another version of it ({said}): install the same on all nodes"
+        raise Refused(f"{hand.node} cannot run programs: {said}") from None

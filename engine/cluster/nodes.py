@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -9,6 +10,8 @@ from typing import Any, Self
 import ray
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from engine.cluster import patience
 
 _ID = "ray.io/node-id"  # a label that every node has
 
@@ -64,6 +67,13 @@ class Room:
         """Whether it is free for us by now."""
         return self.group.wait(0)
 
+    def overdue(self, since: float) -> str | None:
+        """What was waited for in vain: `patience.START` is over since a process was to start here. Else None."""
+        if time.monotonic() - since <= patience.START:
+            return None
+        what = "its process to start" if self.is_ours() else f"{self} to be free"
+        return f"{self.node}: waited {patience.START:.0f} s for {what}"
+
     def __str__(self) -> str:
         gpus = f" and {self.gpus} GPUs" * bool(self.gpus)
         return f"{self.cpus:g} processors{gpus} of {self.node}"
@@ -71,3 +81,9 @@ class Room:
     def leave(self) -> None:
         """Give it back, with what runs there."""
         remove_placement_group(self.group)
+
+
+def reason_of(error: BaseException) -> str:
+    """The line of an error of Ray that says what was wrong in a process that could not start."""
+    lines = str(error).splitlines()
+    return next((line for line in reversed(lines) if "Error" in line), str(error)).strip()

@@ -22,7 +22,7 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from engine.cluster import patience
 from engine.cluster.identity import own_identity
-from engine.cluster.nodes import Room, living_nodes
+from engine.cluster.nodes import Room, living_nodes, reason_of
 from engine.cluster.replica import Answer, Replica, read_weights
 from engine.errors import UsageError
 from engine.sampler.base import CheckpointSampler
@@ -152,18 +152,17 @@ class Replicas(CheckpointSampler):
         """See whether a replica has become ready; one that was started with weights of another day takes today's."""
         done, _ = ray.wait([seat.hello], timeout=0)
         if not done:
-            if time.monotonic() - seat.started > patience.START:
-                what = "its process to start" if seat.room.is_ours() else f"{seat.room} to be free"
-                raise UsageError(f"{seat.room.node}: waited {patience.START:.0f} s for {what}")
+            if overdue := seat.room.overdue(seat.started):
+                raise UsageError(overdue)
             return
         try:
             identity, version = ray.get(seat.hello)
         except RayTaskError as error:
             raise error.as_instanceof_cause() from None
         except RayError as error:
-            said = next((line for line in reversed(str(error).splitlines()) if "Error" in line), str(error))
+            said = reason_of(error)
             if seat.starts == STARTS or "Error:" in said:
-                raise UsageError(f"{seat.room.node} cannot sample: {said.strip()}") from None
+                raise UsageError(f"{seat.room.node} cannot sample: {said}") from None
             self._lose(seat, said)
             return
         difference = identity.difference(own_identity())
