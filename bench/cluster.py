@@ -18,20 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from bench.material.wild import real_programs
+from bench.eval import mutants
 from engine.cluster.local import local_cluster
 from engine.cluster.session import Session
 from engine.evaluation.batches import Batch
 from engine.evaluation.runs import Questions
 from engine.sampler import Sampler, SamplerConfig, SampleRequest, open_sampler
 from engine.search.workers import Workers
-from engine.seeds.seed import load_seeds
-from engine.tasks import load_tasks, training_tasks
-from interpreter.grids import GridTable
-from interpreter.language.symbols import Symbols
-from interpreter.machine.kinds import observed_kinds
+from engine.tasks import load_tasks
 from interpreter.machine.pool import default_workers
-from interpreter.mutation.mutator import Mutator
 from trainer.codec import CompactCodec
 from trainer.config import TrainerConfig
 from trainer.policy import new_policy
@@ -97,11 +92,7 @@ def _rate(work: Callable[[], Any], count: Callable[[Any], int]) -> tuple[int, An
 
 
 def _mutants(count: int, solvers: Path | None) -> Batch:
-    training = training_tasks()
-    seeds = real_programs(solvers) if solvers else load_seeds(None, training)
-    parents = Symbols.pack([seed.program for seed in seeds])
-    grids = GridTable.pack([training[seed.task].inputs[0] for seed in seeds])
-    made = Mutator(parents, observed_kinds(parents, grids, np.arange(len(parents)))).mutants(count, 0).programs
+    made = mutants(solvers, count)
     n = len(made)
     return Batch(made, np.full(n, -1), [""] * n, [None] * n, n, {}, None)
 

@@ -12,7 +12,7 @@ from engine.cluster.config import ClusterConfig
 from engine.cluster.starting import connected
 from engine.sampler.config import SamplerConfig
 from engine.sampler.protocol import Sampler
-from engine.search.workers import Workers
+from engine.search.workers import OpenWorkers, Workers
 from interpreter.compilation import MACHINE, SEARCH
 from interpreter.machine.machine import DEFAULT_FUEL
 
@@ -88,3 +88,8 @@ class Session:
         if not self._seats:
             self.plan_replicas()
         return Replicas([Room.on(*seat) for seat in self._seats], checkpoint, config, max_model_len)
+
+
+def opening(cluster: Session | None) -> OpenWorkers:
+    """What opens workers: on this machine, or on a cluster."""
+    return Workers if cluster is None else cluster.workers

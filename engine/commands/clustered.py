@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from engine.cluster.config import ClusterConfig
 from engine.progress import compile_interpreter
-from engine.search.workers import OpenWorkers, Workers
 
 if TYPE_CHECKING:
     from engine.cluster.session import Session
@@ -35,8 +34,3 @@ def cluster_of(
         if runs_programs:
             session.begin_crew()
         yield session
-
-
-def opening(cluster: Session | None) -> OpenWorkers:
-    """What opens workers: on this machine, or on a cluster."""
-    return Workers if cluster is None else cluster.workers

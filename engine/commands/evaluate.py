@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine.cluster.session import Session
-from engine.commands.clustered import cluster_of, opening
+from engine.cluster.session import Session, opening
+from engine.commands.clustered import cluster_of
 from engine.commands.ending import end_in_report
 from engine.commands.launch import check_installed, mistakes, set_threads
 from engine.commands.options.evaluate import EvaluateOptions

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.cluster.config import ClusterConfig
-from engine.commands.clustered import cluster_of, opening
+from engine.cluster.session import opening
+from engine.commands.clustered import cluster_of
 from engine.commands.ending import end_in_report
 from engine.commands.options.search import SearchOptions
 from engine.errors import UsageError

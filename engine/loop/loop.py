@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.cluster.session import Session
+from engine.cluster.session import Session, opening
 from engine.config import Config
 from engine.evaluation import Scoreboard
 from engine.execution import Execution, Executor
@@ -47,7 +47,6 @@ from engine.progress import Display
 from engine.run_folder import RunFolder
 from engine.sampler import Sampler
 from engine.search.limits import Spent
-from engine.search.workers import Workers
 from replay.experience import Experience, Origin, demonstration_performance, relabel
 from replay.rows import Rows
 from replay.store import ReplayStore
@@ -95,9 +94,8 @@ class Loop:
             self.trainer = new_trainer(config, self.codec)
             stack.callback(self.trainer.close)
             if config.search.is_on:
-                opened = Workers if cluster is None else cluster.workers
-                parts = config, folder, search_tasks, beginning.training_tasks, beginning.seeds, display, opened
-                self.search = stack.enter_context(Searching(*parts))
+                parts = config, folder, search_tasks, beginning.training_tasks, beginning.seeds, display
+                self.search = stack.enter_context(Searching(*parts, opening(cluster)))
             self._open = stack.pop_all()
 
     def __enter__(self) -> Loop:
