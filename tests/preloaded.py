@@ -16,4 +16,4 @@ if find_spec("vllm"):
         import vllm.v1.engine.llm_engine
         import vllm.v1.worker.cpu_worker  # noqa: F401
 
-        import engine.sampler.vllm_transfer  # noqa: F401
+        import engine.sampler.vllm.transfer  # noqa: F401

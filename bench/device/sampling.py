@@ -33,7 +33,7 @@ from bench.sampling.grammar import draw
 from engine.sampler import Sample, Sampler, SampleRequest, open_sampler, sample_seed
 from engine.sampler.constraint import CompactGrammar, Constraint
 from engine.sampler.published import Published
-from engine.sampler.transports import new_transport
+from engine.sampler.vllm.transports import new_transport
 from engine.sampler.vllm_sampler import open_engine
 from trainer.policy import load_policy
 
@@ -246,7 +246,7 @@ def timing() -> Iterator[dict[str, list[float]]]:
     from vllm.v1.engine.output_processor import OutputProcessor
     from vllm.v1.worker.gpu_model_runner import GPUModelRunner
 
-    from engine.sampler.scheduler import ProgramScheduler
+    from engine.sampler.vllm.scheduler import ProgramScheduler
 
     parts = {
         "step": [(LLMEngine, "step")],

@@ -28,7 +28,7 @@ from bench.rates import in_turns, ratio, tokens_per_s
 from engine.sampler import SamplerConfig, sample_seed
 from engine.sampler.constraint import SEED, CompactGrammar, Constraint
 from engine.sampler.published import Published
-from engine.sampler.transports import new_transport
+from engine.sampler.vllm.transports import new_transport
 from engine.sampler.vllm_sampler import open_engine
 from interpreter.language.vocabulary import EOS, LAST_LINE
 from trainer.codec import CompactCodec

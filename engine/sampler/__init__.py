@@ -10,10 +10,8 @@ encoder reads.
     base        what both samplers do                 published   a checkpoint, as a sampler sees it
     constraint  grammars on logits                    host        vLLM in this process, undisturbed
     noise       what draws samples from logits        device      what "auto" is on this machine
-    scheduler   vLLM's steps without work a row       vllm_options  vLLM's options for an engine
     group       several processes that sample
-    transports  how new weights reach vLLM            vllm_transfer  what they add to vLLM's weight transfer
-    t5/         a plugin that teaches vLLM T5
+    vllm/       vLLM's options, steps and transfer    t5/         a plugin that teaches vLLM T5
 
 Importing this package imports neither torch nor vLLM.
 """

@@ -44,7 +44,7 @@ class SamplerConfig(Section):
     attention: Literal["auto", "default", "flash", "triton"] = "auto"
     """Attention kernels of vLLM on a GPU; auto and default are what it chooses."""
     scheduler: Literal["programs", "vllm"] = "programs"
-    """What decides on vLLM's steps: `programs` (engine/sampler/scheduler.py) spends no time on each sequence."""
+    """What decides on vLLM's steps: `programs` (engine/sampler/vllm/scheduler.py) spends no time on each sequence."""
     admit_together: int = Field(1, ge=1)
     """Places that have to be free before new samples begin, with the scheduler `programs`: more steps only decode."""
     processes: int = Field(1, ge=1)

@@ -26,8 +26,8 @@ from engine.sampler.host import guard_warm_ups, hosting
 from engine.sampler.protocol import Sample, SampleRequest, sample_seed
 from engine.sampler.published import Published
 from engine.sampler.t5 import make_prompt, register
-from engine.sampler.transports import LinkError, Transport, new_transport
-from engine.sampler.vllm_options import engine_arguments
+from engine.sampler.vllm.options import engine_arguments
+from engine.sampler.vllm.transports import LinkError, Transport, new_transport
 from trainer.group import TrainerGroup
 
 if TYPE_CHECKING:

@@ -213,7 +213,7 @@ class TestGreedy:
         second: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        from engine.sampler.vllm_transfer import InProcessTransfer
+        from engine.sampler.vllm.transfer import InProcessTransfer
 
         with monkeypatch.context() as patch:
             patch.setattr(InProcessTransfer, "finish_weight_update", fail)
@@ -379,7 +379,7 @@ def test_a_process_ends_silently_and_leaves_none_behind(first: Path, tmp_path: P
 @pytest.mark.parametrize("blocks", [512, 24])
 def test_schedulers_give_the_same_samples(first: Path, monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
     """Whoever decides on steps, however many begin together, and with a cache in which few sequences fit."""
-    from engine.sampler.scheduler import ProgramScheduler
+    from engine.sampler.vllm.scheduler import ProgramScheduler
 
     monkeypatch.setattr(SamplerConfig, "kv_cache_bytes", blocks * 32 * 1024)
     decided, go_on = [], ProgramScheduler._go_on

@@ -74,7 +74,7 @@ def make_ids(seed: int, length: int) -> list[int]:
 def serving(folder: Path, **options: Any) -> Iterator[Any]:
     """`vllm.LLM` in this process, as the samplers of this project make their engine."""
     from engine.sampler.host import hosting
-    from engine.sampler.transports import InProcess
+    from engine.sampler.vllm.transports import InProcess
 
     with hosting():
         from vllm import LLM
@@ -169,7 +169,7 @@ class Served:
         return self.models[0]
 
     def swap(self, which: int) -> None:
-        from engine.sampler.transports import InProcess
+        from engine.sampler.vllm.transports import InProcess
 
         InProcess().update(self.llm.llm_engine, load_file(self.folders[which] / "model.safetensors"))
 

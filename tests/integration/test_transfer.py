@@ -122,7 +122,7 @@ def connected(patch: pytest.MonkeyPatch) -> Iterator[None]:
     """In this block no engine starts, and nothing is read from a checkpoint."""
     with patch.context() as within:
         within.setattr("engine.sampler.vllm_sampler.open_engine", fail)
-        within.setattr("engine.sampler.transports.load_file", fail)
+        within.setattr("engine.sampler.vllm.transports.load_file", fail)
         yield
 
 
@@ -241,7 +241,7 @@ def test_a_policy_is_a_source_of_its_weights_for_vllm_as_it_is_and_for_0_33(vers
     with hosting():
         from vllm.distributed.weight_transfer import WeightSource
 
-        from engine.sampler.vllm_transfer import source_class
+        from engine.sampler.vllm.transfer import source_class
     base = SourceOf033 if version == "0.33" else WeightSource
     policy = new_policy("compact-tiny", 400, MAX_PROMPT, seed=0)
     weights = policy.state_dict()

@@ -14,7 +14,7 @@ import torch
 from bench.device.t5_parity.case import LONGEST_PROMPT, Case, Result, tiny
 from engine.sampler.host import hosting
 from engine.sampler.t5 import register
-from engine.sampler.transports import InProcess
+from engine.sampler.vllm.transports import InProcess
 
 _CACHE_BYTES = 8 << 30
 

@@ -18,7 +18,7 @@ from bench.device.t5_parity.engine import facts, serving
 from bench.device.t5_parity.layers import first_differences
 from bench.device.t5_parity.reference import in_type, log_probabilities, new_model, random_ids
 from engine.sampler.t5 import make_prompt
-from engine.sampler.transports import InProcess
+from engine.sampler.vllm.transports import InProcess
 
 _LENGTHS = (1, 3, 17, 100, 130, 257, 511, 777, 1000, LONGEST_PROMPT)
 """Tokens of the prompts. All of them begin in one step."""

@@ -2,7 +2,7 @@
 
 `InProcessTransfer` receives in the engine's process. The others are for a training process, where vLLM's own trainer
 engines send: `PolicySource` is what they send, `SamplerClient` what they ask for each step, `LoneIPCSender` the one of
-them that needs a change. `engine.sampler.transports` puts them together.
+them that needs a change. `engine.sampler.vllm.transports` puts them together.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from vllm.distributed.weight_transfer import TrainerWeightTransferEngine, WeightSource
     from vllm.v1.engine.llm_engine import LLMEngine
 
-    from engine.sampler.vllm_transfer import SamplerClient
+    from engine.sampler.vllm.transfer import SamplerClient
 
 _LOCALHOST = "127.0.0.1"
 # One training process sends, one sampler receives.
@@ -105,7 +105,7 @@ def _register(name: str) -> None:
     """Make our own backend known to vLLM, once in a process."""
     from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 
-    from engine.sampler.vllm_transfer import InProcessTransfer
+    from engine.sampler.vllm.transfer import InProcessTransfer
 
     WeightTransferEngineFactory.register_engine(name, InProcessTransfer)
 
@@ -144,7 +144,7 @@ class FromTrainers(Transport):
                 "use --sampler.transfer in_process"
             )
         with hosting():
-            from engine.sampler.vllm_transfer import PolicySource, SamplerClient
+            from engine.sampler.vllm.transfer import PolicySource, SamplerClient
         return cls.trainer_engine(SamplerClient(ask), PolicySource(trainer.policy, names))
 
     @staticmethod
@@ -172,7 +172,7 @@ class Ipc(FromTrainers):
     def trainer_engine(client: SamplerClient, source: WeightSource) -> TrainerWeightTransferEngine:
         from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
 
-        from engine.sampler.vllm_transfer import LoneIPCSender
+        from engine.sampler.vllm.transfer import LoneIPCSender
 
         return LoneIPCSender.trainer_init(IPCTrainerInitInfo(rank=0), client=client, source=source)
 

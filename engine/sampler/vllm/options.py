@@ -65,7 +65,7 @@ def _scheduler(config: SamplerConfig, is_seq2seq: bool) -> dict[str, Any]:
     """vLLM's own scheduler for encoder-decoders, whose samples start with their encoder."""
     if config.scheduler == "vllm" or is_seq2seq:
         return {}
-    from engine.sampler.scheduler import program_scheduler
+    from engine.sampler.vllm.scheduler import program_scheduler
 
     return {"scheduler_cls": program_scheduler(config.admit_together)}
 
