@@ -1,14 +1,13 @@
 """Compiled code on disk: where it lies, who is trusted with it, and how a file of it is read and written.
 
     $CODEIT_CACHE, or ~/.cache/codeit
-        numba-<key>/                    the key: a hash of the sources and of all else that decides the machine code
-            <module>.<function>.nbc     a hash of key, name and code, then the code
-            complete-<group>            empty; there once all of a group is
+        numba-<key>/                    the key: a hash of what decides the machine code of whatever there is
+            <module>.<function>-<fingerprint>.nbc     a hash of key, name and code, then the code
 
 Invariants: code is unpickled and run, so nothing is read that somebody else than the user and root may write, but for a
-folder that is complete and that nobody may write, which whoever names it in CODEIT_CACHE trusts. A file that was cut
-off, damaged, or made for another name or key reads as one that is not there. A file appears under its name when it is
-whole. Nothing here knows Numba.
+folder that nobody may write, which whoever names it in CODEIT_CACHE trusts. A file that was cut off, damaged, or made
+for another name or key reads as one that is not there. A file appears under its name when it is whole. Nothing here
+knows Numba.
 """
 
 from __future__ import annotations
@@ -43,10 +42,10 @@ def base_folder() -> Path:
     return Path(home).absolute() / ".cache" / "codeit"
 
 
-def key_of(sources: Path, parts: Iterable[str]) -> str:
-    """The key of all Python files below `sources`, and of whatever else decides what is compiled."""
+def key_of(sources: Path, parts: Iterable[str], files: Iterable[str] = ()) -> str:
+    """The key of Python files below `sources`, by default of all, and of whatever else decides what is compiled."""
     digest = hashlib.sha256()
-    for file in sorted(sources.rglob("*.py")):
+    for file in [sources / name for name in files] or sorted(sources.rglob("*.py")):
         content = file.read_bytes()
         digest.update(f"{file.relative_to(sources).as_posix()}\0{len(content)}\0".encode() + content)
     digest.update("\0".join(parts).encode())
@@ -75,23 +74,16 @@ class Store:
             sticky = folder == base and status.st_mode & stat.S_ISVTX and _owner(store.folder) in (None, *_ourselves())
             if not sticky:
                 _trust(folder, status)
-        if _owner(store.folder) not in (None, *_ourselves()) and not store.is_complete("machine"):
-            raise _refusal(store.folder, "it belongs to somebody else and is not complete")
         return store
 
-    def is_complete(self, group: str) -> bool:
-        """Whether all of a group was there."""
-        return (self.folder / f"complete-{group}").is_file()
-
-    def set_complete(self, group: str) -> None:
-        """Mark a group as complete, if it is not."""
-        if not self.is_complete(group):
-            self._write(f"complete-{group}", b"")
+    def has(self, name: str) -> bool:
+        """Whether there is code of a function, which may be damaged."""
+        return self._file(name).is_file()
 
     def read(self, name: str) -> bytes | None:
         """The code of a function; None where it is not there as it was written. Raises `OSError` where others can
         write the file."""
-        path = self.folder / f"{name}.nbc"
+        path = self._file(name)
         try:
             with path.open("rb") as file:
                 status = os.fstat(file.fileno())
@@ -104,26 +96,26 @@ class Store:
 
     def write(self, name: str, code: bytes) -> None:
         """Keep the code of a function. Raises `OSError` where that fails."""
-        self._write(f"{name}.nbc", self._hash(name, code) + code)
-
-    def _hash(self, name: str, code: bytes) -> bytes:
-        return hashlib.sha256(f"{self.folder.name}\0{name}\0".encode() + code).digest()
-
-    def _write(self, name: str, content: bytes) -> None:
         try:
             _make(self.folder.parent)
             _make(self.folder)
             descriptor, unfinished = tempfile.mkstemp(dir=self.folder, suffix=".tmp")
             try:
                 with os.fdopen(descriptor, "wb") as file:
-                    file.write(content)
+                    file.write(self._hash(name, code) + code)
                 os.chmod(unfinished, 0o644)
-                os.replace(unfinished, self.folder / name)
+                os.replace(unfinished, self._file(name))
             except BaseException:
                 os.unlink(unfinished)
                 raise
         except OSError as error:
             raise self._not_usable(error) from None
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.nbc"
+
+    def _hash(self, name: str, code: bytes) -> bytes:
+        return hashlib.sha256(f"{self.folder.name}\0{name}\0".encode() + code).digest()
 
     def _not_usable(self, error: OSError) -> OSError:
         reason = os.strerror(error.errno or errno.EIO)

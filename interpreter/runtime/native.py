@@ -8,8 +8,9 @@ What is compiled is registered here by a decorator in its module:
     @inline       a helper that is compiled with its callers, as @specialized is
 
 `warm_up` compiles or loads all of a group; a single one is when it is first asked for. Numba's own cache does not see
-edits in other files, so compiled code is kept by `cache` under a key of all that decides it: the sources, the versions,
-the processor, Numba's switches. Words of the header depend on the sources alone, never on the order of imports.
+edits in other files, so compiled code is kept by `cache` under a key of all that decides it: of any function the
+versions, the processor, Numba's switches and how it is compiled here; of one its `fingerprint`, so that an edit costs
+the functions that it reaches. Words of the header depend on the sources alone, never on the order of imports.
 
 `CODEIT_CHECKED=1` selects the checked build, in which every read must lie below the top of the heap, and no write may
 touch a constant of the header, an address or what is above the top; a violation ends the run with the outcome
@@ -23,7 +24,7 @@ import pickle
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -42,6 +43,7 @@ from numba.core.serialize import dumps
 
 from interpreter.runtime import layout
 from interpreter.runtime.cache import Store, key_of
+from interpreter.runtime.fingerprints import fingerprint
 from interpreter.runtime.pointers import (
     ARENA,
     CHECKED,
@@ -99,22 +101,30 @@ class CompilationError(RuntimeError):
     """Nothing can be compiled here; the message says why, and what to do."""
 
 
+# Sources, relative to this folder, that decide how all functions are compiled.
+_FOUNDATION = ("layout.py", "native.py", "pointers.py")
+
+
 @cache
 def store() -> Store:
-    """Where the code of exactly these sources, versions, processor and build is kept."""
+    """Where the code of these versions, processor and build is kept."""
     versions = f"{numba.__version__} {llvmlite.__version__} {np.__version__} {platform.python_version()}"
     processor = cpu_target.target_context.codegen().magic_tuple()
     switches = [f"{name}={getattr(numba.config, name, None)}" for name in SWITCHES]
-    key = key_of(Path(__file__).parents[1], [versions, *map(str, processor), *switches])
+    folder = Path(__file__).parent
+    key = key_of(folder, [versions, *map(str, processor), *switches], _FOUNDATION)
     return Store.open(f"{key}{'-checked' if CHECKED else ''}")
 
 
 class _Kept(NullCache):
-    """Numba's view of the store: the code of one function."""
+    """Numba's view of the store: the code of one function for arguments of these types."""
 
-    def __init__(self, function: Callable, group: str) -> None:
-        self._name = f"{function.__module__.removeprefix('interpreter.')}.{function.__qualname__}"
-        self._group = group
+    def __init__(self, function: Callable, arguments: tuple) -> None:
+        name = f"{function.__module__.removeprefix('interpreter.')}.{function.__qualname__}"
+        self._name = f"{name}-{fingerprint(function, arguments)}"
+
+    def is_there(self) -> bool:
+        return store().has(self._name)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         target_context.refresh()
@@ -125,7 +135,7 @@ class _Kept(NullCache):
         try:
             store().write(self._name, dumps(data._reduce()))
         except OSError as error:
-            if not store().is_complete(self._group):
+            if not self.is_there():
                 raise
             log.warning("%s was damaged and is compiled for this process alone: %s", self._name, error.strerror)
 
@@ -148,6 +158,15 @@ class Addressed:
     group: str = MACHINE
     _compiled: CFunc | None = field(default=None, repr=False)  # its address is good as long as this is there
 
+    @cached_property
+    def kept(self) -> _Kept:
+        return _Kept(self.function, self.arguments)
+
+    @property
+    def arguments(self) -> tuple:
+        """Their types."""
+        return (ARENA, *[int64] * self.arity)
+
     @property
     def arity(self) -> int:
         return self.function.__code__.co_argcount - 1
@@ -168,9 +187,8 @@ class Addressed:
 
     def _compile(self) -> CFunc:
         _refuse_interpreted()
-        arguments = (ARENA, *[int64] * self.arity)
-        compiled = CFunc(self.function, (arguments, int64), locals={}, options={"error_model": "numpy"})
-        compiled._cache = _Kept(self.function, self.group)
+        compiled = CFunc(self.function, (self.arguments, int64), locals={}, options={"error_model": "numpy"})
+        compiled._cache = self.kept
         compiled.compile()
         return compiled
 
@@ -184,6 +202,10 @@ class Entry:
     group: str
     _compiled: Any = field(default=None, repr=False)
 
+    @cached_property
+    def kept(self) -> _Kept:
+        return _Kept(self.function, self.types())
+
     def compiled(self) -> Any:
         """What to call. Compiles it, or loads it."""
         if self._compiled is None:
@@ -194,7 +216,7 @@ class Entry:
     def _compile(self) -> Any:
         _refuse_interpreted()
         compiled = njit(**_OPTIONS)(self.function)
-        compiled._cache = _Kept(self.function, self.group)
+        compiled._cache = self.kept
         compiled.compile(self.types())
         compiled.disable_compile()
         return compiled
@@ -274,8 +296,12 @@ def header() -> npt.NDArray[np.int64]:
 
 
 def is_complete(group: str) -> bool:
-    """Whether there is native code of all of a group for these sources and versions."""
-    return store().is_complete(group)
+    """Whether there is native code of all that is registered of a group."""
+    return all(one.kept.is_there() for one in _registered(group))
+
+
+def _registered(group: str) -> list[Addressed | Entry]:
+    return [one for one in (*_HEADER.values(), *_OTHERS) if one.group == group]
 
 
 def compile_part(group: str, part: int, parts: int) -> None:
@@ -283,8 +309,7 @@ def compile_part(group: str, part: int, parts: int) -> None:
 
     Functions of a module, which share most helpers, are together.
     """
-    ones = [one for one in (*_HEADER.values(), *_OTHERS) if one.group == group]
-    ones.sort(key=lambda one: one.function.__module__)
+    ones = sorted(_registered(group), key=lambda one: one.function.__module__)
     sizes = np.cumsum([len(one.function.__code__.co_code) for one in ones])
     for one, end in zip(ones, sizes, strict=True):
         if (end - 1) * parts // sizes[-1] == part:
@@ -298,7 +323,6 @@ def warm_up(group: str) -> None:
     for one in _OTHERS:
         if one.group == group:
             one.compiled()
-    store().set_complete(group)
 
 
 # ------------------------------------------------------------------------------------------- the convention

@@ -67,27 +67,51 @@ def contents(folder):
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
-@pytest.mark.parametrize("first", FIRST)
-def test_code_does_not_depend_on_what_is_imported_first(cache, first):
-    before = contents(cache)
+def run_in(root, cache, *first, program=PROGRAM):
+    """What a program gives in a process with these sources and this cache that imports some modules first; and what is
+    at the words of the header."""
     code = (
-        f"import {first}, json, numpy as np\n"
+        f"{''.join(f'import {module}; ' for module in first)}import json, numpy as np\n"
         "from interpreter.runtime import native\nfrom interpreter.machine.machine import Machine\n"
         "from interpreter.grids import GridTable\nfrom interpreter.language.bytecode import Code\n"
         "from interpreter.language.program import parse\n"
         f"grids = GridTable.pack([np.array({LINE['inputs'][0]}, np.int8)])\n"
-        f"runs = Machine().run(Code.assemble([parse({PROGRAM!r})]), grids, np.zeros((1, 2), np.int32))\n"
+        f"runs = Machine().run(Code.assemble([parse({program!r})]), grids, np.zeros((1, 2), np.int32))\n"
         "words = {word: one.function.__qualname__ for word, one in native._HEADER.items()}\n"
         "print(json.dumps([int(runs.outcomes[0]), runs.outputs[0].tolist(), words]))"
     )
-    environment = {**os.environ, "CODEIT_CACHE": str(cache.parent)}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    environment = {**os.environ, "CODEIT_CACHE": str(cache.parent), "PYTHONPATH": str(root)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     outcome, output, words = json.loads(done.stdout)
     assert outcome == 0
+    return output, words
+
+
+@pytest.mark.parametrize("first", FIRST)
+def test_code_does_not_depend_on_what_is_imported_first(cache, first):
+    before = contents(cache)
+    output, words = run_in(ROOT, cache, first)
     assert output == [[1, 1]]
     assert words == {str(word): one.function.__qualname__ for word, one in native._HEADER.items()}
     assert contents(cache) == before
+
+
+def test_an_edit_compiles_what_it_reaches_and_nothing_else(cache, tmp_path):
+    shutil.copytree(ROOT / "interpreter", tmp_path / "interpreter", ignore=shutil.ignore_patterns("__pycache__"))
+    file = tmp_path / "interpreter/primitives/transforms.py"
+    source = file.read_text()
+    upside_down = "return upright(A, block, area(A, block) - width, -width, 1)"
+    assert source.count(upside_down) == 1
+    file.write_text(f"# An edit.\n{source.replace(upside_down, 'return upright(A, block, 0, width, 1)')}")
+    before = contents(cache)
+    assert run_in(ROOT, cache, program="O = hmirror(I)")[0] == LINE["inputs"][0][::-1]
+    assert contents(cache) == before
+    assert run_in(tmp_path, cache, program="O = hmirror(I)")[0] == LINE["inputs"][0]
+    after = contents(cache)
+    (new,) = after.keys() - before.keys()
+    assert new.startswith("primitives.transforms.hmirror-")
+    assert {name: after[name] for name in before} == before
 
 
 def test_damaged_files_are_compiled_again(cache, tmp_path):

@@ -24,7 +24,6 @@ def base(tmp_path, monkeypatch):
 def store(base):
     store = Store.open("key")
     store.write("module.function", CODE)
-    store.set_complete("machine")
     return store
 
 
@@ -43,7 +42,9 @@ def test_what_was_written_is_read(store, base):
     assert Store.open("key").read("module.function") == CODE
     assert store.read("module.other") is None
     assert [file.name for file in base.iterdir()] == ["numba-key"]
-    assert sorted(file.name for file in store.folder.iterdir()) == ["complete-machine", "module.function.nbc"]
+    assert sorted(file.name for file in store.folder.iterdir()) == ["module.function.nbc"]
+    assert store.has("module.function")
+    assert not store.has("module.other")
 
 
 @pytest.mark.parametrize(
@@ -113,22 +114,12 @@ def test_a_cache_that_somebody_else_can_write_is_refused(store):
 
 
 @pytest.mark.usefixtures("everything_is_somebody_elses")
-def test_a_complete_read_only_cache_of_somebody_else_is_used(store):
+def test_a_read_only_cache_of_somebody_else_is_used_as_it_is(store):
     read_only(store)
     files = sorted(store.folder.iterdir())
     other = Store.open("key")
     assert other.read("module.function") == CODE
-    assert other.is_complete("machine")
-    other.set_complete("machine")
     assert sorted(store.folder.iterdir()) == files
-
-
-@pytest.mark.usefixtures("everything_is_somebody_elses")
-def test_an_incomplete_read_only_cache_of_somebody_else_is_refused(store):
-    (store.folder / "complete-machine").unlink()
-    read_only(store)
-    with pytest.raises(PermissionError, match=r"somebody else and is not complete.*CODEIT_CACHE"):
-        Store.open("key")
 
 
 def test_a_full_disk_is_said_with_the_folder_and_leaves_nothing_half_done(store, monkeypatch):
@@ -179,4 +170,8 @@ def test_the_key_is_that_of_sources_and_whatever_else_decides(tmp_path):
     assert key_of(tmp_path, ["numba 1", "one processor"]) == first
     assert key_of(tmp_path, ["numba 1", "another processor"]) != first
     (tmp_path / "a.py").write_text("x = 2")
-    assert key_of(tmp_path, ["numba 1", "one processor"]) != first
+    changed = key_of(tmp_path, ["numba 1", "one processor"])
+    assert changed != first
+    (tmp_path / "b.py").write_text("x = 1")
+    assert key_of(tmp_path, ["numba 1", "one processor"]) != changed
+    assert key_of(tmp_path, ["numba 1", "one processor"], ["a.py"]) == changed
