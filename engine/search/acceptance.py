@@ -31,7 +31,8 @@ from replay.experience import demonstration_performance
 CHUNK = 2_000
 # Digits of a performance in a row: a search that goes on must rank as one that was never stopped.
 DIGITS = 4
-# Programs of one task and proposal that could be a seed and are looked at: the shortest.
+# Programs of one task and proposal that could be a seed and are looked at: of the shortest CHUNK those that are right
+# on most demonstrations, the shorter ones first.
 LOOKED_AT = 64
 
 
@@ -120,12 +121,12 @@ class Solving:
         self, worker: Worker, task: int, programs: Symbols, matches: npt.NDArray[np.int64], first: int
     ) -> list[Finding]:
         lengths = np.diff(programs.starts)[matches]
-        matches = matches[np.argsort(lengths, kind="stable")[:LOOKED_AT]]
+        matches = matches[np.argsort(lengths, kind="stable")[:CHUNK]]
         some = programs.take(matches)
-        right = self._demonstrations.right(worker.screen, some, task).sum(axis=0).tolist()
+        right = self._demonstrations.right(worker.screen, some, task).sum(axis=0)
         findings = []
-        for k, (number, count) in enumerate(zip(matches.tolist(), right, strict=True)):
-            program = some.program(k)
+        for k in np.argsort(-right, kind="stable")[:LOOKED_AT].tolist():
+            program, number, count = some.program(k), int(matches[k]), int(right[k])
             entry = Entry(program.text, count / self._demonstrations.counts[task], b"", first + number)
             if count < self._demonstrations.counts[task]:
                 findings.append(Finding(task, entry, solves=False))

@@ -81,4 +81,5 @@ SEEDS = Effort(
     rates=CROSSING, mutants=Growth(20_000, 20_000), crossings=Growth(4_000, 4_000), crossed_at_once=None,
     calls=(20_000, 200_000, 2_000_000, 20_000_000), enumerated_at_once=None, near=24, kept=24, donors=40,
     latest=20_000, max_lines=16, on_own_task=False, screen_hardest=True,
+    compositions=RANKED.compositions,
 )  # fmt: skip

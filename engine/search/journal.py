@@ -4,6 +4,7 @@
     OUT.progress.jsonl   {"tasks": ..., "seed": ...}: what it is, first
                          {"task": ..., "calls": n, "stage": ..., "near": [[program, demonstrations right], ...]}
                          {"round": k}: mutants of round k are done
+                         {"composed": k}: batch k of composition is done
 
 A last row that was cut off is dropped when a search goes on. Near misses are in the order of `engine.ranking`, which
 is that in which they were found where nothing else tells them apart.
@@ -28,18 +29,21 @@ Near = list[tuple[Program, int]]
 @dataclass
 class Found:
     """What files say: a program for each solved task; of the others, how many calls were tried, whether all terms
-    were, and near misses, best first; `rounds` of mutants that are done."""
+    were, and near misses, best first; `rounds` of mutants and batches of composition that are done."""
 
     programs: dict[str, Program] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
     near: dict[str, Near] = field(default_factory=dict)
     rounds: int = 0
+    composed: int = 0
 
     def read(self, row: dict[str, Any]) -> None:
         """Add a row of the progress file."""
         if "round" in row:
             self.rounds = row["round"] + 1
+        elif "composed" in row:
+            self.composed = row["composed"] + 1
         else:
             self.calls[row["task"]] = row["calls"]
             self.near[row["task"]] = [(parse(text), right) for text, right in row["near"]]
@@ -104,6 +108,10 @@ class Journal:
     def mutated(self, number: int) -> None:
         """Record a round of mutants."""
         self._write(self._progress, {"round": number})
+
+    def composed(self, number: int) -> None:
+        """Record a batch of composition."""
+        self._write(self._progress, {"composed": number})
 
     def _write(self, file: FileIO, row: dict[str, Any]) -> None:
         line = (json.dumps(row) + "\n").encode()

@@ -1,12 +1,13 @@
 """`codeit seeds discover`: programs for training tasks by search alone, from an empty list.
 
-Tasks are enumerated in rounds: each goes over all unsolved tasks with ten times the calls of the one before. After
-each come rounds of mutants, until they find nothing more: of what solves a task, for all that are not solved yet, and
-of the near misses of each unsolved task, for that task alone. What a round finds are parents in the next.
+Tasks are enumerated in rounds: each goes over all unsolved tasks with ten times the calls of the one before. Then each
+unsolved task is composed for, with the macros of what solves others. After both come rounds of mutants, until they find
+nothing more: of what solves a task, for all that are not solved yet, and of the near misses of each unsolved task, for
+that task alone. What a round finds are parents in the next.
 
 A program counts when it is right on all demonstrations and, looked at only then, on the tests. What the enumeration of
-a task gives within a number of calls, and what a round of mutants gives, is the same everywhere; how far a budget goes
-depends on the machine.
+a task gives within a number of calls, what is composed for it from what solves others, and what a round of mutants
+gives, is the same everywhere; how far a budget goes depends on the machine.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from engine.search.demonstrations import Demonstrations
 from engine.search.journal import Found, Journal
 from engine.search.population import Population
 from engine.search.search import Search
+from engine.search.sources.composition import Compose
 from engine.search.sources.enumeration import Enumerate
 from engine.search.sources.mutation import Spread
 from engine.search.sources.recombination import Recombine
@@ -33,8 +35,8 @@ from interpreter.compilation import warm_up
 from interpreter.language.program import parse
 from interpreter.machine.screening import DEFAULT_FUEL
 
-ENUMERATION_SHARE = 0.85  # of the budget; what is left after it is for mutants
-PATIENCE = 3  # rounds of mutants without a program, after which enumeration goes on
+BUILDING_SHARE = 0.85  # of the budget is for enumeration and composition, with mutants; after it are mutants alone
+PATIENCE = 3  # rounds of mutants without a program, after which something else goes on
 LAST_PATIENCE = 30  # the same where nothing follows
 
 
@@ -54,7 +56,7 @@ def discover(
     ):
         search = SeedSearch(tasks, journal, seed, threads, display)
         search.run(
-            Clock(start + 60 * minutes * ENUMERATION_SHARE, threads.stopped),
+            Clock(start + 60 * minutes * BUILDING_SHARE, threads.stopped),
             Clock(start + 60 * minutes, threads.stopped),
         )
         return search.solved
@@ -71,10 +73,11 @@ class SeedSearch:
 
     def __init__(self, tasks: Sequence[Task], journal: Journal, seed: int, workers: Workers, display: Display) -> None:
         self.state = _state(tasks, seed, workers)
-        self.rounds = journal.found.rounds
+        self.rounds, self.composed = journal.found.rounds, journal.found.composed
         self._search = Search(self.state, self)
         self._journal, self._display = journal, display
         self._enumerate, self._mutants = Enumerate(self.state), (Spread(self.state), Recombine(self.state))
+        self._compose = Compose(self.state, (), {})
         self._bar = "", 0, 0  # what is shown of the round: its name, how much of it is done, and how much there is
         self._restore(journal.found)
 
@@ -83,11 +86,13 @@ class SeedSearch:
         """How many of the tasks are solved."""
         return len(self.state.population.solved)
 
-    def run(self, enumeration: Clock, end: Clock) -> None:
-        """Enumerate and mutate by turns until `enumeration` is over, then mutate until `end`."""
+    def run(self, building: Clock, end: Clock) -> None:
+        """Enumerate, compose and mutate by turns until `building` is over, then mutate until `end`."""
         for number, calls in enumerate(self.state.effort.calls):
-            if self.enumerate(number, f"{calls:,} calls a task", enumeration):
-                self.mutate(enumeration, PATIENCE)
+            if self.enumerate(number, f"{calls:,} calls a task", building):
+                self.mutate(building, PATIENCE)
+            if self.compose(number, building):
+                self.mutate(building, PATIENCE)
         self.mutate(end, LAST_PATIENCE)
 
     def enumerate(self, number: int, what: str, clock: Clock) -> bool:
@@ -98,6 +103,21 @@ class SeedSearch:
             return False
         self._say(f"enumeration, {what}", start)
         return True
+
+    def compose(self, level: int, clock: Clock) -> bool:
+        """Compose for all unsolved tasks, going on where it was stopped; whether there was anything to do."""
+        start, first = time.monotonic(), self.composed
+        turns = -(-len(self.state.tasks) // self.state.effort.composed_at_once)
+        while self.composed < turns * (level + 1) and not clock.is_over():
+            self._bar = f"composition {level + 1}", self.composed - turns * level, turns
+            batch = self._search.batch(self._compose, self.composed, clock)
+            if batch is None or clock.is_over():
+                break
+            self._journal.composed(self.composed)
+            self.composed += 1
+        if self.composed > first:
+            self._say(f"composition {level + 1}", start)
+        return self.composed > first
 
     def mutate(self, clock: Clock, patience: int) -> None:
         """Rounds of mutants, until `patience` of them in a row solve no task."""

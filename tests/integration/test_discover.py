@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,27 @@ def test_mutants_of_what_was_found_solve_its_neighbours_in_any_number_of_threads
     assert again == found
     assert runs == others
     assert min(runs) > 0
+
+
+def test_what_solves_one_task_is_composed_for_others_and_a_stopped_discovery_composes_the_rest(tmp_path):
+    """The second task does to a half what the first does to the whole; the third has outputs by chance."""
+    known = "x1 = replace(I, ONE, SEVEN)\nx2 = asobject(x1)\nx3 = shift(x2, DOWN)\nO = paint(x1, x3)"
+    task = made_task("known", known)
+    composed = made_task("composed", f"x9 = tophalf(I)\n{known.replace('(I,', '(x9,')}")
+    generator = np.random.default_rng(1)
+    by_chance = tuple(generator.integers(0, 9, (6, 6)).astype(np.int8) for _ in task.outputs)
+    tasks = [task, composed, replace(task, id="chance", outputs=by_chance)]
+    out = tmp_path / "seeds.jsonl"
+    with Journal(out, {}, resume=False) as journal:
+        journal.solved("known", parse(known))
+    for solved in (2, 2):
+        with Journal(out, {}, resume=True) as journal, Workers(2, 200_000) as threads, Display() as display:
+            search = SeedSearch(tasks, journal, 0, threads, display)
+            assert search.compose(0, Clock()) == (search.composed > journal.found.composed)
+            assert search.composed == 1
+            assert search.solved == solved
+    assert [row["task"] for row in rows(out)] == ["known", "composed"]
+    assert [row for row in rows(out.with_suffix(".progress.jsonl")) if "composed" in row] == [{"composed": 0}]
 
 
 def test_files_of_an_earlier_version_are_gone_on_from(tmp_path):

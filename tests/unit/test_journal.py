@@ -20,6 +20,7 @@ def write(out):
         journal.searched("b", 20_000, "growing", [(TURN, 2)])
         journal.searched("c", 9_000, "ended", [])
         journal.mutated(0)
+        journal.composed(2)
 
 
 def test_what_was_written_is_known_again(tmp_path):
@@ -35,6 +36,7 @@ def test_what_was_written_is_known_again(tmp_path):
     assert found.ended == {"c"}
     assert found.near == {"b": [(TURN, 2)], "c": []}
     assert found.rounds == 1
+    assert found.composed == 3
 
 
 def test_a_row_that_was_cut_off_is_dropped(tmp_path):
