@@ -57,9 +57,11 @@ def measure(seeds: str | None, seconds: int, overrides: Sequence[str]) -> dict[s
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         store, heldout_store = (stack.enter_context(ReplayStore(folder / name)) for name in ("replay", "heldout"))
         display = stack.enter_context(Display())
-        filled = fill(
-            [seed for seed in programs if seed.task not in kept], tasks, config, store, heldout_store, display
-        )
+        training = {name: task for name, task in tasks.items() if name not in kept}
+        searched = [tasks[name] for name in sorted(kept)]
+        learned = [seed for seed in programs if seed.task in training]
+        filled = fill(learned, training, searched, config, store, heldout_store, display)
+        store.put_tasks({task.id: task.inputs for task in searched})
         solvers = [solution(seed, tasks[seed.task]) for seed in programs if seed.task in kept]
         heldout = {
             "heldout_loss": to_examples(list(heldout_store), heldout_store, codec, longest),

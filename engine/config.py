@@ -75,6 +75,9 @@ class FillConfig(Section):
     """Distinct mutants of the seed programs (the paper: 19,200); those with a valid output become experiences."""
     other_tasks: int = Field(2, ge=0)
     """Further training tasks, drawn at random, on whose inputs each seed program and mutant runs, too."""
+    search_tasks: int = Field(0, ge=0)
+    """Tasks of the search set, drawn at random, on whose demonstration inputs each of them runs, too: the policy meets
+    the inputs that it will be asked about, never the tests."""
     heldout: int = Field(200, ge=1)
     """Experiences whose programs never train; their loss is `heldout_loss`."""
     augment: int = Field(0, ge=0, le=MAX_VARIANTS)

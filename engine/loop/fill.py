@@ -1,9 +1,9 @@
 """The first content of replay: seed programs on their training tasks, and mutants of them.
 
-A program runs on the task that it belongs to, on some other tasks, where it is as good an example of itself, and
-on variants of these, where it counts if it commutes with the transform. All of it goes in batches: only hashes and
-priorities are kept in memory of what is done. The same seeds and configuration always give the same content, so that
-a fill that was killed is put right by another.
+A program runs on the task that it belongs to, on some other tasks, of training and of the search set, where it is as
+good an example of itself, and on variants of these, where it counts if it commutes with the transform. All of it goes
+in batches: only hashes and priorities are kept in memory of what is done. The same seeds and configuration always give
+the same content, so that a fill that was killed is put right by another.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class Filled:
 def fill(
     seeds: Sequence[Seed],
     tasks: Mapping[str, Task],
+    searched: Sequence[Task],
     config: Config,
     store: ReplayStore,
     heldout_store: ReplayStore,
@@ -62,7 +63,8 @@ def fill(
     """
     seeds = _learnable(seeds, display)
     generator = np.random.default_rng([config.loop.seed, 0])
-    places = _Places.prepare(list(tasks.values()), config.fill, generator)
+    others = [task for task in searched if task.id not in tasks] if config.fill.search_tasks else []
+    places = _Places.prepare(list(tasks.values()), others, config.fill, generator)
     for each in (store, heldout_store):
         each.clear()  # what a killed fill left
         each.put_tasks({task.id: task.inputs for task in places.tasks})
@@ -104,18 +106,23 @@ def _learnable(seeds: Sequence[Seed], display: Display) -> list[Seed]:
 
 @dataclass(frozen=True)
 class _Places:
-    """Training tasks by number, then variants of them, with all demonstration inputs."""
+    """Training tasks by number, searched ones, then variants of both, with all demonstration inputs."""
 
     tasks: list[Task]
+    training: int
+    """how many are training tasks"""
     transforms: dict[int, Transform]
     """by the number of the variant"""
     variants: Indices
-    """numbers, of (training tasks, MAX_VARIANTS or, without augmentation, 0); -1 where a task has no more"""
+    """numbers, of (tasks, MAX_VARIANTS or, without augmentation, 0); -1 where a task has no more"""
     inputs: TaskGrids
 
     @classmethod
-    def prepare(cls, tasks: list[Task], config: FillConfig, generator: np.random.Generator) -> _Places:
+    def prepare(
+        cls, training: list[Task], searched: list[Task], config: FillConfig, generator: np.random.Generator
+    ) -> _Places:
         """The tasks, and as many variants as augmentation may need."""
+        tasks = training + searched
         numbered = list(tasks)
         transforms: dict[int, Transform] = {}
         variants = np.full((len(tasks), MAX_VARIANTS if config.augment else 0), -1)
@@ -124,15 +131,15 @@ class _Places:
             variants[number, : len(drawn)] = len(numbered) + np.arange(len(drawn))
             transforms.update(enumerate(drawn, len(numbered)))
             numbered += drawn.values()
-        return cls(numbered, transforms, variants, TaskGrids.pack(numbered))
+        return cls(numbered, len(training), transforms, variants, TaskGrids.pack(numbered))
 
 
 @dataclass(frozen=True)
 class _Work:
     """Programs, whether they are mutants, and where they run: one row for each (program, task).
 
-    First training tasks, in order of program, its own before others, with `base` -1; then variants, whose `base` is
-    the row of the training task.
+    First tasks, in order of program, its own before others, with `base` -1; then variants, whose `base` is the row of
+    the task.
     """
 
     programs: Symbols
@@ -180,8 +187,10 @@ def _assign(
     mutants: bool,
 ) -> _Work:
     """Let each program run on its own task, on others, and on variants of each of these."""
-    others = generator.integers(len(places.variants), size=(len(own), config.other_tasks))
-    chosen = np.column_stack([own, others])
+    others = [generator.integers(places.training, size=(len(own), config.other_tasks))]
+    if len(places.variants) > places.training:
+        others.append(generator.integers(places.training, len(places.variants), size=(len(own), config.search_tasks)))
+    chosen = np.column_stack([own, *others])
     program, column = np.nonzero(_first_in_row(chosen))
     task = chosen[program, column]
     variants = places.variants[task]

@@ -144,7 +144,8 @@ class Loop:
     def _fill(self, start: float) -> dict[str, Any]:
         """Fill replay, meta-iteration 0. Its progress record comes last: without it a fill starts over."""
         seeds, tasks = self.beginning.seeds, self.beginning.training_tasks
-        filled = fill(seeds, tasks, self.config, self.store, self.heldout_store, self.display)
+        searched = list(self.tasks.values())
+        filled = fill(seeds, tasks, searched, self.config, self.store, self.heldout_store, self.display)
         self.store.put_tasks({task.id: task.inputs for task in self.tasks.values()})
         progress = progress_of(0, time.perf_counter() - start)
         self.store.commit((), progress)

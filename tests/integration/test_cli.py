@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
         (["run", "--seed", "5"], "unknown option --seed"),
         (["run", "--preset", "cpu", "--preset", "a3"], "unknown preset 'a3'"),
         (["run", "--preset", "smoke,small-language"], "sampler.primitives does not hold for search"),
-        (["sweep", "missing.toml"], "no sweep of that name (there are ablations, ablations-small, sizes-small)"),
+        (["sweep", "missing.toml"], "(there are ablations, ablations-small, examples-small, sizes-small)"),
         (["sweep", "ablations-small", "--resume"], "--resume needs --out"),
         (["sweep", "ablations-small", "--parallel", "1000"], "processors of this machine"),
         (["eval", "--run-dir", "missing", "--loop.seed", "5"], "missing is no run folder"),

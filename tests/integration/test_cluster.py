@@ -240,6 +240,36 @@ def test_a_node_that_is_gone_before_it_is_ready_is_not_waited_for(session, monke
     crew.close()
 
 
+def test_a_search_whose_head_is_killed_goes_on_to_what_one_machine_finds(
+    cluster, session, small_batches, monkeypatch, tmp_path
+):
+    """The head is the process of the command: what it has written is all that there is of the search."""
+    options = ["search", "--tasks", "arc1-train", "--task-ids", TASKS, "--programs", "1200"]
+    assert main([*options, "--out", str(tmp_path / "one")]) == 0
+    out = tmp_path / "killed"
+    code = (
+        "from dataclasses import replace\nfrom engine.cli import main\nfrom engine.search import effort\n"
+        "small = effort.Growth(150, 600)\n"
+        "effort.RANKED = replace(effort.RANKED, mutants=small, crossings=small)\n"
+        f"main({[*options, '--out', str(out), '--cluster', cluster.address]})"
+    )
+    session.begin_crew().close()  # which has the processors
+    head = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 120
+        while not (out / "search.jsonl").exists() or not (out / "search.jsonl").stat().st_size:
+            assert head.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    finally:
+        head.kill()
+        head.wait()
+    assert files(out) != files(tmp_path / "one")
+    monkeypatch.setattr("engine.commands.search.cluster_of", lambda *_, **__: nullcontext(session))
+    assert main(["search", "--resume", "--out", str(out), "--programs", "1200", "--cluster"]) == 0
+    assert files(out) == files(tmp_path / "one")
+
+
 # ---------------------------------------------------------------------------------------- other versions
 
 

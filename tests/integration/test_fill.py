@@ -1,5 +1,6 @@
 """The fill of replay: seeds, mutants and augmented copies of both, in batches."""
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -35,14 +36,14 @@ def seeds(tasks):
     return load_seeds(None, tasks)
 
 
-def filled_stores(folder, seeds, tasks, config, capacity=None):
+def filled_stores(folder, seeds, tasks, config, capacity=None, searched=()):
     """Fill stores in a folder: what `fill` says, and all that is in them, in an order that tells insertions."""
     with (
         ReplayStore(folder / "replay", capacity) as store,
         ReplayStore(folder / "heldout") as heldout,
         Display() as display,
     ):
-        filled = fill(seeds, tasks, config, store, heldout, display)
+        filled = fill(seeds, tasks, searched, config, store, heldout, display)
         assert store.verify().ok
         assert heldout.verify().ok
         return filled, [each.draw(np.random.default_rng(0), 10**6, Origin.MUTATED) for each in (store, heldout)]
@@ -70,6 +71,35 @@ def test_held_out_programs_never_train(smoke, seeds):
     assert len(programs) == len(heldout)
     assert programs.isdisjoint(experience.program for experience in experiences)
     assert programs.isdisjoint(seed.program.text for seed in seeds)
+
+
+def test_programs_run_on_inputs_of_searched_tasks_and_no_test_is_touched(tmp_path, tasks, seeds):
+    """Every program at most once on the task, and on variants of it."""
+    searched = [replace(task, test_inputs=(), test_outputs=()) for task in load_tasks("arc1-eval", limit=1)]
+    arguments = [*SMALL, "--fill.search-tasks", "1", "--fill.augment", "1", "--fill.augment-colors", "all"]
+    config = load_config("smoke", None, arguments)
+    known = dict(list(tasks.items())[:150])
+    learned = [seed for seed in seeds if seed.task in known]
+    _, (experiences, _) = filled_stores(tmp_path, learned, known, config, searched=searched)
+    there = [experience for experience in experiences if experience.task == searched[0].id]
+    programs = {experience.program for experience in experiences}
+    assert len(programs) > 200
+    assert len(there) == len({experience.program for experience in there}) > 0.5 * len(programs)
+    assert {experience.origin for experience in there} == {Origin.MUTATED}
+    assert any(experience.task.startswith(f"{searched[0].id}~") for experience in experiences)
+    without, (others, _) = filled_stores(
+        tmp_path / "without", learned, known, load_config("smoke", None, SMALL), searched=searched
+    )
+    assert without.experiences > 0
+    assert searched[0].id not in {experience.task for experience in others}
+
+
+def test_a_searched_task_that_trains_is_run_as_such_alone(tmp_path, tasks, seeds):
+    known = dict(list(tasks.items())[:20])
+    learned = [seed for seed in seeds if seed.task in known]
+    config = load_config("smoke", None, [*SMALL, "--fill.search-tasks", "2"])
+    alone = filled_stores(tmp_path / "alone", learned, known, config)
+    assert filled_stores(tmp_path / "both", learned, known, config, searched=list(known.values())[:5]) == alone
 
 
 def test_at_most_a_tenth_of_the_mutant_programs_is_held_out(tmp_path, tasks, seeds):

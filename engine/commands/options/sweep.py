@@ -12,7 +12,7 @@ class SweepOptions(Options):
 
     Run what FILE.toml asks for, each run in a process of its own, and compare: means and ranges over seeds, differences
     to a baseline with intervals, as tables, JSON and a figure. It says beforehand how long it will take. FILE.toml may
-    be the name of a sweep that comes with codeit: ablations, ablations-small, sizes-small.
+    be the name of a sweep that comes with codeit: ablations, ablations-small, examples-small, sizes-small.
     """
 
     verb: ClassVar[str] = "sweep"
