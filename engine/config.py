@@ -84,6 +84,8 @@ class FillConfig(Section):
     """Augmented copies tried of each experience: grids turned, mirrored or recoloured, where the program allows it."""
     augment_colors: ColorChoice = "keep-0"
     """Colour permutations of augmented copies: none, those that leave 0 (the background, mostly), or all."""
+    augment_programs: bool = False
+    """Whether augmented copies of other colours are tried with a program's constants recoloured, too."""
 
 
 class ReplayConfig(Section):

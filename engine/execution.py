@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,10 @@ import numpy.typing as npt
 from engine.config import InterpreterConfig
 from engine.task_grids import TaskGrids
 from engine.tasks import Task
-from interpreter.grids import Grid
+from interpreter.grids import Grid, GridTable
 from interpreter.language.bytecode import Code
 from interpreter.language.program import Program
+from interpreter.machine.machine import Runs
 from interpreter.machine.pool import Pool
 
 
@@ -43,14 +45,28 @@ def digest(grids: Sequence[Grid | None]) -> bytes:
     return state.digest()
 
 
+class RunsBatches(Protocol):
+    """What runs programs on grids that it has: `Pool`, or what does so on other machines."""
+
+    def run(self, code: Code, jobs: npt.NDArray[np.int32]) -> Runs:
+        """The results of a batch, in order."""
+
+    def close(self) -> None:
+        """End what it has begun."""
+
+
+OpenPool = Callable[[GridTable, int | None, int, int], RunsBatches]
+"""Opens one, as `Pool` is: grids, workers, fuel, words."""
+
+
 class Executor:
     """A pool that has loaded the inputs of `tasks`."""
 
-    def __init__(self, tasks: Sequence[Task], config: InterpreterConfig) -> None:
+    def __init__(self, tasks: Sequence[Task], config: InterpreterConfig, open_pool: OpenPool = Pool) -> None:
         self._demonstrations = {task.id: len(task.inputs) for task in tasks}
         self._numbers = {task.id: number for number, task in enumerate(tasks)}
         self._inputs = TaskGrids.pack(tasks, tests=True)
-        self._pool = Pool(self._inputs.grids, config.workers, config.fuel, config.arena_words)
+        self._pool = open_pool(self._inputs.grids, config.workers, config.fuel, config.arena_words)
 
     def __enter__(self) -> Executor:
         return self

@@ -63,7 +63,7 @@ class Crew:
     """Members on all nodes that have processors. Close it.
 
     `threads` of each node: None is one a processor. What replicas of a sampler have `taken` of a node's processors, by
-    id, is not asked of Ray again; they sample while nobody searches, and so get in nobody's way.
+    id, is not asked of Ray again: they sample while nobody searches, and the programs of samples take little.
     """
 
     def __init__(self, threads: int | None, groups: Sequence[str], taken: dict[str, float]) -> None:
@@ -99,12 +99,15 @@ class Crew:
             self._part(hand)
         self._constant = self._batch = None
 
-    def run(self, fuel: tuple[int, int], work: Portable, items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
-        """The number and the result of each item, as they are done. Raises what the work raises."""
+    def run(self, limits: tuple[int, ...], work: Portable, items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+        """The number and the result of each item, as they are done. Raises what the work raises.
+
+        `limits` are those of `Workers`: fuel of screens, fuel and words of machines.
+        """
         self._look()
         self._constant = self._put(self._constant, work.constant)
         self._batch = self._put(self._batch, work.batch)
-        shared = fuel, work.function, self._constant[1], self._batch[1]
+        shared = limits, work.function, self._constant[1], self._batch[1]
         messages = deque(self._cut(list(items)))
         gone = math.inf  # when somebody has to be there again
         try:

@@ -28,7 +28,7 @@ class Member:
     def __init__(self, workers: int, groups: Sequence[str]) -> None:
         compilation.warm_up(*groups)
         self._count = workers
-        self._workers: dict[tuple[int, int], Workers] = {}
+        self._workers: dict[tuple[int, ...], Workers] = {}
         self._values: OrderedDict[str, Any] = OrderedDict()
         self._lock = Lock()
 
@@ -37,20 +37,25 @@ class Member:
         return own_identity()
 
     def work(
-        self, fuel: tuple[int, int], function: Callable[..., Any], constant: Reference, batch: Reference, items: Packed
+        self,
+        limits: tuple[int, ...],
+        function: Callable[..., Any],
+        constant: Reference,
+        batch: Reference,
+        items: Packed,
     ) -> Packed:
-        """The results of some items of a `Portable`, in order. `fuel` is that of screens and of machines."""
+        """The results of some items of a `Portable`, in order. `limits` are those of `Workers`."""
         with self._lock:
-            workers = self._of_fuel(fuel)
+            workers = self._with(limits)
             work = Portable(function, self._value(constant), self._value(batch))
         return pack(workers.map(work, unpack(items)))
 
-    def _of_fuel(self, fuel: tuple[int, int]) -> Workers:
-        if fuel not in self._workers:
+    def _with(self, limits: tuple[int, ...]) -> Workers:
+        if limits not in self._workers:
             for workers in self._workers.values():  # of a source that is done
                 workers.close()
-            self._workers = {fuel: Workers(self._count, *fuel)}
-        return self._workers[fuel]
+            self._workers = {limits: Workers(self._count, *limits)}
+        return self._workers[limits]
 
     def _value(self, reference: Reference) -> Any:
         """What was put into the object store, unpacked once."""

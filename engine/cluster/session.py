@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING
 
 from engine.cluster.config import ClusterConfig
 from engine.cluster.starting import connected
+from engine.execution import OpenPool
 from engine.sampler.config import SamplerConfig
 from engine.sampler.protocol import Sampler
 from engine.search.workers import OpenWorkers, Workers
 from interpreter.compilation import MACHINE, SEARCH
+from interpreter.grids import GridTable
 from interpreter.machine.machine import DEFAULT_FUEL
+from interpreter.machine.pool import Pool
 
 if TYPE_CHECKING:
     from engine.cluster.crew import Crew
     from engine.cluster.nodes import Node
+    from engine.cluster.pool import CrewPool
 
 
 class Session:
@@ -73,6 +77,12 @@ class Session:
 
         return ClusterWorkers(self.begin_crew(), workers, screen_fuel, machine_fuel)
 
+    def pool(self, grids: GridTable, _workers: int | None, fuel: int, words: int) -> CrewPool:
+        """What `interpreter.machine.pool.Pool` is on one machine."""
+        from engine.cluster.pool import CrewPool
+
+        return CrewPool(self.begin_crew(), grids, (fuel, words))
+
     def plan_replicas(self) -> None:
         """Decide where a sampler's replicas will be, before all processors are taken. Raises `UsageError`."""
         from engine.cluster.nodes import living_nodes
@@ -93,3 +103,8 @@ class Session:
 def opening(cluster: Session | None) -> OpenWorkers:
     """What opens workers: on this machine, or on a cluster."""
     return Workers if cluster is None else cluster.workers
+
+
+def pooling(cluster: Session | None) -> OpenPool:
+    """What opens a pool: on this machine, or on a cluster."""
+    return Pool if cluster is None else cluster.pool

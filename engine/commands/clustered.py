@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def cluster_of(
-    address: str | None, config: ClusterConfig, runs_programs: bool = True, samples: bool = False
-) -> Iterator[Session | None]:
+def cluster_of(address: str | None, config: ClusterConfig, samples: bool = False) -> Iterator[Session | None]:
     """The session of `--cluster`, with the nodes that run programs, and room for those that sample; None where it was
     not given.
 
@@ -31,6 +29,5 @@ def cluster_of(
         compile_interpreter(search=True)  # before nodes that share its cache look there
         if samples:
             session.plan_replicas()
-        if runs_programs:
-            session.begin_crew()
+        session.begin_crew()
         yield session

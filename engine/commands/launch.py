@@ -72,7 +72,7 @@ def run(options: RunOptions) -> None:
         new_codec(config)  # what is wrong with a checkpoint is said before there is a folder
     from engine.loop.loop import Loop
 
-    with cluster_of(options.cluster, config.cluster, config.search.is_on, samples=True) as cluster:
+    with cluster_of(options.cluster, config.cluster, samples=True) as cluster:
         if not options.resume:
             rows = [seed.row for seed in beginning.loaded]
             folder = RunFolder.create(options.run_dir or timed_folder("-".join(options.preset)), config, rows)

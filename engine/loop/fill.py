@@ -1,9 +1,10 @@
 """The first content of replay: seed programs on their training tasks, and mutants of them.
 
 A program runs on the task that it belongs to, on some other tasks, of training and of the search set, where it is as
-good an example of itself, and on variants of these, where it counts if it commutes with the transform. All of it goes
-in batches: only hashes and priorities are kept in memory of what is done. The same seeds and configuration always give
-the same content, so that a fill that was killed is put right by another.
+good an example of itself, and on variants of these, where it counts if it commutes with the transform; so does, where
+that is wanted, the program with its constants recoloured as the variant is. All of it goes in batches: only hashes and
+priorities are kept in memory of what is done. The same seeds and configuration always give the same content, so that a
+fill that was killed is put right by another.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engine.augment import MAX_VARIANTS, Transform, draw_variants
+from engine.augment import COLORS, MAX_VARIANTS, Transform, draw_variants
 from engine.config import Config, FillConfig
 from engine.errors import UsageError
 from engine.progress import Display
@@ -81,7 +82,7 @@ def fill(
             kept, parted = heldout.part(_experiences(work, runs, places), work.mutants)
             experiences += store.commit(kept, None)
             heldout_store.commit(parted, None)
-            made += len(work.programs)
+            made += work.made
             update(made, note=f"{experiences} experiences")
     if not experiences:
         raise UsageError("no seed program gives a valid grid on its task: there is nothing to learn from")
@@ -115,6 +116,8 @@ class _Places:
     """by the number of the variant"""
     variants: Indices
     """numbers, of (tasks, MAX_VARIANTS or, without augmentation, 0); -1 where a task has no more"""
+    colors: Indices
+    """what a task's transform does with the ten colours, of (tasks and variants, 10)"""
     inputs: TaskGrids
 
     @classmethod
@@ -131,26 +134,32 @@ class _Places:
             variants[number, : len(drawn)] = len(numbered) + np.arange(len(drawn))
             transforms.update(enumerate(drawn, len(numbered)))
             numbered += drawn.values()
-        return cls(numbered, len(training), transforms, variants, TaskGrids.pack(numbered))
+        colors = np.tile(np.arange(len(COLORS)), (len(numbered), 1))
+        for number, transform in transforms.items():
+            colors[number] = transform.colors
+        return cls(numbered, len(training), transforms, variants, colors, TaskGrids.pack(numbered))
 
 
 @dataclass(frozen=True)
 class _Work:
     """Programs, whether they are mutants, and where they run: one row for each (program, task).
 
-    First tasks, in order of program, its own before others, with `base` -1; then variants, whose `base` is the row of
-    the task.
+    Behind the programs that were made, which `program` says, come those that were recoloured; `written` runs. First
+    tasks, in order of program, its own before others, with `base` -1; then variants, whose `base` is the row of the
+    task.
     """
 
     programs: Symbols
     mutants: bool
+    made: int
     program: Indices
+    written: Indices
     task: Indices
     base: Indices
 
     def batch(self, places: _Places) -> Batch:
         """What the pool runs: the demonstrations of each row, in order."""
-        return self.programs.code(), places.inputs.jobs(self.program, self.task)
+        return self.programs.code(), places.inputs.jobs(self.written, self.task)
 
 
 def _work(
@@ -197,13 +206,28 @@ def _assign(
     order = np.where(variants < 0, 1.0, generator.random(variants.shape)).argsort(axis=1)[:, : config.augment]
     variants = np.take_along_axis(variants, order, axis=1)
     base, column = np.nonzero(variants >= 0)
+    variant = variants[base, column]
+    recolored, changed = _recolored(programs, program[base], places.colors[variant], config.augment_programs)
     return _Work(
-        programs,
+        Symbols.concatenate([programs, recolored]),
         mutants,
-        np.concatenate([program, program[base]]),
-        np.concatenate([task, variants[base, column]]),
-        np.concatenate([np.full(len(task), -1), base]),
+        len(programs),
+        np.concatenate([program, program[base], program[base][changed]]),
+        np.concatenate([program, program[base], len(programs) + np.arange(len(recolored))]),
+        np.concatenate([task, variant, variant[changed]]),
+        np.concatenate([np.full(len(task), -1), base, base[changed]]),
     )
+
+
+def _recolored(programs: Symbols, which: Indices, colors: Indices, wanted: bool) -> tuple[Symbols, Indices]:
+    """Those of the programs `which` that others come of with colours replaced, these others, and their places."""
+    if not wanted:
+        return programs.take(which[:0]), which[:0]
+    before = programs.take(which)
+    after = before.recolored(colors)
+    lines = (before.rows != after.rows).any(axis=1)
+    changed = np.flatnonzero(np.logical_or.reduceat(lines, before.starts[:-1])) if len(which) else which
+    return after.take(changed), changed
 
 
 def _first_in_row(values: Indices) -> npt.NDArray[np.bool_]:
@@ -228,7 +252,7 @@ def _run(pool: Pool, works: Iterator[_Work], places: _Places) -> Iterator[tuple[
 
 
 def _experiences(work: _Work, runs: Runs, places: _Places) -> Iterator[tuple[int, Experience]]:
-    """The index of the program and the experience of each row that has one."""
+    """The index of the program, as it was made, and the experience of each row that has one."""
     _, starts = places.inputs.inputs(work.task)
     valid = np.logical_or.reduceat(runs.outputs.shapes[:, 0] > 0, starts[:-1])
 
@@ -237,17 +261,17 @@ def _experiences(work: _Work, runs: Runs, places: _Places) -> Iterator[tuple[int
 
     texts: dict[int, str] = {}
     for row in np.flatnonzero(valid).tolist():
-        program, number, base = int(work.program[row]), int(work.task[row]), int(work.base[row])
+        written, number, base = int(work.written[row]), int(work.task[row]), int(work.base[row])
         if base >= 0 and not places.transforms[number].commutes(outputs(base), outputs(row)):
             continue
-        if program not in texts:
-            texts[program] = work.programs.program(program).text
+        if written not in texts:
+            texts[written] = work.programs.program(written).text
         task = places.tasks[number]
         experience = relabel(
-            task.id, texts[program], outputs(row), task.outputs, Origin.MUTATED, meta_iteration=0, policy_version=0
+            task.id, texts[written], outputs(row), task.outputs, Origin.MUTATED, meta_iteration=0, policy_version=0
         )
         assert experience is not None  # an output of the machine is a valid grid
-        yield program, experience
+        yield int(work.program[row]), experience
 
 
 class _HeldOut:

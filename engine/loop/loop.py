@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.cluster.session import Session, opening
+from engine.cluster.session import Session, opening, pooling
 from engine.config import Config
 from engine.evaluation import Scoreboard
 from engine.execution import Execution, Executor
@@ -90,7 +90,7 @@ class Loop:
             self.phases = stack.enter_context(Phases(display, stalled, folder.path / "stalled.txt"))
             self.store = stack.enter_context(ReplayStore(folder.replay, config.replay.capacity))
             self.heldout_store = stack.enter_context(ReplayStore(folder.heldout))
-            self.executor = stack.enter_context(Executor(search_tasks, config.interpreter))
+            self.executor = stack.enter_context(Executor(search_tasks, config.interpreter, pooling(cluster)))
             self.trainer = new_trainer(config, self.codec)
             stack.callback(self.trainer.close)
             if config.search.is_on:

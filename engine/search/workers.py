@@ -12,7 +12,7 @@ from threading import Event
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from interpreter.machine.machine import DEFAULT_FUEL, Machine
+from interpreter.machine.machine import DEFAULT_FUEL, DEFAULT_WORDS, Machine
 from interpreter.machine.screening import Screen
 
 Item = TypeVar("Item")
@@ -59,16 +59,18 @@ class Workers:
     """Threads with a screen and a machine each. A context manager; work that began ends when it is left.
 
     What is `work`ed on must not wait for other work of the same threads. Fuel is that of a screened run and of a
-    machine's.
+    machine's, which has so many words.
     """
 
-    def __init__(self, workers: int, screen_fuel: int, machine_fuel: int = DEFAULT_FUEL) -> None:
+    def __init__(
+        self, workers: int, screen_fuel: int, machine_fuel: int = DEFAULT_FUEL, machine_words: int = DEFAULT_WORDS
+    ) -> None:
         self.stopped = Event()
         """set when the threads are to end: clocks of long work share it"""
         self._threads = ThreadPoolExecutor(workers)
         self._idle: SimpleQueue[Worker] = SimpleQueue()
         for _ in range(workers):
-            self._idle.put(Worker(Screen(screen_fuel), Machine(machine_fuel)))
+            self._idle.put(Worker(Screen(screen_fuel), Machine(machine_fuel, machine_words)))
 
     def __enter__(self) -> Workers:
         return self

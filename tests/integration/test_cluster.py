@@ -26,6 +26,11 @@ from engine.errors import UsageError
 from engine.search import effort
 from engine.search.effort import Growth
 from engine.search.workers import Portable
+from engine.tasks import load_tasks
+from interpreter.grids import GridTable
+from interpreter.language.bytecode import Code
+from interpreter.language.program import parse
+from interpreter.machine.pool import Pool
 
 ROOT = Path(__file__).parents[2]
 TASKS = "67a3c6ac,68b16354,74dd1130,3c9b0459,ed36ccf7,a416b8f3,c8f0f002,b1948b0a"
@@ -154,6 +159,22 @@ def test_an_evaluation_finds_what_one_machine_finds(session, small_batches, monk
     assert main([*command, "--out", str(tmp_path / "three"), "--cluster"]) == 0
     assert files(tmp_path / "one").keys() == {"found.jsonl", "programs.parquet", "submission.json"}
     assert files(tmp_path / "three") == files(tmp_path / "one")
+
+
+def test_a_batch_of_runs_gives_what_a_pool_of_one_machine_gives(session):
+    """Some 3,000 runs, more than one chunk, with an outcome and a grid or none for each; and a batch of none."""
+    tasks = load_tasks("arc1-train", limit=40)
+    grids = GridTable.pack([grid for task in tasks for grid in task.inputs])
+    seeds = [json.loads(line) for line in (ROOT / "engine/data/seeds.jsonl").read_text().splitlines()]
+    code = Code.assemble([parse(seed["program"]) for seed in seeds[:24]])
+    jobs = np.argwhere(np.ones((24, len(grids)), bool)).astype(np.int32)
+    with Pool(grids, 1, 20_000, 1 << 17) as pool:
+        wanted = pool.run(code, jobs)
+    assert len(set(wanted.outcomes.tolist())) > 2
+    other = session.pool(grids, None, 20_000, 1 << 17)
+    for mine, theirs in zip(other.run(code, jobs).arrays(), wanted.arrays(), strict=True):
+        assert np.array_equal(mine, theirs)
+    assert len(other.run(code, jobs[:0])) == 0
 
 
 # --------------------------------------------------------------------------------------------- faults

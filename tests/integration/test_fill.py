@@ -1,5 +1,6 @@
 """The fill of replay: seeds, mutants and augmented copies of both, in batches."""
 
+import re
 from dataclasses import replace
 from itertools import islice
 
@@ -20,6 +21,7 @@ from interpreter.language.bytecode import Code
 from interpreter.language.program import canonical, parse
 from interpreter.machine.machine import Machine
 from interpreter.mutation.mutator import Mutator
+from interpreter.primitives import CONSTANTS
 from replay.experience import Origin, relabel
 from replay.store import ReplayStore
 
@@ -92,6 +94,33 @@ def test_programs_run_on_inputs_of_searched_tasks_and_no_test_is_touched(tmp_pat
     )
     assert without.experiences > 0
     assert searched[0].id not in {experience.task for experience in others}
+
+
+def test_copies_of_other_colours_have_programs_with_theirs(tmp_path, tasks, seeds):
+    """A program that names a colour commutes with none of its changes: recoloured it does, and stays with its own."""
+    arguments = [*SMALL, "--fill.augment", "2", "--fill.augment-colors", "all"]
+    known = dict(list(tasks.items())[:150])
+    learned = [seed for seed in seeds if seed.task in known]
+    found, apart = {}, {}
+    for recolored in ("false", "true"):
+        config = load_config("smoke", None, [*arguments, "--fill.augment-programs", recolored])
+        filled, (experiences, heldout) = filled_stores(tmp_path / recolored, learned, known, config)
+        assert filled.mutants == 400
+        found[recolored] = {(one.task, one.program): one for one in experiences}
+        apart[recolored] = heldout
+    assert found["false"].items() <= found["true"].items()
+    assert apart["false"] == apart["true"]
+    new = [one for key, one in found["true"].items() if key not in found["false"]]
+    assert len(new) > 0.3 * len(found["false"])
+    programs = {program for _, program in found["false"]} - {one.program for one in apart["true"]}
+    names = [name for name, value in CONSTANTS.items() if name not in "TF" and value in range(10)]
+    for one in new:
+        colors = one.task.rpartition("colors-")[2]
+        before = " ".join(
+            names[colors.index(str(names.index(word)))] if word in names else word
+            for word in re.findall(r"\w+", one.program)
+        )
+        assert before in {" ".join(re.findall(r"\w+", program)) for program in programs}
 
 
 def test_a_searched_task_that_trains_is_run_as_such_alone(tmp_path, tasks, seeds):
