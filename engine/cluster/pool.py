@@ -11,6 +11,7 @@ from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
 from interpreter.machine.machine import Runs
 from interpreter.machine.pool import CHUNK
+from interpreter.machine.screening import DEFAULT_FUEL  # of screens, which nothing here uses
 from interpreter.runtime.outcome import Outcome
 
 
@@ -18,15 +19,14 @@ class CrewPool:
     """The crew stays when this is closed: it is the session's. `limits` are fuel and words of a machine."""
 
     def __init__(self, crew: Crew, grids: GridTable, limits: tuple[int, int]) -> None:
-        self._crew, self._grids, self._limits = crew, grids, limits
+        self._crew, self._grids, self._limits = crew, grids, (DEFAULT_FUEL, *limits)
 
     def run(self, code: Code, jobs: npt.NDArray[np.int32]) -> Runs:
         """The results of a batch, in the order of its jobs: (n, 2), index of a program, index of its input."""
         if not len(jobs):
             return Runs.failed(0, Outcome.CRASHED)
         chunks = np.split(jobs, range(CHUNK, len(jobs), CHUNK))
-        fuel, words = self._limits
-        found = dict(self._crew.run((fuel, fuel, words), Portable(_run, self._grids, code), chunks))
+        found = dict(self._crew.run(self._limits, Portable(_run, self._grids, code), chunks))
         return Runs.concatenate([found[number] for number in range(len(chunks))])
 
     def close(self) -> None:

@@ -168,10 +168,11 @@ def test_a_batch_of_runs_gives_what_a_pool_of_one_machine_gives(session):
     seeds = [json.loads(line) for line in (ROOT / "engine/data/seeds.jsonl").read_text().splitlines()]
     code = Code.assemble([parse(seed["program"]) for seed in seeds[:24]])
     jobs = np.argwhere(np.ones((24, len(grids)), bool)).astype(np.int32)
-    with Pool(grids, 1, 20_000, 1 << 17) as pool:
+    fuel, words = 5_000_000, 1 << 17  # more than a screen may have; few words, so that some runs have too few
+    with Pool(grids, 1, fuel, words) as pool:
         wanted = pool.run(code, jobs)
     assert len(set(wanted.outcomes.tolist())) > 2
-    other = session.pool(grids, None, 20_000, 1 << 17)
+    other = session.pool(grids, None, fuel, words)
     for mine, theirs in zip(other.run(code, jobs).arrays(), wanted.arrays(), strict=True):
         assert np.array_equal(mine, theirs)
     assert len(other.run(code, jobs[:0])) == 0
