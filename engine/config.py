@@ -73,6 +73,9 @@ class SeedsConfig(Section):
 class FillConfig(Section):
     mutants: int = Field(19_200, ge=0)
     """Distinct mutants of the seed programs (the paper: 19,200); those with a valid output become experiences."""
+    compositions: int = Field(0, ge=0)
+    """Distinct programs of two functions of grids that seeds have in common or that are there from the start, one after
+    the other (docs/searching.md: macros); those with a valid output become experiences like those of mutants."""
     other_tasks: int = Field(2, ge=0)
     """Further training tasks, drawn at random, on whose inputs each seed program and mutant runs, too."""
     search_tasks: int = Field(0, ge=0)

@@ -93,8 +93,10 @@ def solution(seed: Seed, task: Task) -> Experience:
 
 
 def is_of(program: Program, primitives: set[str]) -> bool:
-    """Whether a program has no other primitives, called or as arguments."""
-    return all(name in primitives for line in program.lines for name in line.names() if name in PRIMITIVES)
+    """Whether a program has no other primitives, called or as arguments; of none given, all may be there."""
+    return not primitives or all(
+        name in primitives for line in program.lines for name in line.names() if name in PRIMITIVES
+    )
 
 
 def _chosen(
@@ -103,7 +105,7 @@ def _chosen(
     """The seeds of training tasks that are programs of the language, and what is said of the others."""
     own = [seed for seed in loaded if seed.task in training_tasks]
     known = set(primitives)
-    seeds = [seed for seed in own if not known or is_of(seed.program, known)]
+    seeds = [seed for seed in own if is_of(seed.program, known)]
     notes = []
     if len(own) < len(loaded):
         notes.append(f"{len(loaded) - len(own)} of {len(loaded)} seeds kept from training: their tasks are searched")

@@ -1,4 +1,4 @@
-"""The first content of replay: seed programs on their training tasks, and mutants of them.
+"""The first content of replay: seed programs on their training tasks, mutants of them, compositions of their parts.
 
 A program runs on the task that it belongs to, on some other tasks, of training and of the search set, where it is as
 good an example of itself, and on variants of these, where it counts if it commutes with the transform; so does, where
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from engine.augment import COLORS, MAX_VARIANTS, Transform, draw_variants
 from engine.config import Config, FillConfig
 from engine.errors import UsageError
+from engine.loop.composed import Composing
 from engine.progress import Display
 from engine.seeds.seed import Seed
 from engine.task_grids import Indices, TaskGrids
@@ -28,21 +30,22 @@ from interpreter.language.symbols import Symbols
 from interpreter.language.vocabulary import VARIABLES, has_tokens
 from interpreter.machine.kinds import observed_kinds
 from interpreter.machine.machine import Runs
-from interpreter.machine.pool import Batch, Pool
+from interpreter.machine.pool import Batch, Pool, default_workers
 from interpreter.mutation.mutator import Mutator
 from replay.experience import Experience, Origin, relabel
 from replay.store import ReplayStore
 
 BATCH = 4096  # programs that are made, run and committed together
 EXHAUSTED = 10  # mutants run out where the tries for a batch find less than one in so many
+TRIES = 16  # tasks that are looked at for the colours of a composition
 HELDOUT_EVERY = 10  # at most one mutant program in ten is held out
 
 
 @dataclass(frozen=True)
 class Filled:
-    """How many mutants were made, and the experiences of all programs in replay and held out."""
+    """How many programs were made beside the seeds, and the experiences of all in replay and held out."""
 
-    mutants: int
+    made: int
     experiences: int
     heldout: int
 
@@ -56,11 +59,11 @@ def fill(
     heldout_store: ReplayStore,
     display: Display,
 ) -> Filled:
-    """Put experiences of the seeds and their mutants, and nothing else, into `store`.
+    """Put experiences of the seeds and of what is made of them, and nothing else, into `store`.
 
-    Every tenth mutant program, up to `fill.heldout`, goes into `heldout_store` instead, with one experience each: no
-    other experience has its program. The progress record is left to the caller. Raises `UsageError` where no program
-    gives a valid grid.
+    Every tenth program that was made, up to `fill.heldout`, goes into `heldout_store` instead, with one experience
+    each: no other experience has its program. The progress record is left to the caller. Raises `UsageError` where no
+    program gives a valid grid.
     """
     seeds = _learnable(seeds, display)
     generator = np.random.default_rng([config.loop.seed, 0])
@@ -72,17 +75,20 @@ def fill(
     heldout = _HeldOut(config.fill.heldout)
     made = experiences = 0
     limits = config.interpreter
-    total = len(seeds) + config.fill.mutants
-    works = _work(seeds, places, config.fill, generator, config.sampler.primitives)
+    total = len(seeds) + config.fill.mutants + config.fill.compositions
+    works = chain(
+        _work(seeds, places, config.fill, generator, config.sampler.primitives),
+        _composed(seeds, tasks, places, config, generator),
+    )
     with (
         display.phase("fill", total) as update,
         Pool(places.inputs.grids, limits.workers, limits.fuel, limits.arena_words) as pool,
     ):
         for work, runs in _run(pool, works, places):
-            kept, parted = heldout.part(_experiences(work, runs, places), work.mutants)
+            kept, parted = heldout.part(_experiences(work, runs, places), work.is_made)
             experiences += store.commit(kept, None)
             heldout_store.commit(parted, None)
-            made += work.made
+            made += work.count
             update(made, note=f"{experiences} experiences")
     if not experiences:
         raise UsageError("no seed program gives a valid grid on its task: there is nothing to learn from")
@@ -118,6 +124,8 @@ class _Places:
     """numbers, of (tasks, MAX_VARIANTS or, without augmentation, 0); -1 where a task has no more"""
     colors: Indices
     """what a task's transform does with the ten colours, of (tasks and variants, 10)"""
+    palettes: Indices
+    """the colours of a task's inputs, as bits"""
     inputs: TaskGrids
 
     @classmethod
@@ -137,12 +145,20 @@ class _Places:
         colors = np.tile(np.arange(len(COLORS)), (len(numbered), 1))
         for number, transform in transforms.items():
             colors[number] = transform.colors
-        return cls(numbered, len(training), transforms, variants, colors, TaskGrids.pack(numbered))
+        seen = [np.unique(np.concatenate([grid.ravel() for grid in task.inputs])) for task in tasks]
+        palettes = np.array([int((1 << some.astype(np.int64)).sum()) for some in seen])
+        return cls(numbered, len(training), transforms, variants, colors, palettes, TaskGrids.pack(numbered))
+
+    def with_colors(self, colors: Indices, tasks: Indices) -> Indices:
+        """Of `tasks` (programs, n, tries) the first try that has the colours of the program, the first where none has:
+        (programs, n)."""
+        has = colors[:, None, None] & ~self.palettes[tasks] == 0
+        return np.take_along_axis(tasks, has.argmax(axis=2)[..., None], axis=2)[..., 0]
 
 
 @dataclass(frozen=True)
 class _Work:
-    """Programs, whether they are mutants, and where they run: one row for each (program, task).
+    """Programs, whether they were made of seeds, and where they run: one row for each (program, task).
 
     Behind the programs that were made, which `program` says, come those that were recoloured; `written` runs. First
     tasks, in order of program, its own before others, with `base` -1; then variants, whose `base` is the row of the
@@ -150,8 +166,8 @@ class _Work:
     """
 
     programs: Symbols
-    mutants: bool
-    made: int
+    is_made: bool
+    count: int
     program: Indices
     written: Indices
     task: Indices
@@ -174,7 +190,8 @@ def _work(
     own = np.array([numbers[seed.task] for seed in seeds])
     programs = Symbols.pack([seed.program for seed in seeds])
     for some in np.split(np.arange(len(seeds)), range(BATCH, len(seeds), BATCH)):
-        yield _assign(programs.take(some), own[some], places, config, generator, mutants=False)
+        chosen = _with_others(own[some], places, config, generator)
+        yield _assign(programs.take(some), chosen, places, config, generator, is_made=False)
     kinds = observed_kinds(programs, places.inputs.grids, places.inputs.first[own])
     mutator = Mutator(programs, kinds, primitives=primitives)
     wanted = config.mutants
@@ -183,23 +200,53 @@ def _work(
         mutants = mutator.mutants(n, int(generator.integers(1 << 62)))
         found = len(mutants.programs)
         if found:
-            yield _assign(mutants.programs, own[mutants.parents], places, config, generator, mutants=True)
+            chosen = _with_others(own[mutants.parents], places, config, generator)
+            yield _assign(mutants.programs, chosen, places, config, generator, is_made=True)
         wanted = wanted - found if EXHAUSTED * found >= n else 0
+
+
+def _composed(
+    seeds: Sequence[Seed],
+    tasks: Mapping[str, Task],
+    places: _Places,
+    config: Config,
+    generator: np.random.Generator,
+) -> Iterator[_Work]:
+    """Compositions in batches, until there are enough or hardly any new ones are found, each on tasks by chance."""
+    wanted = config.fill.compositions
+    if not wanted:
+        return
+    composing = Composing(seeds, tasks, config.interpreter.workers or default_workers(), config.sampler.primitives)
+    kinds = [(0, places.training, 1 + config.fill.other_tasks)]
+    if len(places.variants) > places.training:
+        kinds.append((places.training, len(places.variants), config.fill.search_tasks))
+    while wanted:
+        n = min(wanted, BATCH)
+        programs, colors = composing.draw(n, generator)
+        found = len(programs)
+        if found:
+            chosen = [places.with_colors(colors, generator.integers(*kind, (found, k, TRIES))) for *kind, k in kinds]
+            yield _assign(programs, np.column_stack(chosen), places, config.fill, generator, is_made=True)
+        wanted = wanted - found if EXHAUSTED * found >= n else 0
+
+
+def _with_others(own: Indices, places: _Places, config: FillConfig, generator: np.random.Generator) -> Indices:
+    """A row for each program: its own task, and others by chance."""
+    others = [generator.integers(places.training, size=(len(own), config.other_tasks))]
+    if len(places.variants) > places.training:
+        others.append(generator.integers(places.training, len(places.variants), size=(len(own), config.search_tasks)))
+    return np.column_stack([own, *others])
 
 
 def _assign(
     programs: Symbols,
-    own: Indices,
+    chosen: Indices,
     places: _Places,
     config: FillConfig,
     generator: np.random.Generator,
-    mutants: bool,
+    is_made: bool,
 ) -> _Work:
-    """Let each program run on its own task, on others, and on variants of each of these."""
-    others = [generator.integers(places.training, size=(len(own), config.other_tasks))]
-    if len(places.variants) > places.training:
-        others.append(generator.integers(places.training, len(places.variants), size=(len(own), config.search_tasks)))
-    chosen = np.column_stack([own, *others])
+    """Let each program run on the tasks of its row, and on variants of each of these."""
     program, column = np.nonzero(_first_in_row(chosen))
     task = chosen[program, column]
     variants = places.variants[task]
@@ -210,7 +257,7 @@ def _assign(
     recolored, changed = _recolored(programs, program[base], places.colors[variant], config.augment_programs)
     return _Work(
         Symbols.concatenate([programs, recolored]),
-        mutants,
+        is_made,
         len(programs),
         np.concatenate([program, program[base], program[base][changed]]),
         np.concatenate([program, program[base], len(programs) + np.arange(len(recolored))]),
@@ -275,14 +322,14 @@ def _experiences(work: _Work, runs: Runs, places: _Places) -> Iterator[tuple[int
 
 
 class _HeldOut:
-    """Chooses the mutant programs that are held out, as they come: every tenth, until there are enough."""
+    """Chooses the made programs that are held out, as they come: every tenth, until there are enough."""
 
     def __init__(self, limit: int) -> None:
         self._left = limit
         self._programs = 0
 
     def part(
-        self, experiences: Iterator[tuple[int, Experience]], mutants: bool
+        self, experiences: Iterator[tuple[int, Experience]], is_made: bool
     ) -> tuple[list[Experience], list[Experience]]:
         """What trains of a batch, and the first experience of each program that is held out."""
         kept: list[Experience] = []
@@ -290,7 +337,7 @@ class _HeldOut:
         trains: dict[int, bool] = {}
         for program, experience in experiences:
             if program not in trains:
-                trains[program] = not (mutants and self._next())
+                trains[program] = not (is_made and self._next())
                 if not trains[program]:
                     heldout.append(experience)
             if trains[program]:
@@ -298,7 +345,7 @@ class _HeldOut:
         return kept, heldout
 
     def _next(self) -> bool:
-        """Whether the next mutant program is held out."""
+        """Whether the next program is held out."""
         self._programs += 1
         chosen = self._left > 0 and self._programs % HELDOUT_EVERY == 0
         self._left -= chosen

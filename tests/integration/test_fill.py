@@ -12,6 +12,7 @@ from bench.material.wild import mutants
 from engine.augment import Transform
 from engine.config import load_config
 from engine.errors import UsageError
+from engine.loop.beginning import is_of
 from engine.loop.fill import fill
 from engine.progress import Display
 from engine.seeds.seed import Seed, load_seeds
@@ -59,7 +60,7 @@ def smoke(tmp_path_factory, tasks, seeds):
 
 def test_the_smoke_preset_starts_with_enough_distinct_experiences(smoke, seeds):
     filled, experiences, heldout = smoke
-    assert filled.mutants == load_config("smoke").fill.mutants
+    assert filled.made == load_config("smoke").fill.mutants
     assert len({experience.key for experience in experiences}) == len(experiences) == filled.experiences
     assert 15_000 < len(experiences) < 17_000
     assert len(heldout) == filled.heldout == 200
@@ -105,7 +106,7 @@ def test_copies_of_other_colours_have_programs_with_theirs(tmp_path, tasks, seed
     for recolored in ("false", "true"):
         config = load_config("smoke", None, [*arguments, "--fill.augment-programs", recolored])
         filled, (experiences, heldout) = filled_stores(tmp_path / recolored, learned, known, config)
-        assert filled.mutants == 400
+        assert filled.made == 400
         found[recolored] = {(one.task, one.program): one for one in experiences}
         apart[recolored] = heldout
     assert found["false"].items() <= found["true"].items()
@@ -121,6 +122,39 @@ def test_copies_of_other_colours_have_programs_with_theirs(tmp_path, tasks, seed
             for word in re.findall(r"\w+", one.program)
         )
         assert before in {" ".join(re.findall(r"\w+", program)) for program in programs}
+
+
+def test_compositions_are_programs_of_their_own_on_tasks_with_their_colours(tmp_path, tasks, seeds):
+    known = dict(list(tasks.items())[:150])
+    learned = [seed for seed in seeds if seed.task in known]
+    found = {}
+    for count in (0, 300):
+        config = load_config("smoke", None, [*SMALL, "--fill.compositions", str(count)])
+        filled, (experiences, heldout) = filled_stores(tmp_path / str(count), learned, known, config)
+        assert filled.made == 400 + count
+        found[count] = {(one.task, one.program): one for one in (*experiences, *heldout)}
+    assert found[0].keys() < found[300].keys()
+    new = [one for key, one in found[300].items() if key not in found[0]]
+    programs = {one.program for one in new}
+    assert len(programs) > 200
+    assert {one.program for one in found[0].values()}.isdisjoint(programs)
+    colors = [name for name, value in CONSTANTS.items() if value in range(1, 10) and name not in "TF"]
+    changed = 0
+    for one in new:
+        inputs = known[one.task].inputs
+        changed += any(a is not None and not np.array_equal(a, b) for a, b in zip(one.outputs, inputs, strict=True))
+    assert changed > 0.8 * len(new)
+    assert any(name in program for name in colors for program in programs)
+
+
+def test_compositions_have_the_primitives_that_programs_may_have(tmp_path, tasks, seeds):
+    names = ["hmirror", "vmirror", "rot90", "rot180", "hconcat", "vconcat", "tophalf", "identity"]
+    learned = [seed for seed in seeds if is_of(seed.program, set(names))]
+    options = ["--fill.compositions", "40", "--sampler.primitives", ",".join(names), "--search.minutes", "0"]
+    config = load_config("cpu", None, [*SMALL, *options])
+    _, (experiences, _) = filled_stores(tmp_path, learned, tasks, config)
+    assert len({one.program for one in experiences}) > 40
+    assert all(is_of(parse(one.program), set(names)) for one in experiences)
 
 
 def test_a_searched_task_that_trains_is_run_as_such_alone(tmp_path, tasks, seeds):
@@ -177,7 +211,7 @@ def test_batches_are_bounded(tmp_path, monkeypatch, tasks, seeds):
 
     monkeypatch.setattr(ReplayStore, "commit", counted)
     filled, _ = filled_stores(tmp_path, seeds[:20], tasks, load_config("smoke", None, SMALL))
-    assert filled.mutants == 400
+    assert filled.made == 400
     assert len(sizes) == 2 * (1 + 400 // 50)
     assert max(sizes) <= 50
 
@@ -189,7 +223,7 @@ def test_a_fill_ends_where_hardly_any_new_mutants_are_found(tmp_path, monkeypatc
 
     monkeypatch.setattr(engine.loop.fill, "Mutator", Weary)
     filled, _ = filled_stores(tmp_path, seeds[:20], tasks, load_config("smoke", None, SMALL))
-    assert 0 < filled.mutants <= 20
+    assert 0 < filled.made <= 20
 
 
 def test_seeds_that_no_policy_writes_are_left_out_and_counted(tmp_path, tasks, seeds, monkeypatch):
