@@ -1,10 +1,11 @@
 """Fingerprints of compiled functions: they change with what is compiled, and with nothing else."""
 
 import sys
+from collections import namedtuple
 from types import ModuleType
 
 import pytest
-from numba import float64, int64, njit
+from numba import float64, int64, njit, typeof
 
 from interpreter.runtime.fingerprints import fingerprint
 
@@ -115,6 +116,36 @@ def test_functions_that_call_each_other_end():
 def test_what_cannot_stand_in_a_fingerprint_is_named():
     with pytest.raises(TypeError, match=r"interpreter\.tried\.root reads NAMES, a dict: compiled code reads functions"):
         of("NAMES = {}\ndef root(a):\n    return NAMES[a]")
+
+
+def test_strings_and_names_of_arguments_count():
+    source = "@native\ndef deep(a, b): return a - b\ndef root(a): return deep(a=a, b=1) + len('x')"
+    assert of(source.replace("(a, b)", "(b, a)")) != of(source)
+    assert of(source.replace("'x'", "'y'")) != of(source)
+
+
+def test_a_module_that_a_closure_has_is_looked_into():
+    source = "def around(module):\n    return lambda a: a + module.LIMIT\nroot = around(settings)"
+    assert of(source, settings=SETTINGS) != of(source, settings=SETTINGS.replace("4, 5", "6, 5"))
+
+
+@pytest.mark.parametrize("other", [("Pair", "right left"), ("Couple", "left right")])
+def test_named_tuples_are_their_names_and_the_order_of_their_fields(other):
+    """Numba writes types of both in the same way."""
+    first, second = namedtuple("Pair", "left right"), namedtuple(*other)
+    function = loaded()
+    assert fingerprint(function, (typeof(first(1, 2)),)) != fingerprint(function, (typeof(second(1, 2)),))
+    source = "from collections import namedtuple\nPAIR = namedtuple('{}', '{}')(1, 2)\ndef root(a): return a + PAIR[0]"
+    assert of(source.format("Pair", "left right")) != of(source.format(*other))
+
+
+def test_what_is_written_for_llvm_elsewhere_is_refused():
+    source = (
+        "from numba.extending import intrinsic\n@intrinsic\ndef nothing(context):\n    pass\n"
+        "def root(a): return nothing()"
+    )
+    with pytest.raises(TypeError, match="root reads nothing, "):
+        of(source)
 
 
 def test_it_is_the_same_in_every_process():
