@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ import numpy as np
 
 from engine.config import Config, given_options, load_config
 from engine.errors import UsageError
-from engine.loop.beginning import solution
+from engine.loop.beginning import Beginning
 from engine.loop.components import new_codec, new_trainer
 from engine.loop.examples import to_examples
 from engine.loop.fill import fill
@@ -57,21 +57,23 @@ def measure(seeds: str | None, seconds: int, overrides: Sequence[str]) -> dict[s
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         store, heldout_store = (stack.enter_context(ReplayStore(folder / name)) for name in ("replay", "heldout"))
         display = stack.enter_context(Display())
-        training = {name: task for name, task in tasks.items() if name not in kept}
-        searched = [tasks[name] for name in sorted(kept)]
-        learned = [seed for seed in programs if seed.task in training]
-        filled = fill(learned, training, searched, config, store, heldout_store, display)
-        store.put_tasks({task.id: task.inputs for task in searched})
-        solvers = [solution(seed, tasks[seed.task]) for seed in programs if seed.task in kept]
+        beginning = Beginning(
+            [tasks[name] for name in sorted(kept)],
+            {name: task for name, task in tasks.items() if name not in kept},
+            programs,
+            [seed for seed in programs if seed.task not in kept],
+        )
+        filled = fill(beginning, config, store, heldout_store, display)
+        store.put_tasks({task.id: task.inputs for task in beginning.search_tasks})
         heldout = {
             "heldout_loss": to_examples(list(heldout_store), heldout_store, codec, longest),
-            "heldout_tasks_loss": to_examples(solvers, store, codec, longest),
+            "heldout_tasks_loss": to_examples(beginning.kept, store, codec, longest),
         }
         trainer = new_trainer(config, codec)
         stack.callback(trainer.close)
         curve: list[dict[str, float]] = []
         done, spent, update = 0, 0.0, stack.enter_context(display.phase("train", seconds))
-        for examples in _drawn(config, store, codec, longest):
+        for examples in _drawn(config, store, {one.program for one in heldout_store}, codec, longest):
             start = time.process_time()
             loss = trainer.train(examples).loss
             spent += time.process_time() - start
@@ -85,11 +87,14 @@ def measure(seeds: str | None, seconds: int, overrides: Sequence[str]) -> dict[s
     return {"options": list(overrides), "experiences": filled.experiences, "curve": curve} | curve[-1]
 
 
-def _drawn(config: Config, store: ReplayStore, codec: Codec, longest: int) -> Iterator[Examples]:
+def _drawn(
+    config: Config, store: ReplayStore, heldout: Container[str], codec: Codec, longest: int
+) -> Iterator[Examples]:
     """Examples in slices, drawn anew when those of a draw are used up, as each meta-iteration does."""
     generator = np.random.default_rng(config.loop.seed)
     while True:
         drawn = store.draw_rows(generator, config.replay.draw_policy + config.replay.draw_mutated, Origin.MUTATED)
+        drawn = drawn.take(np.flatnonzero([program not in heldout for program in drawn.programs()]))
         order = generator.permutation(len(drawn))
         for start in range(0, len(drawn), SLICE):
             yield to_examples(drawn.take(order[start : start + SLICE]), store, codec, longest)

@@ -80,7 +80,7 @@ class FillConfig(Section):
     """Further training tasks, drawn at random, on whose inputs each seed program and mutant runs, too."""
     search_tasks: int = Field(0, ge=0)
     """Tasks of the search set, drawn at random, on whose demonstration inputs each of them runs, too: the policy meets
-    the inputs that it will be asked about, never the tests."""
+    the inputs that it will be asked about, never the tests. What is right on their outputs has a higher priority."""
     heldout: int = Field(200, ge=1)
     """Experiences whose programs never train; their loss is `heldout_loss`."""
     augment: int = Field(0, ge=0, le=MAX_VARIANTS)
@@ -89,6 +89,12 @@ class FillConfig(Section):
     """Colour permutations of augmented copies: none, those that leave 0 (the background, mostly), or all."""
     augment_programs: bool = False
     """Whether augmented copies of other colours are tried with a program's constants recoloured, too."""
+
+    @model_validator(mode="after")
+    def _programs_have_copies(self) -> Self:
+        if self.augment_programs and (not self.augment or self.augment_colors == "none"):
+            raise ValueError("augment_programs is for copies of other colours: it needs augment, and augment_colors")
+        return self
 
 
 class ReplayConfig(Section):

@@ -5,9 +5,9 @@
     nodes      the machines of a cluster, and room on them
     identity   what a node must have in common with the head
     packing    values as arrays, in Ray's object store
-    crew       work of a search or an evaluation, spread over nodes; what is lost is done again
+    crew       work of a search, an evaluation or a run, spread over nodes; what is lost is done again
     member     the process that does it, one a node: threads with screens and machines
-    workers    `Workers` whose work the crew does
+    workers    `Workers`, and a pool, whose work the crew does
     replicas   a `Sampler` of several machines
     replica    the process that samples, one a GPU or a share of processors
     patience   how long what is waited for may take

@@ -17,4 +17,4 @@ class ClusterConfig(Section):
     replica_cpus: int = Field(1, ge=1)
     """Processors that a replica takes."""
     workers: int | None = Field(None, ge=1)
-    """Threads that run programs of a search on each node; default: one a processor that no replica takes."""
+    """Threads that run programs on each node; default: one a processor."""

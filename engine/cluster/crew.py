@@ -1,4 +1,4 @@
-"""Work of a search or an evaluation, spread over the nodes of a cluster: one member a node, each with some items ahead.
+"""Work of a search, an evaluation or a run, spread over a cluster: one member a node, each with some items ahead.
 
 What a batch shares goes into Ray's object store once; a message to a member names it and holds its items. A member has
 at most `AHEAD` messages, so that neither questions nor answers pile up. Ray starts a member whose process dies again,
@@ -30,6 +30,10 @@ log = logging.getLogger(__name__)
 
 MESSAGES = 8  # of a batch, for each thread: more balance the load better, and cost more
 TRIES = 3  # of a message: a member can be killed from outside, too
+
+
+class Lost(RuntimeError):
+    """Work that took its process with it, however often it was tried."""
 
 
 class Refused(UsageError):
@@ -187,7 +191,7 @@ class Crew:
     def _again(self, message: _Message) -> _Message:
         message.tries += 1
         if message.tries == TRIES:
-            raise RuntimeError(f"items {list(message.numbers)} of a batch were lost {TRIES} times, with their process")
+            raise Lost(f"items {list(message.numbers)} of a batch were lost {TRIES} times, with their process")
         return message
 
     def _lost(self, hand: _Hand) -> Iterator[tuple[_Message, None]]:

@@ -52,7 +52,7 @@ class Member:
 
     def _with(self, limits: tuple[int, ...]) -> Workers:
         if limits not in self._workers:
-            for workers in self._workers.values():  # of a source that is done
+            for workers in self._workers.values():  # of who asked before, and is done
                 workers.close()
             self._workers = {limits: Workers(self._count, *limits)}
         return self._workers[limits]

@@ -9,7 +9,8 @@ from engine.cluster.config import ClusterConfig
 from engine.cluster.nodes import Node
 from engine.errors import UsageError
 
-# What a replica reserves of its processors: the rest is for running programs, which takes turns with sampling.
+# What a replica reserves of its processors: the rest is for running programs. Searches take turns with sampling, and
+# what a sample costs to run is little beside what it cost to draw.
 _SHARE = 0.5
 
 Seat = tuple[Node, float, int]

@@ -22,7 +22,7 @@ from interpreter.machine.pool import Pool
 if TYPE_CHECKING:
     from engine.cluster.crew import Crew
     from engine.cluster.nodes import Node
-    from engine.cluster.pool import CrewPool
+    from engine.cluster.workers import CrewPool
 
 
 class Session:
@@ -79,7 +79,7 @@ class Session:
 
     def pool(self, grids: GridTable, _workers: int | None, fuel: int, words: int) -> CrewPool:
         """What `interpreter.machine.pool.Pool` is on one machine."""
-        from engine.cluster.pool import CrewPool
+        from engine.cluster.workers import CrewPool
 
         return CrewPool(self.begin_crew(), grids, (fuel, words))
 

@@ -10,7 +10,7 @@ fill that was killed is put right by another.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from engine.augment import COLORS, MAX_VARIANTS, Transform, draw_variants
 from engine.config import Config, FillConfig
 from engine.errors import UsageError
+from engine.loop.beginning import Beginning
 from engine.loop.composed import Composing
 from engine.progress import Display
 from engine.seeds.seed import Seed
@@ -51,28 +52,23 @@ class Filled:
 
 
 def fill(
-    seeds: Sequence[Seed],
-    tasks: Mapping[str, Task],
-    searched: Sequence[Task],
-    config: Config,
-    store: ReplayStore,
-    heldout_store: ReplayStore,
-    display: Display,
+    beginning: Beginning, config: Config, store: ReplayStore, heldout_store: ReplayStore, display: Display
 ) -> Filled:
     """Put experiences of the seeds and of what is made of them, and nothing else, into `store`.
 
     Every tenth program that was made, up to `fill.heldout`, goes into `heldout_store` instead, with one experience
-    each: no other experience has its program. The progress record is left to the caller. Raises `UsageError` where no
-    program gives a valid grid.
+    each. No other experience has its program, but for one that comes about again as a recoloured or a composed program:
+    draws leave that out. What is made and equals a seed that is kept from training is in neither. The progress record
+    is left to the caller. Raises `UsageError` where no program gives a valid grid.
     """
-    seeds = _learnable(seeds, display)
+    seeds, tasks = _learnable(beginning.seeds, display), beginning.training_tasks
     generator = np.random.default_rng([config.loop.seed, 0])
-    others = [task for task in searched if task.id not in tasks] if config.fill.search_tasks else []
+    others = [task for task in beginning.search_tasks if task.id not in tasks] if config.fill.search_tasks else []
     places = _Places.prepare(list(tasks.values()), others, config.fill, generator)
     for each in (store, heldout_store):
         each.clear()  # what a killed fill left
         each.put_tasks({task.id: task.inputs for task in places.tasks})
-    heldout = _HeldOut(config.fill.heldout)
+    heldout = _HeldOut(config.fill.heldout, {experience.program for experience in beginning.kept})
     made = experiences = 0
     limits = config.interpreter
     total = len(seeds) + config.fill.mutants + config.fill.compositions
@@ -324,8 +320,10 @@ def _experiences(work: _Work, runs: Runs, places: _Places) -> Iterator[tuple[int
 class _HeldOut:
     """Chooses the made programs that are held out, as they come: every tenth, until there are enough."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, kept: Container[str]) -> None:
+        """Programs that are `kept` from training are left out where they are made again."""
         self._left = limit
+        self._kept = kept
         self._programs = 0
 
     def part(
@@ -336,6 +334,8 @@ class _HeldOut:
         heldout: list[Experience] = []
         trains: dict[int, bool] = {}
         for program, experience in experiences:
+            if is_made and experience.program in self._kept:
+                continue
             if program not in trains:
                 trains[program] = not (is_made and self._next())
                 if not trains[program]:

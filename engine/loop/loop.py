@@ -143,15 +143,13 @@ class Loop:
 
     def _fill(self, start: float) -> dict[str, Any]:
         """Fill replay, meta-iteration 0. Its progress record comes last: without it a fill starts over."""
-        seeds, tasks = self.beginning.seeds, self.beginning.training_tasks
-        searched = list(self.tasks.values())
-        filled = fill(seeds, tasks, searched, self.config, self.store, self.heldout_store, self.display)
+        filled = fill(self.beginning, self.config, self.store, self.heldout_store, self.display)
         self.store.put_tasks({task.id: task.inputs for task in self.tasks.values()})
         progress = progress_of(0, time.perf_counter() - start)
         self.store.commit((), progress)
         self.display.say(
-            f"replay filled: {filled.experiences} experiences of {len(seeds)} seed programs and their mutants, "
-            f"{filled.heldout} held out"
+            f"replay filled: {filled.experiences} experiences of {len(self.beginning.seeds)} seed programs and of "
+            f"{filled.made} made of them, {filled.heldout} held out"
         )
         return progress
 

@@ -15,7 +15,7 @@ COLUMNS: dict[str, str] = {
     "examples": "examples of its last epoch",
     "loss": "mean loss a program token (nats) of its last epoch, while it learned",
     "heldout_loss": "the same on experiences whose programs never train, after it; null where there are none",
-    "heldout_tasks_loss": "the same on seeds of search tasks that never train (seeds.leave_own_out); null likewise",
+    "heldout_tasks_loss": "the same on seeds of search tasks, which never train (seeds.leave_own_out); null likewise",
     "drawn_matching": "of the policy's experiences that were drawn, those that match a demonstration; null without",
     "drawn_distinct": "distinct programs of what was drawn to learn from, of all of it",
     "padding_share": "padding among the tokens of its batches",

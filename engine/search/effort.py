@@ -74,12 +74,13 @@ RANKED = Effort(
         Budget(runs=(4_000_000, 2_000_000), pieces=12_000, hits=600, near=120, paired=2_000, stacks=400),
     ),
 )  # fmt: skip
-# Seeds start from nothing: a round gives every open task its share and takes seconds, so that what is found helps the
-# others soon. There are few parents, and all of them count; what is right on no other program's task is no loss, so
-# that mutants run where they are wanted at once. Seeds are what a policy learns from: short ones.
+# Seeds start from nothing: a round gives every open task its share, so that what is found helps the others soon; rounds
+# of mutants take seconds, composition has small batches. There are few parents, and all of them count; what is right on
+# no other program's task is no loss, so that mutants run where they are wanted at once. Seeds are what a policy learns
+# from: mutants are short, and where there are several the shortest counts.
 SEEDS = Effort(
     rates=CROSSING, mutants=Growth(20_000, 20_000), crossings=Growth(4_000, 4_000), crossed_at_once=None,
     calls=(20_000, 200_000, 2_000_000, 20_000_000), enumerated_at_once=None, near=24, kept=24, donors=40,
     latest=20_000, max_lines=16, on_own_task=False, screen_hardest=True,
-    compositions=RANKED.compositions,
+    compositions=RANKED.compositions, composed_at_once=8,
 )  # fmt: skip

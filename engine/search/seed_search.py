@@ -1,7 +1,7 @@
 """`codeit seeds discover`: programs for training tasks by search alone, from an empty list.
 
 Tasks are enumerated in rounds: each goes over all unsolved tasks with ten times the calls of the one before. Then each
-unsolved task is composed for, with the macros of what solves others. After both come rounds of mutants, until they find
+unsolved task is composed for, with the macros of what solves others. After each come rounds of mutants, until they find
 nothing more: of what solves a task, for all that are not solved yet, and of the near misses of each unsolved task, for
 that task alone. What a round finds are parents in the next.
 
@@ -105,13 +105,15 @@ class SeedSearch:
         return True
 
     def compose(self, level: int, clock: Clock) -> bool:
-        """Compose for all unsolved tasks, going on where it was stopped; whether there was anything to do."""
+        """Compose for all unsolved tasks, going on where it was stopped; whether there was anything to do.
+
+        What has begun is judged even if the time is over by then: composing is the long part of it.
+        """
         start, first = time.monotonic(), self.composed
-        turns = -(-len(self.state.tasks) // self.state.effort.composed_at_once)
+        turns, stopped = self._compose.turns, Clock(stopped=self.state.workers.stopped)
         while self.composed < turns * (level + 1) and not clock.is_over():
             self._bar = f"composition {level + 1}", self.composed - turns * level, turns
-            batch = self._search.batch(self._compose, self.composed, clock)
-            if batch is None or clock.is_over():
+            if self._search.batch(self._compose, self.composed, stopped) is None:
                 break
             self._journal.composed(self.composed)
             self.composed += 1

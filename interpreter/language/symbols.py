@@ -22,7 +22,7 @@ from interpreter.runtime import layout
 COLUMNS = 2 + layout.MAX_ARITY
 INPUT, FIRST_VARIABLE = TOKEN_IDS["I"], TOKEN_IDS["x1"]
 FIRST_CONSTANT = FIRST_VARIABLE + len(VARIABLES)
-FIRST_COLOR, COLORS = TOKEN_IDS["ZERO"], 10  # ZERO to NINE are next to each other
+FIRST_COLOR, LAST_COLOR = TOKEN_IDS["ZERO"], TOKEN_IDS["NINE"]  # next to each other
 
 # Every name by its number.
 SYMBOLS: tuple[str, ...] = (
@@ -71,7 +71,7 @@ class Symbols:
         """The same with ZERO to NINE renamed: c becomes `colors[k, c]` in program k, wherever it stands for a number,
         too."""
         rows = self.rows.copy()
-        line, column = np.nonzero((rows >= FIRST_COLOR) & (rows < FIRST_COLOR + COLORS))
+        line, column = np.nonzero((rows >= FIRST_COLOR) & (rows <= LAST_COLOR))
         owner = np.repeat(np.arange(len(self)), np.diff(self.starts))[line]
         rows[line, column] = FIRST_COLOR + colors[owner, rows[line, column] - FIRST_COLOR]
         return Symbols(rows, self.starts)

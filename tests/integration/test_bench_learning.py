@@ -8,6 +8,7 @@ import pytest
 
 from bench import learning
 from engine.errors import UsageError
+from engine.loop.beginning import Beginning
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -19,23 +20,19 @@ SMALL = [
 
 
 def test_it_trains_on_other_tasks_than_it_is_judged_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    filled: list[set[str]] = []
-    solved: list[str] = []
+    begun: list[Beginning] = []
 
-    def fill(seeds: Any, *rest: Any) -> Any:
-        filled.append({seed.task for seed in seeds})
-        return original_fill(seeds, *rest)
+    def fill(beginning: Beginning, *rest: Any) -> Any:
+        begun.append(beginning)
+        return original_fill(beginning, *rest)
 
-    def solution(seed: Any, task: Any) -> Any:
-        solved.append(seed.task)
-        return original_solution(seed, task)
-
-    original_fill, original_solution = learning.fill, learning.solution
+    original_fill = learning.fill
     monkeypatch.setattr(learning, "fill", fill)
-    monkeypatch.setattr(learning, "solution", solution)
     result = learning.measure(None, 8, SMALL)
-    assert len(filled[0]) > 2 * len(set(solved)) > 0
-    assert filled[0].isdisjoint(solved)
+    filled, judged = {seed.task for seed in begun[0].seeds}, {one.task for one in begun[0].kept}
+    assert len(filled) > 2 * len(judged) > 0
+    assert filled.isdisjoint(judged)
+    assert judged.isdisjoint(begun[0].training_tasks)
     curve = result["curve"]
     assert result["cpu_s"] >= 8
     assert result["examples"] > curve[0]["examples"] > 0

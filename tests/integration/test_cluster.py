@@ -18,19 +18,23 @@ import pytest
 
 from engine.cli import main
 from engine.cluster import patience
+from engine.cluster.crew import Lost
 from engine.cluster.identity import own_identity
 from engine.cluster.local import local_cluster
 from engine.cluster.packing import pack, unpack
 from engine.cluster.session import Session
+from engine.cluster.workers import CrewPool
 from engine.errors import UsageError
 from engine.search import effort
 from engine.search.effort import Growth
-from engine.search.workers import Portable
+from engine.search.workers import Portable, Worker
 from engine.tasks import load_tasks
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
 from interpreter.language.program import parse
+from interpreter.machine.machine import Machine
 from interpreter.machine.pool import Pool
+from interpreter.runtime.outcome import Outcome
 
 ROOT = Path(__file__).parents[2]
 TASKS = "67a3c6ac,68b16354,74dd1130,3c9b0459,ed36ccf7,a416b8f3,c8f0f002,b1948b0a"
@@ -176,6 +180,44 @@ def test_a_batch_of_runs_gives_what_a_pool_of_one_machine_gives(session):
     for mine, theirs in zip(other.run(code, jobs).arrays(), wanted.arrays(), strict=True):
         assert np.array_equal(mine, theirs)
     assert len(other.run(code, jobs[:0])) == 0
+
+
+def test_a_small_batch_of_runs_is_for_all_nodes(session, monkeypatch):
+    crew, sizes = session.begin_crew(), []
+    run = crew.run
+    monkeypatch.setattr(
+        crew, "run", lambda limits, work, items: sizes.extend(map(len, items)) or run(limits, work, items)
+    )
+    grids = GridTable.pack([np.zeros((3, 3), np.int8)])
+    jobs = np.argwhere(np.ones((50, 1), bool)).astype(np.int32)
+    runs = session.pool(grids, None, 10_000, 1 << 16).run(Code.assemble([parse("O = hmirror(I)")] * 50), jobs)
+    assert len(runs) == sum(sizes) == 50
+    assert len(sizes) == 6  # two for each of three threads
+    assert (runs.outcomes == Outcome.OK).all()
+
+
+class Deadly:
+    """A crew whose process dies of program 3, in place of a bug of the machine that nobody knows."""
+
+    threads = 2
+
+    def run(self, limits, work, items):
+        for number, jobs in enumerate(items):
+            if 3 in jobs[:, 0]:
+                raise Lost("items were lost")
+            yield number, work.function(work.constant, work.batch, Worker(None, Machine(*limits[1:])), jobs)
+
+
+def test_a_program_that_kills_its_process_again_and_again_has_crashed_and_no_other():
+    grids = GridTable.pack([np.eye(3, dtype=np.int8), np.zeros((2, 2), np.int8)])
+    code = Code.assemble([parse(f"O = {name}(I)") for name in ("hmirror", "vmirror", "rot90", "rot180", "dmirror")])
+    jobs = np.array([(4, 0), (3, 1), (0, 1), (3, 0), (1, 0)], np.int32)
+    runs = CrewPool(Deadly(), grids, (10_000, 1 << 16)).run(code, jobs)
+    assert runs.outcomes.tolist() == [Outcome.OK, Outcome.CRASHED, Outcome.OK, Outcome.CRASHED, Outcome.OK]
+    with Pool(grids, 1) as pool:
+        wanted = pool.run(code, jobs[[0, 2, 4]])
+    for mine, theirs in zip(runs.take(np.array([0, 2, 4])).arrays(), wanted.arrays(), strict=True):
+        assert np.array_equal(mine, theirs)
 
 
 # --------------------------------------------------------------------------------------------- faults

@@ -12,7 +12,7 @@ from bench.material.wild import mutants
 from engine.augment import Transform
 from engine.config import load_config
 from engine.errors import UsageError
-from engine.loop.beginning import is_of
+from engine.loop.beginning import Beginning, is_of
 from engine.loop.fill import fill
 from engine.progress import Display
 from engine.seeds.seed import Seed, load_seeds
@@ -39,14 +39,15 @@ def seeds(tasks):
     return load_seeds(None, tasks)
 
 
-def filled_stores(folder, seeds, tasks, config, capacity=None, searched=()):
+def filled_stores(folder, seeds, tasks, config, capacity=None, searched=(), kept=()):
     """Fill stores in a folder: what `fill` says, and all that is in them, in an order that tells insertions."""
     with (
         ReplayStore(folder / "replay", capacity) as store,
         ReplayStore(folder / "heldout") as heldout,
         Display() as display,
     ):
-        filled = fill(seeds, tasks, searched, config, store, heldout, display)
+        beginning = Beginning(list(searched), tasks, [*seeds, *kept], seeds)
+        filled = fill(beginning, config, store, heldout, display)
         assert store.verify().ok
         assert heldout.verify().ok
         return filled, [each.draw(np.random.default_rng(0), 10**6, Origin.MUTATED) for each in (store, heldout)]
@@ -155,6 +156,21 @@ def test_compositions_have_the_primitives_that_programs_may_have(tmp_path, tasks
     _, (experiences, _) = filled_stores(tmp_path, learned, tasks, config)
     assert len({one.program for one in experiences}) > 40
     assert all(is_of(parse(one.program), set(names)) for one in experiences)
+
+
+def test_what_equals_a_seed_that_is_kept_from_training_is_left_out(tmp_path, tasks, seeds):
+    known = dict(list(tasks.items())[:150])
+    learned = [seed for seed in seeds if seed.task in known]
+    searched = [replace(task, id=f"other-{task.id}") for task in known.values()]
+    config = load_config("smoke", None, [*SMALL, "--fill.search-tasks", "1"])
+    made = filled_stores(tmp_path / "all", learned, known, config, searched=searched)[1]
+    texts = {one.program for some in made for one in some} - {seed.program.text for seed in seeds}
+    kept = [Seed(task.id, parse(text), "hand") for task, text in zip(searched, sorted(texts)[::3], strict=False)]
+    assert len(kept) > 50
+    without = filled_stores(tmp_path / "without", learned, known, config, searched=searched, kept=kept)[1]
+    left = {one.program for some in without for one in some}
+    assert left.isdisjoint(seed.program.text for seed in kept)
+    assert left >= texts - {seed.program.text for seed in kept}
 
 
 def test_a_searched_task_that_trains_is_run_as_such_alone(tmp_path, tasks, seeds):

@@ -47,8 +47,8 @@ class ImportOptions(Options):
 class DiscoverOptions(Options):
     """Programs by search alone, from none.
 
-    Enumerate programs for training tasks in order of cost, then try mutants of what was found; what solves all pairs of
-    its task is written as it is found.
+    Enumerate programs for training tasks in order of cost, compose functions of what was found, try mutants of it; what
+    solves all pairs of its task is written as it is found.
     """
 
     verb: ClassVar[str] = "discover"
@@ -61,7 +61,7 @@ class DiscoverOptions(Options):
     budget: Minutes = 30
     """minutes"""
     seed: Natural = 0
-    """of the mutants"""
+    """of mutants and compositions"""
     workers: Workers = None
     out: Annotated[Path, Argument("OUT.jsonl")] = Path("discovered.jsonl")
     """seeds; in a folder: discovered.jsonl there"""

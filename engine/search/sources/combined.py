@@ -27,9 +27,9 @@ class Combined:
     repeats = False
 
     def __init__(self, state: State, seeds: Sequence[Seed], training_tasks: Mapping[str, Task]) -> None:
-        turns = -(-len(state.tasks) // state.effort.composed_at_once)
+        compose = Compose(state, seeds, training_tasks)
         self._plan: list[tuple[Source, int]] = [
-            (Compose(state, seeds, training_tasks), turns),
+            (compose, compose.turns),
             (Mutate(state, seeds, training_tasks), MUTATE),
             (Recombine(state), RECOMBINE),
             (Remutate(state), REMUTATE),

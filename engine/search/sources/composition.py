@@ -38,10 +38,15 @@ class Compose:
         self._librarian = Librarian(list(training_tasks.values()) or state.tasks, state.workers)
         self._librarian.learn([(training_tasks[seed.task], seed.program) for seed in seeds])
 
+    @property
+    def turns(self) -> int:
+        """Batches in which every task has its turn."""
+        return -(-len(self._state.tasks) // self._state.effort.composed_at_once)
+
     def proposals(self, batch: int, clock: Clock) -> Iterator[Proposal]:
         """What is composed for the tasks whose turn it is, unless they are solved by now."""
         state, effort = self._state, self._state.effort
-        level, turn = divmod(batch, -(-len(state.tasks) // effort.composed_at_once))
+        level, turn = divmod(batch, self.turns)
         if level >= len(effort.compositions) or clock.is_over():
             return
         first = turn * effort.composed_at_once
