@@ -88,6 +88,7 @@ PARSED = {
     "search --cluster": A_CLUSTER,
     "eval runs/mine --stored --cluster": A_CLUSTER,
     "run --preset cpu --cluster": A_CLUSTER,
+    "eval discovered.jsonl --tasks re_arc": "examples that re-arc makes; tests/unit/test_tasks.py has its form",
     "bench cluster": "minutes of vLLM; tests/integration/test_cluster.py",
     "show framed --tasks mine --program O = frame": "the primitive is not there; see the last test of this file",
     "run --preset paper": "a GPU",
