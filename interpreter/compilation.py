@@ -16,6 +16,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from interpreter.dropin import messages, trace
 from interpreter.encoding import examples
 from interpreter.enumeration import enumerator
@@ -58,6 +60,18 @@ def warm_up(*groups: str) -> None:
         native.warm_up(group)
 
 
+def compile_part(group: str, part: int, parts: int) -> None:
+    """Compile or load one of `parts` parts of a group, of about as much code each.
+
+    Functions of a module, which share most helpers, are together.
+    """
+    ones = sorted(native.registered(group), key=lambda one: one.function.__module__)
+    sizes = np.cumsum([len(one.function.__code__.co_code) for one in ones])
+    for one, end in zip(ones, sizes, strict=True):
+        if (end - 1) * parts // sizes[-1] == part:
+            one.compiled()
+
+
 def _compile_side_by_side(groups: Sequence[str], parts: int) -> None:
     """Fill the cache by processes, each with a part of each group; they end with this one.
 
@@ -87,7 +101,6 @@ threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start
 root, part, parts, *groups = sys.argv[1:]
 sys.path.insert(0, root)
 from interpreter import compilation
-from interpreter.runtime import native
 for group in groups:
-    native.compile_part(group, int(part), int(parts))
+    compilation.compile_part(group, int(part), int(parts))
 """

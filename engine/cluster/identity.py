@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from interpreter.runtime.cache import key_of
+from interpreter.runtime.compiled.cache import key_of
 from interpreter.runtime.native import CHECKED
 
 _ROOT = Path(__file__).parents[2]

@@ -32,8 +32,10 @@ class Composing:
             librarian = Librarian(list(tasks.values()), threads)
             librarian.learn([(tasks[seed.task], seed.program) for seed in seeds])
             library = librarian.library()
-        allowed = np.array([is_of(library.symbols.program(k), set(names)) for k in range(len(library))], bool)
-        self._symbols, self._colors = library.symbols.take(np.flatnonzero(allowed)), library.colors[allowed]
+        allowed = np.arange(len(library))
+        if known := set(names):
+            allowed = np.array([k for k in allowed.tolist() if is_of(library.symbols.program(k), known)], np.int64)
+        self._symbols, self._colors = library.symbols.take(allowed), library.colors[allowed]
         chances = np.exp2(-library.cost[allowed])
         self._chances = chances / chances.sum()
         self._seen: set[str] = set()

@@ -10,7 +10,7 @@ fill that was killed is put right by another.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -145,6 +145,16 @@ class _Places:
         palettes = np.array([int((1 << some.astype(np.int64)).sum()) for some in seen])
         return cls(numbered, len(training), transforms, variants, colors, palettes, TaskGrids.pack(numbered))
 
+    def draw(
+        self, programs: int, training: int, searched: int, generator: np.random.Generator, *shape: int
+    ) -> list[Indices]:
+        """Tasks by chance: of (programs, training, *shape), and the same of searched tasks, where there are any."""
+        found = [generator.integers(self.training, size=(programs, training, *shape))]
+        if len(self.variants) > self.training:
+            size = (programs, searched, *shape)
+            found.append(generator.integers(self.training, len(self.variants), size=size))
+        return found
+
     def with_colors(self, colors: Indices, tasks: Indices) -> Indices:
         """Of `tasks` (programs, n, tries) the first try that has the colours of the program, the first where none has:
         (programs, n)."""
@@ -181,7 +191,7 @@ def _work(
     generator: np.random.Generator,
     primitives: Sequence[str],
 ) -> Iterator[_Work]:
-    """The seeds, then their mutants in batches, until there are enough or hardly any new ones are found."""
+    """The seeds, then their mutants."""
     numbers = {task.id: number for number, task in enumerate(places.tasks)}
     own = np.array([numbers[seed.task] for seed in seeds])
     programs = Symbols.pack([seed.program for seed in seeds])
@@ -190,15 +200,14 @@ def _work(
         yield _assign(programs.take(some), chosen, places, config, generator, is_made=False)
     kinds = observed_kinds(programs, places.inputs.grids, places.inputs.first[own])
     mutator = Mutator(programs, kinds, primitives=primitives)
-    wanted = config.mutants
-    while wanted:
-        n = min(wanted, BATCH)
-        mutants = mutator.mutants(n, int(generator.integers(1 << 62)))
-        found = len(mutants.programs)
-        if found:
-            chosen = _with_others(own[mutants.parents], places, config, generator)
-            yield _assign(mutants.programs, chosen, places, config, generator, is_made=True)
-        wanted = wanted - found if EXHAUSTED * found >= n else 0
+
+    def mutants(n: int) -> tuple[Symbols, Indices]:
+        made = mutator.mutants(n, int(generator.integers(1 << 62)))
+        return made.programs, made.parents
+
+    for made, parents in _batches(config.mutants, mutants):
+        chosen = _with_others(own[parents], places, config, generator)
+        yield _assign(made, chosen, places, config, generator, is_made=True)
 
 
 def _composed(
@@ -208,30 +217,29 @@ def _composed(
     config: Config,
     generator: np.random.Generator,
 ) -> Iterator[_Work]:
-    """Compositions in batches, until there are enough or hardly any new ones are found, each on tasks by chance."""
-    wanted = config.fill.compositions
-    if not wanted:
+    """Compositions, each on tasks by chance."""
+    if not config.fill.compositions:
         return
     composing = Composing(seeds, tasks, config.interpreter.workers or default_workers(), config.sampler.primitives)
-    kinds = [(0, places.training, 1 + config.fill.other_tasks)]
-    if len(places.variants) > places.training:
-        kinds.append((places.training, len(places.variants), config.fill.search_tasks))
+    for programs, colors in _batches(config.fill.compositions, lambda n: composing.draw(n, generator)):
+        tries = places.draw(len(programs), config.fill.other_tasks + 1, config.fill.search_tasks, generator, TRIES)
+        chosen = np.column_stack([places.with_colors(colors, some) for some in tries])
+        yield _assign(programs, chosen, places, config.fill, generator, is_made=True)
+
+
+def _batches(wanted: int, make: Callable[[int], tuple[Symbols, Indices]]) -> Iterator[tuple[Symbols, Indices]]:
+    """What `make` gives of so many programs, until there are enough or hardly any new ones are found."""
     while wanted:
         n = min(wanted, BATCH)
-        programs, colors = composing.draw(n, generator)
-        found = len(programs)
-        if found:
-            chosen = [places.with_colors(colors, generator.integers(*kind, (found, k, TRIES))) for *kind, k in kinds]
-            yield _assign(programs, np.column_stack(chosen), places, config.fill, generator, is_made=True)
-        wanted = wanted - found if EXHAUSTED * found >= n else 0
+        programs, about = make(n)
+        if len(programs):
+            yield programs, about
+        wanted = wanted - len(programs) if EXHAUSTED * len(programs) >= n else 0
 
 
 def _with_others(own: Indices, places: _Places, config: FillConfig, generator: np.random.Generator) -> Indices:
     """A row for each program: its own task, and others by chance."""
-    others = [generator.integers(places.training, size=(len(own), config.other_tasks))]
-    if len(places.variants) > places.training:
-        others.append(generator.integers(places.training, len(places.variants), size=(len(own), config.search_tasks)))
-    return np.column_stack([own, *others])
+    return np.column_stack([own, *places.draw(len(own), config.other_tasks, config.search_tasks, generator)])
 
 
 def _assign(

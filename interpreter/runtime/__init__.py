@@ -5,7 +5,7 @@ which goes on writes nothing; `native` alone compiles. Imported by all of `inter
 `digests` and `outcome` are.
 
     layout      words of the arena                    native     compilation: what, when, and the check before use
-    pointers    memory and calls, the checked build   cache      compiled code on disk
+    pointers    memory and calls, the checked build   compiled/  what compiled code is kept by, and where
     values      handles and failure                   outcome    the ways a run can end
     blocks      allocation, containers, grids         locations  patches and their bounds
     ordering    comparing, fingerprints, sets         calls      function values and closures

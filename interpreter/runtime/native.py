@@ -42,8 +42,8 @@ from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 
 from interpreter.runtime import layout
-from interpreter.runtime.cache import Store, key_of
-from interpreter.runtime.fingerprints import fingerprint
+from interpreter.runtime.compiled.cache import Store, key_of
+from interpreter.runtime.compiled.fingerprints import fingerprint
 from interpreter.runtime.pointers import (
     ARENA,
     CHECKED,
@@ -63,7 +63,7 @@ __all__ = [
     "BYTES", "CELLS", "CHECKED", "LEARNING", "MACHINE", "ROW", "SEARCH", "SHAPES", "SYMBOLS", "TABLE", "TRUTHS",
     "Addressed", "CompilationError", "Entry", "addressed", "arena_pointer", "cells_pointer", "check_convention",
     "entry", "header", "indirect1", "indirect2", "indirect3", "indirect4", "indirect6", "inline", "int64",
-    "is_complete", "outlined", "specialized", "ticks", "warm_up", "words_pointer",
+    "is_complete", "outlined", "registered", "specialized", "ticks", "warm_up", "words_pointer",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -297,23 +297,12 @@ def header() -> npt.NDArray[np.int64]:
 
 def is_complete(group: str) -> bool:
     """Whether there is native code of all that is registered of a group."""
-    return all(one.kept.is_there() for one in _registered(group))
+    return all(one.kept.is_there() for one in registered(group))
 
 
-def _registered(group: str) -> list[Addressed | Entry]:
+def registered(group: str) -> list[Addressed | Entry]:
+    """What there is of a group, of the modules that are imported."""
     return [one for one in (*_HEADER.values(), *_OTHERS) if one.group == group]
-
-
-def compile_part(group: str, part: int, parts: int) -> None:
-    """Compile or load one of `parts` parts of a group, of about as much code each.
-
-    Functions of a module, which share most helpers, are together.
-    """
-    ones = sorted(_registered(group), key=lambda one: one.function.__module__)
-    sizes = np.cumsum([len(one.function.__code__.co_code) for one in ones])
-    for one, end in zip(ones, sizes, strict=True):
-        if (end - 1) * parts // sizes[-1] == part:
-            one.compiled()
 
 
 def warm_up(group: str) -> None:

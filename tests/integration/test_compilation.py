@@ -168,7 +168,7 @@ def test_every_function_of_a_group_is_in_one_part(monkeypatch, group, parts):
     monkeypatch.setattr(native.Addressed, "compiled", lambda one: compiled.append(one))
     monkeypatch.setattr(native.Entry, "compiled", lambda one: compiled.append(one))
     for part in range(parts):  # one with a long function before it may be empty
-        native.compile_part(group, part, parts)
+        compilation.compile_part(group, part, parts)
     every = [one for one in (*native._HEADER.values(), *native._OTHERS) if one.group == group]
     assert {id(one) for one in compiled} == {id(one) for one in every}
     assert len(compiled) == len(every)

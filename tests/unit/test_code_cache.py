@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from interpreter.runtime import cache
-from interpreter.runtime.cache import Store, base_folder, key_of
+from interpreter.runtime.compiled import cache
+from interpreter.runtime.compiled.cache import Store, base_folder, key_of
 
 CODE = bytes(range(256)) * 8
 

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 from numba import float64, int64, njit, typeof
 
-from interpreter.runtime.fingerprints import fingerprint
+from interpreter.runtime.compiled.fingerprints import fingerprint
 
 SOURCE = '''
 STEP, PAIR = 3, (1, 2)
