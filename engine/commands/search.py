@@ -15,6 +15,7 @@ from engine.errors import UsageError
 from engine.evaluation import verdict
 from engine.files import timed_folder
 from engine.progress import Display, compile_interpreter
+from engine.search.composition.ingredients import Ingredient
 from engine.search.folder import SearchFolder
 from engine.search.limits import Limits
 from engine.search.ranked import METHODS, RankedSearch, SearchSettings
@@ -36,11 +37,14 @@ def search(options: SearchOptions) -> dict[str, Any]:
     if settings.tasks not in TASK_SETS:  # one's own tasks, for which one may have programs
         seeded |= {task.id: task for task in tasks}
     seeds = load_seeds(str(folder.seeds) if folder else options.seeds, seeded)
-    done = folder.progress().get("programs", 0) if folder else 0
-    if programs is not None and done >= programs:
-        raise UsageError(
-            f"{out}: nothing to resume, {done:,} programs ran already (more: --programs N or --budget MIN)"
-        )
+    progress = folder.progress() if folder else {}
+    for name, most in (("programs", programs), ("runs", options.runs)):
+        done = progress.get(name, 0)
+        if folder and most is not None and done >= most:
+            said = "programs ran" if name == "programs" else "runs were made"
+            raise UsageError(
+                f"{out}: nothing to resume, {done:,} {said} already (more: --programs N, --runs N or --budget MIN)"
+            )
     compile_interpreter(search=True)
     with ExitStack() as stack:
         cluster = stack.enter_context(cluster_of(options.cluster, ClusterConfig(workers=options.workers)))
@@ -60,7 +64,7 @@ def search(options: SearchOptions) -> dict[str, Any]:
         parts = settings, folder, tasks, seeded, seeds, display, options.workers, opening(cluster)
         with RankedSearch(*parts) as searching:
             seconds = None if options.minutes is None else searching.spent.seconds + 60 * options.minutes
-            summary = searching.run(method, Limits(programs=programs, seconds=seconds))
+            summary = searching.run(method, Limits(programs, options.runs, seconds))
             counts = searching.counts
         display.say(", ".join(f"{name} {count:,}" for name, count in counts.items()))
         display.say(verdict(summary))
@@ -80,6 +84,11 @@ def _check(options: SearchOptions) -> None:
         raise UsageError(f"--{given[0].replace('_', '-')} cannot change in a continued search: leave it out")
     if not options.resume and options.method not in ("mutate", "compose", "all"):
         raise UsageError(f"{options.method} starts from what a search has found: continue one with --out DIR --resume")
+    unknown = [name for name in options.without if name not in set(Ingredient)]
+    if unknown:
+        raise UsageError(f"--without {unknown[0]}: it is one of {', '.join(Ingredient)}")
+    if options.without and options.method not in ("compose", "all"):
+        raise UsageError(f"--without is about composition, and --method {options.method} has none")
     if options.fuel > MAX_FUEL:
         raise UsageError(f"--fuel must be at most {MAX_FUEL:,}, not {options.fuel:,}")
 
@@ -87,7 +96,7 @@ def _check(options: SearchOptions) -> None:
 def _settings(options: SearchOptions) -> SearchSettings:
     return SearchSettings(
         options.tasks, options.task_ids or (), options.limit, options.seed, options.exhaustive, options.fuel,
-        options.keep_repeats, asdict(_rates(options.rates)), options.leave_own_out,
+        options.keep_repeats, asdict(_rates(options.rates)), options.leave_own_out, options.without,
     )  # fmt: skip
 
 

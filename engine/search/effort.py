@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from engine.search.composition.composer import Budget
+from engine.search.composition.ingredients import Ingredient
 from interpreter.mutation.edits import MAX_LINES
 from interpreter.mutation.mutator import Rates
 
@@ -57,8 +59,15 @@ class Effort:
     """what the composition of a task may do, each time that it has its turn"""
     composed_at_once: int = 20
     """tasks of a batch of composition"""
+    without: frozenset[Ingredient] = frozenset()
+    """what composition does without"""
     keep_repeats: bool = False
     """where it must: whether doing again what another did, or nothing, is enough"""
+
+    def sparing(self, ingredients: Collection[Ingredient]) -> Effort:
+        """The same, where composition does without these."""
+        budgets = tuple(budget.without(ingredients) for budget in self.compositions)
+        return replace(self, compositions=budgets, without=frozenset(ingredients))
 
 
 # What matches is ranked, and a program that is right on its own task is worth a run on hundreds of others: few of very

@@ -18,6 +18,7 @@ from engine.progress import Display
 from engine.ranking import Method
 from engine.search import effort
 from engine.search.acceptance import Finding, Ranked
+from engine.search.composition.ingredients import Ingredient
 from engine.search.demonstrations import Demonstrations
 from engine.search.folder import SearchFolder, entry_of
 from engine.search.limits import Limits, Spent
@@ -66,9 +67,10 @@ class SearchSettings:
     keep_repeats: bool
     rates: Mapping[str, float]
     leave_own_out: bool = False
+    without: Sequence[Ingredient] = ()
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "task_ids": list(self.task_ids)}
+        return {**asdict(self), "task_ids": list(self.task_ids), "without": list(self.without)}
 
 
 class RankedSearch:
@@ -90,6 +92,7 @@ class RankedSearch:
         self._training_tasks, self._seeds = training_tasks, seeds
         self._numbers = {task.id: number for number, task in enumerate(tasks)}
         how_much = replace(effort.RANKED, rates=Rates(**settings.rates), keep_repeats=settings.keep_repeats)
+        how_much = how_much.sparing([Ingredient(name) for name in settings.without])
         self._workers = open_workers(workers or default_workers(), settings.fuel, settings.fuel)
         state = State(
             tasks,

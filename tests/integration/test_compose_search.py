@@ -8,6 +8,7 @@ import pytest
 from engine import cli
 from engine.commands.options import SearchOptions
 from engine.commands.search import search
+from engine.errors import UsageError
 from engine.search import effort
 from engine.search.composition.composer import Budget
 from engine.search.effort import Growth
@@ -50,6 +51,25 @@ def test_composition_starts_from_nothing_and_ends_when_nothing_is_left(tmp_path)
     assert len({(row["task"], row["program"]) for row in found}) == len(found)
     again = run(tmp_path / "s", "compose", resume=True)
     assert again["programs"] == summary["programs"]
+
+
+def test_a_search_ends_after_its_runs_and_does_without_what_is_left_out(tmp_path, capsys):
+    few = run(tmp_path / "few", "compose", runs=1)
+    assert few["runs"] > 1  # one whole batch: half of the tasks
+    assert {row["task"] for row in rows(tmp_path / "few")} <= set(TASKS[:4])
+    with pytest.raises(UsageError, match=r"nothing to resume, [\d,]+ runs were made already"):
+        run(tmp_path / "few", "compose", runs=1, resume=True)
+    bare = run(tmp_path / "bare", "compose", without=("patterns", "depth"))
+    assert json.loads((tmp_path / "bare" / "search.json").read_text())["without"] == ["patterns", "depth"]
+    assert bare["runs"] < len(TASKS) * 20_000
+    assert run(tmp_path / "none", "compose", without=("patterns", "mined"))["runs"] > 0  # a task's near misses are left
+    for wrong, said in (
+        (["--method", "compose", "--without", "stack"], "--without stack: it is one of mined, patterns"),
+        (["--without", "stacks"], "--method mutate has none"),
+        (["--method", "compose", "--resume", "--out", "x", "--without", "stacks"], "--without cannot change"),
+    ):
+        assert cli.main(["search", *wrong]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_all_methods_take_turns_and_go_on(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from engine.search.composition import writing
 from engine.search.composition.calls import program_of
 from engine.search.composition.composer import Budget, Composer
+from engine.search.composition.ingredients import Ingredient
 from engine.search.composition.library import Librarian
 from engine.search.composition.macro import Macro, parts, pattern
 from engine.search.composition.patterns import patterns
@@ -112,6 +113,39 @@ def test_a_library_grows_as_if_it_had_been_made_at_once(workers):
     one, two = grown.library(), made.library()
     assert np.array_equal(one.symbols.rows, two.symbols.rows)
     assert np.array_equal(one.cost, two.cost)
+
+
+def test_a_library_does_without_what_is_left_out(workers):
+    def texts(*without):
+        librarian = Librarian([task_of(SOLVER, seed) for seed in range(4)], workers, without)
+        librarian.learn([(task_of(SOLVER), SOLVER)])
+        library = librarian.library()
+        return {library.symbols.program(k).text for k in range(len(library))}
+
+    whole = texts()
+    assert SOLVER.text in whole - texts(Ingredient.MINED)
+    assert len(texts(Ingredient.PATTERNS)) < 200 < len(whole)
+    assert "O = rot90(I)" in whole - texts(Ingredient.PATTERNS)
+    assert "O = replace(I, ONE, TWO)" in whole - texts(Ingredient.COLORS)
+    assert SOLVER.text in texts(Ingredient.COLORS, Ingredient.PATTERNS)
+    assert not texts(Ingredient.MINED, Ingredient.PATTERNS)
+
+
+def test_a_budget_has_nothing_for_what_is_left_out(workers, librarian):
+    library, task = librarian.library(), task_of(parse("x1 = hmirror(I)\nx2 = rot90(x1)\nO = switch(x2, ONE, TWO)"))
+    terminal = (Ingredient.SYMMETRIES, Ingredient.COLOR_MAPS, Ingredient.PAIR_TABLES, Ingredient.STACKS)
+
+    def kinds(*without):
+        composer = Composer(task, library, library.usable(task, without_own=False), ())
+        budget = BUDGET.without(without)
+        return {one.kind for one in workers.map(lambda worker, _: composer.compose(worker, budget), [0])[0]}
+
+    whole = kinds()
+    assert {"composition", "symmetry", "color map", "pair table", "stack"} <= whole
+    for ingredient in terminal:
+        gone = {kind for kind in whole if kind in ingredient.value.replace("-", " ").replace("ies", "y")}
+        assert whole - kinds(ingredient) == gone != set()
+    assert kinds(Ingredient.DEPTH, *terminal) == whole & {"macro"}
 
 
 # ------------------------------------------------------------------------------------------- writing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from engine.commands.options.declaration import (
     Argument,
@@ -19,6 +19,7 @@ from engine.commands.options.declaration import (
     TaskIds,
     TaskSet,
     Workers,
+    split,
 )
 
 ALL_MINUTES = 15.0  # of a search by all methods, which would not end
@@ -36,6 +37,7 @@ class SearchOptions(Options):
     # What decides the outcome is kept in the folder; a continued search cannot change it.
     fixed: ClassVar[tuple[str, ...]] = (
         "seeds", "tasks", "task_ids", "limit", "seed", "exhaustive", "fuel", "keep_repeats", "rates", "leave_own_out",
+        "without",
     )  # fmt: skip
 
     seeds: Seeds = None
@@ -44,8 +46,10 @@ class SearchOptions(Options):
     limit: Limit = None
     programs: Positive = 150_000
     """distinct executed programs, in all"""
+    runs: Positive | None = None
+    """runs of a program on a grid, in all: an end that does not depend on the machine, after a whole batch"""
     budget: Minutes | None = None
-    """minutes; it ends with whatever comes first (of --method all 15, where neither is given)"""
+    """minutes; it ends with whatever comes first (of --method all 15, where none is given)"""
     seed: Natural = 0
     """everything random follows from it"""
     method: Annotated[str, Argument("NAME")] = "mutate"
@@ -57,6 +61,9 @@ class SearchOptions(Options):
     """run also programs that do nothing new on their own task, as the paper does"""
     leave_own_out: bool = False
     """where seeds belong to tasks of the search, keep what is made of a task's own seeds from it"""
+    without: Annotated[tuple[str, ...], BeforeValidator(split), Argument("NAME,NAME")] = ()
+    """what composition does without, to see what that is worth: mined, patterns, colors, depth, symmetries, color-maps,
+    pair-tables, stacks"""
     rates: Annotated[str | None, Argument("R")] = None
     """how often to mutate what, e.g. argument=0.3,function=0.3,cut=0.1"""
     fuel: Annotated[Positive, Field(description="work a run may do")] = 200_000
@@ -70,11 +77,11 @@ class SearchOptions(Options):
     @property
     def minutes(self) -> float | None:
         """Minutes after which it ends; None where a number of programs alone says when, or nothing being left."""
-        is_endless = self.method == "all" and self.budget is None and "programs" not in self.model_fields_set
-        return ALL_MINUTES if is_endless else self.budget
+        is_endless = self.method == "all" and self.budget is None and self.runs is None
+        return ALL_MINUTES if is_endless and "programs" not in self.model_fields_set else self.budget
 
     @property
     def most_programs(self) -> int | None:
-        """Programs at which it ends; None where a budget alone says when, or nothing being left."""
-        is_open = self.budget is not None or self.method in ("compose", "all")
+        """Programs at which it ends; None where a budget or runs alone say when, or nothing being left."""
+        is_open = self.budget is not None or self.runs is not None or self.method in ("compose", "all")
         return None if is_open and "programs" not in self.model_fields_set else self.programs

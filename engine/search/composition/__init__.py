@@ -6,4 +6,5 @@ library    macros with their slots filled, one for each behaviour
 writing    programs of compositions, conjugates, fits and stacks
 values     what has been reached for a task: distinct tuples of grids
 composer   the search for one task
+ingredients  what of this can be left out
 """

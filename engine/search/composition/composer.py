@@ -12,14 +12,15 @@ depend on the machine.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.search.composition import writing
+from engine.search.composition.ingredients import Ingredient
 from engine.search.composition.library import FUEL, LINE, QUICK_FUEL, Library
 from engine.search.composition.values import INVERSES, SYMMETRIES, Steps, Values, turned
 from engine.search.workers import Worker
@@ -39,6 +40,8 @@ LAYER = 1.5  # of a layer
 HOLE = 3.0  # of cells of a test that no layer paints
 LIKENESS = 12.0  # what a value that equals the outputs is worth, to go on from
 UNKNOWN = 2.0  # of a program that is no macro, beside its lines
+
+SYMMETRY = "symmetry"  # the kind of a program whose last step turns what is right when turned
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,21 @@ class Budget:
     wide: int = 100
     """pieces that are tried in pairs with all others"""
     conjugated: int = 800
-    """macros that are tried under each symmetry, as pieces"""
+    """macros that are tried under each symmetry, as pieces; with none, turned outputs do not count as hits either"""
+    maps_colors: bool = True
+    """whether pieces are fitted by colour maps"""
+
+    def without(self, ingredients: Collection[Ingredient]) -> Budget:
+        """The same, nothing for these."""
+        spared = {
+            Ingredient.DEPTH: {"runs": ()},
+            Ingredient.SYMMETRIES: {"conjugated": 0},
+            Ingredient.COLOR_MAPS: {"maps_colors": False},
+            Ingredient.PAIR_TABLES: {"paired": 0},
+            Ingredient.STACKS: {"stacks": 0},
+        }
+        changes = [spared[one] for one in ingredients if one in spared]
+        return replace(self, **{name: value for change in changes for name, value in change.items()})
 
 
 @dataclass(frozen=True)
@@ -120,7 +137,7 @@ class Composer:
             reached = self._realise(worker, frontier, candidates, budget.pieces)
             pieces.append(reached)
             frontier = reached.take(self._promising(reached))
-        hits.sort(key=lambda hit: hit[0])
+        hits = sorted((hit for hit in hits if budget.conjugated or hit[2] != SYMMETRY), key=lambda hit: hit[0])
         found = [
             Composed(writing.composition(self._programs(steps)), cost, kind)
             for cost, steps, kind in hits[: budget.hits]
@@ -190,7 +207,7 @@ class Composer:
             if turn < 0 and steps:
                 hits.append((price + STEP, (*steps, k), "composition"))
             elif turn >= 0:
-                hits.append((price + STEP + TURN, (*steps, k, self._inverse(turn)), "symmetry"))
+                hits.append((price + STEP + TURN, (*steps, k, self._inverse(turn)), SYMMETRY))
         return hits
 
     @staticmethod
@@ -298,13 +315,14 @@ class Composer:
             sheet, rows = self._sheet(group)
             wanted = sheet.wanted(self._task.outputs)
             yield from self._tables(group, rows, wanted, budget)
-            yield from self._stacks(group, sheet, rows, wanted, budget)
+            if budget.stacks:
+                yield from self._stacks(group, sheet, rows, wanted, budget)
 
     def _tables(
         self, pieces: Values, rows: npt.NDArray[np.int8], wanted: npt.NDArray[np.int8], budget: Budget
     ) -> Iterator[Composed]:
         fitting, tables = color_maps(rows, wanted)
-        for k in fitting.tolist():
+        for k in fitting.tolist() if budget.maps_colors else ():
             changes = int(((tables[k] != NONE) & (tables[k] != np.arange(COLORS))).sum())
             if changes:
                 program = writing.color_map(self._programs(pieces.steps[k]), tables[k])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.search.composition.ingredients import Ingredient
 from engine.search.composition.macro import Colors, Macro, Miner
 from engine.search.composition.patterns import patterns
 from engine.search.workers import Worker, Workers
@@ -66,23 +67,24 @@ def _palettes(grids: Sequence[npt.NDArray[np.int8]]) -> list[int]:
 
 
 class Librarian:
-    """Makes libraries of a corpus that grows."""
+    """Makes libraries of a corpus that grows, without the ingredients that are left out."""
 
-    def __init__(self, sample: Sequence[Task], workers: Workers) -> None:
-        self._workers = workers
+    def __init__(self, sample: Sequence[Task], workers: Workers, without: Collection[Ingredient] = ()) -> None:
+        self._workers, self._without = workers, without
         grids = [task.inputs[k % len(task.inputs)] for k, task in enumerate(sample)]
         grids = [grid for grid in grids if grid.size in CELLS] or grids
         self._sample = GridTable.pack(grids[:: -(-len(grids) // SAMPLE)])
         self._rows: dict[tuple[str, Colors], Macro] = {}  # what has been filled, by text and colours
-        self._made: list[tuple[Symbols, npt.NDArray[np.int64], npt.NDArray[np.bool_]]] = []  # of the rows, in order
+        nothing = Symbols.pack([]), np.zeros((0, len(self._sample)), np.int64), np.zeros(0, np.bool_)
+        self._made = [nothing]  # of the rows, in order
         self._library: Library | None = None
         self.miner = Miner()
-        for pattern in patterns():
+        for pattern in patterns() if Ingredient.PATTERNS not in without else ():
             self.miner.add(pattern)
 
     def learn(self, programs: Sequence[tuple[Task, Program]]) -> None:
         """Mine programs, each of a task; those that were mined before are left out."""
-        if self.miner.learn(programs):
+        if Ingredient.MINED not in self._without and self.miner.learn(programs):
             self._library = None
 
     def library(self) -> Library:
@@ -96,8 +98,9 @@ class Librarian:
 
     def _fill(self) -> None:
         """Make what macros need in which something was not filled before."""
+        guesses = Ingredient.COLORS not in self._without
         rows = {
-            (text, colors): macro for text, macro in self.miner.macros.items() for colors in fillings(macro)
+            (text, colors): macro for text, macro in self.miner.macros.items() for colors in fillings(macro, guesses)
         }  # fmt: skip
         new = [row for row in rows if row not in self._rows]
         if new:
@@ -120,9 +123,9 @@ class Librarian:
             symbols.take(chosen),
             costs[chosen],
             np.array([sum(1 << color for color in rows[k][1]) for k in tasks], np.int64),
-            np.array([rows[k][1] in macros[k].colors for k in tasks]),
+            np.array([rows[k][1] in macros[k].colors for k in tasks], np.bool_),
             is_quick[chosen],
-            np.array([_owner(sources) for sources in tasks.values()]),
+            np.array([_owner(sources) for sources in tasks.values()], np.str_),
         )
 
     def _behaviours(self, symbols: Symbols) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
@@ -149,13 +152,13 @@ def _owner(sources: Sequence[frozenset[str]]) -> str:
     return next(iter(tasks)) if all(sources) and len(tasks) == 1 else ""
 
 
-def fillings(macro: Macro) -> Iterator[Colors]:
-    """The colours that are tried in a macro's slots: all of one or two, of more those that were seen."""
+def fillings(macro: Macro, guesses: bool = True) -> Iterator[Colors]:
+    """The colours that are tried in a macro's slots: all of one or two, of more, or without guesses, those seen."""
     slots = macro.slots
-    if slots in (1, 2):
+    if guesses and slots in (1, 2):
         yield from permutations(range(1, 10), slots)
     else:
-        yield from macro.colors
+        yield from (colors for colors in macro.colors if len(colors) == slots)
 
 
 def cost(macro: Macro) -> float:

@@ -35,7 +35,8 @@ class Compose:
 
     def __init__(self, state: State, seeds: Sequence[Seed], training_tasks: Mapping[str, Task]) -> None:
         self._state = state
-        self._librarian = Librarian(list(training_tasks.values()) or state.tasks, state.workers)
+        sample = list(training_tasks.values()) or state.tasks
+        self._librarian = Librarian(sample, state.workers, state.effort.without)
         self._librarian.learn([(training_tasks[seed.task], seed.program) for seed in seeds])
 
     @property
