@@ -203,7 +203,7 @@ class Config(BaseSettings):
 
     @model_validator(mode="after")
     def _language_is_the_policys(self) -> Self:
-        if self.sampler.primitives and self.trainer.pretrained is not None:
+        if self.sampler.primitives and self.trainer.pretrained is not None and self.trainer.checkpoint is None:
             raise ValueError(NOT_FOR_TEXT)
         if self.sampler.primitives and self.search.is_on:
             raise ValueError(

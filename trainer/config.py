@@ -17,7 +17,8 @@ class TrainerConfig(Section):
     """Policy by name: compact-1m, -3m, -8m, -25m, -60m and -220m, by number of parameters, are trained from
     scratch; codet5-small (60M), codet5p-220m and codet5p-770m are pretrained."""
     checkpoint: str | None = None
-    """Pretrained policy instead of `policy`: the Hugging Face id or folder of a decoder-only model or a T5."""
+    """Policy to begin with instead of `policy`: the Hugging Face id or folder of a checkpoint that a run published, or
+    of a decoder-only model or T5."""
     random_weights: bool = False
     """Begin with random weights of the pretrained policy's shape, not with its own: the paper's ablation A4."""
     demonstrations: int | None = Field(None, ge=1)
@@ -60,7 +61,7 @@ class TrainerConfig(Section):
 
     @property
     def pretrained(self) -> str | None:
-        """Where the pretrained policy comes from; None where the policy is trained from scratch."""
+        """Where the policy comes from; None where it is trained from scratch."""
         return self.checkpoint or PRETRAINED.get(self.policy)
 
     @model_validator(mode="after")

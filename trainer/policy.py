@@ -11,14 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from huggingface_hub import hf_hub_download, snapshot_download
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from interpreter.language.vocabulary import BOS, EOS, PAD
 from trainer.catalogue import POLICIES
-from trainer.checkpoint import MODEL, load_manifest, load_vocabulary
+from trainer.checkpoint import MANIFEST, MODEL, load_manifest, load_vocabulary
 from trainer.errors import CheckpointError
-from trainer.pretrained import load_pretrained
+from trainer.pretrained import hub_answers, load_pretrained
 
 HEAD_DIM = 64
 EMBEDDING = "model.embed_tokens.weight"
@@ -73,6 +75,24 @@ def load_policy(folder: Path, tokens: Sequence[str]) -> PreTrainedModel:
     embedding[[ids[token] for token in saved]] = weights[EMBEDDING]
     policy.load_state_dict(weights | {EMBEDDING: embedding, OUTPUT: embedding})
     return policy
+
+
+def published_folder(source: str) -> Path | None:
+    """Where the checkpoint is that a trainer published and a folder or a Hugging Face id has; None where it has none.
+
+    That of an id is downloaded. Raises `CheckpointError` where this fails.
+    """
+    if Path(source).is_dir():
+        return Path(source) if (Path(source) / MANIFEST).is_file() else None
+    offline = not hub_answers()
+    try:
+        hf_hub_download(source, MANIFEST, local_files_only=offline)
+        return Path(snapshot_download(source, local_files_only=offline))
+    except (EntryNotFoundError, RepositoryNotFoundError, HFValidationError):
+        return None
+    except (OSError, HfHubHTTPError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise CheckpointError(f"cannot download the checkpoint {source!r}: {reason}") from error
 
 
 def parameter_count(policy: PreTrainedModel) -> int:

@@ -123,7 +123,7 @@ def vocabulary_size(source: str) -> int:
 
 def _loaded(kind: Any, source: str, what: str, **options: Any) -> Any:
     """What transformers loads; no code of a checkpoint is ever run."""
-    offline = not Path(source).is_dir() and not _hub_answers()  # then what was downloaded before is looked for
+    offline = not Path(source).is_dir() and not hub_answers()  # then what was downloaded before is looked for
     try:
         return kind.from_pretrained(source, trust_remote_code=False, local_files_only=offline, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -136,7 +136,7 @@ def _loaded(kind: Any, source: str, what: str, **options: Any) -> Any:
 
 
 @cache
-def _hub_answers() -> bool:
+def hub_answers() -> bool:
     """Whether the hub can be reached: transformers itself tries for most of a minute."""
     try:
         with urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=HUB_PATIENCE):

@@ -11,10 +11,12 @@ from engine.cluster.session import Session
 from engine.config import Config
 from engine.errors import UsageError
 from engine.sampler import Sampler, open_sampler
+from engine.sampler.config import NOT_FOR_TEXT
+from trainer.checkpoint import TOKENIZER, load_manifest
 from trainer.codec import Codec, CompactCodec
 from trainer.errors import CheckpointError, CodecError
 from trainer.group import TrainerGroup
-from trainer.policy import new_policy
+from trainer.policy import load_policy, new_policy, published_folder
 from trainer.pretrained import add_lora, is_seq2seq, load_pretrained, load_tokenizer, vocabulary_size
 from trainer.text.codec import TextCodec
 from trainer.training import Trainer
@@ -22,11 +24,13 @@ from trainer.training import Trainer
 
 def new_codec(config: Config) -> Codec:
     """The codec of a run's policy. Raises `CheckpointError` where its tokenizer cannot be loaded or used."""
-    options = config.trainer
-    if options.pretrained is None:
+    options, folder = config.trainer, _begun_from(config)
+    if options.pretrained is None or _is_compact(folder):
         return CompactCodec(options.max_prompt_tokens, options.demonstrations)
+    if config.sampler.primitives:
+        raise UsageError(NOT_FOR_TEXT)
     try:
-        tokenizer = load_tokenizer(options.pretrained)
+        tokenizer = load_tokenizer(str(folder / TOKENIZER) if folder else options.pretrained)
         seq2seq = is_seq2seq(options.pretrained)
         codec = TextCodec(tokenizer, options.max_prompt_tokens, seq2seq, options.demonstrations)
     except CodecError as error:
@@ -74,6 +78,15 @@ def new_sampler(
     return open_sampler(checkpoint, config.sampler, _longest(config), trainers)
 
 
+def _begun_from(config: Config) -> Path | None:
+    """The checkpoint of another run that a run begins with, if it does."""
+    return published_folder(config.trainer.checkpoint) if config.trainer.checkpoint else None
+
+
+def _is_compact(folder: Path | None) -> bool:
+    return folder is not None and load_manifest(folder).policy == "compact"
+
+
 def _longest(config: Config) -> int:
     """Tokens of a prompt and its program together at most."""
     return config.trainer.max_prompt_tokens + config.sampler.max_tokens
@@ -84,7 +97,14 @@ def _policy(config: Config, codec: Codec) -> PreTrainedModel:
     options, longest = config.trainer, _longest(config)
     if options.pretrained is None:
         return new_policy(options.policy, len(codec.tokens), longest, config.loop.seed)
-    policy = load_pretrained(options.pretrained, config.loop.seed if options.random_weights else None)
+    folder = _begun_from(config)
+    if _is_compact(folder) and (options.random_weights or options.lora_rank):
+        given = "random_weights" if options.random_weights else "lora_rank"
+        raise UsageError(f"{given} is for pretrained policies, and the checkpoint {folder} is of a compact one")
+    if folder is not None and not options.random_weights:
+        policy = load_policy(folder, codec.tokens)
+    else:
+        policy = load_pretrained(options.pretrained, config.loop.seed if options.random_weights else None)
     positions = getattr(policy.config, "max_position_embeddings", None)
     if positions is not None and longest > positions:
         raise UsageError(

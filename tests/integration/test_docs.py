@@ -65,7 +65,7 @@ SMALL = {
     "run": lambda words: resized(words, {"--loop.meta-iterations": one_more(words)} if "--resume" in words else RUN),
     "search": lambda words: resized(words, {
         "--programs": fewer if "--budget" in words or "--programs" in words else "500",
-        "--budget": thousandth, "--workers": "1",
+        "--budget": thousandth, "--workers": "1", "--runs": "1000" if "--runs" in words else None,
         "--task-ids": None if "--resume" in words or "--tasks" in words else TASK_IDS,
     }),
     "eval": lambda words: resized(words, {
@@ -93,6 +93,7 @@ PARSED = {
     "show framed --tasks mine --program O = frame": "the primitive is not there; see the last test of this file",
     "run --preset paper": "a GPU",
     "run --preset sizes": "a GPU, and a download",
+    "run --preset cpu --trainer.checkpoint": "tests/integration/test_begun_from_a_checkpoint.py",
     "run --preset cpu --preset": "tests/integration/test_presets.py runs each on top of cpu",
     "sweep": "hours; tests/integration/test_sweep.py",
     "bench samples": "minutes of vLLM; tests/integration/test_sampler.py samples",

@@ -54,7 +54,7 @@ def test_code_of_a_checkpoint_is_refused_without_a_question(tmp_path):
 
 
 def test_a_hub_that_does_not_answer_is_said(monkeypatch):
-    pretrained._hub_answers.cache_clear()
+    pretrained.hub_answers.cache_clear()
     monkeypatch.setattr(pretrained.constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(CheckpointError, match="no folder, and the Hugging Face hub does not answer; the folder"):
         load_tokenizer("nobody/nothing")
