@@ -13,13 +13,13 @@ from rich.table import Table
 
 from engine.commands.options.macros import MacrosOptions
 from engine.errors import UsageError, printable
-from engine.files import read_json, rows_of, write_new
+from engine.files import rows_of, write_new
 from engine.progress import compile_interpreter
 from engine.search.composition.macro import Macro, Miner
-from engine.search.folder import check_is_search
+from engine.search.folder import check_is_search, searched_tasks
 from engine.seeds.seed import load_seeds
 from engine.tables import as_text
-from engine.tasks import Task, load_tasks, training_tasks
+from engine.tasks import Task, training_tasks
 from interpreter.language.program import Program, parse
 
 SHOWN_TASKS = 4
@@ -81,8 +81,7 @@ def macros(options: MacrosOptions) -> None:
 def _found(search: Path) -> Iterator[tuple[Task, Program]]:
     """The first program of each task that a search found right on all demonstrations."""
     check_is_search(search)
-    known = read_json(search / "search.json")
-    tasks = {task.id: task for task in load_tasks(known["tasks"], known["task_ids"] or None, known["limit"])}
+    tasks = {task.id: task for task in searched_tasks(search)}
     seen: set[str] = set()
     for row in rows_of(search / "search.jsonl", "task", "program", "demonstration_performance"):
         if row["demonstration_performance"] == 1.0 and row["task"] not in seen:

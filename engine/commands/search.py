@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from engine.cluster.config import ClusterConfig
@@ -16,7 +17,7 @@ from engine.evaluation import verdict
 from engine.files import timed_folder
 from engine.progress import Display, compile_interpreter
 from engine.search.composition.ingredients import Ingredient
-from engine.search.folder import SearchFolder
+from engine.search.folder import SearchFolder, hash_of, searched_tasks
 from engine.search.limits import Limits
 from engine.search.ranked import METHODS, RankedSearch, SearchSettings
 from engine.seeds.seed import load_seeds
@@ -29,21 +30,26 @@ from interpreter.mutation.mutator import Rates
 def search(options: SearchOptions) -> dict[str, Any]:
     """Start a search, or continue one; the content of its `summary.json`."""
     _check(options)
-    out, programs, method = options.out, options.most_programs, options.method
+    out = options.out
     folder = SearchFolder.open(out) if options.resume else None
-    settings = _read_settings(folder) if folder else _settings(options)
-    tasks = load_tasks(settings.tasks, settings.task_ids, settings.limit)
+    if folder is None:
+        settings = _settings(options)
+        tasks = load_tasks(settings.tasks, settings.task_ids, settings.limit)
+        settings = replace(settings, tasks_hash=hash_of(tasks))
+    else:
+        tasks, settings = searched_tasks(folder.path), _read_settings(folder)
     seeded = training_tasks()
     if settings.tasks not in TASK_SETS:  # one's own tasks, for which one may have programs
         seeded |= {task.id: task for task in tasks}
     seeds = load_seeds(str(folder.seeds) if folder else options.seeds, seeded)
     progress = folder.progress() if folder else {}
-    for name, most in (("programs", programs), ("runs", options.runs)):
-        done = progress.get(name, 0)
+    method, limits = _asked(options, progress)
+    for name, said in (("programs", "programs ran"), ("runs", "runs were made"), ("seconds", "seconds were spent")):
+        done, most = progress.get(name, 0), getattr(limits, name)
         if folder and most is not None and done >= most:
-            said = "programs ran" if name == "programs" else "runs were made"
             raise UsageError(
-                f"{out}: nothing to resume, {done:,} {said} already (more: --programs N, --runs N or --budget MIN)"
+                f"{out}: nothing to resume, {round(done):,} {said} already (more: --programs N, --runs N or --budget "
+                "MIN, with --method NAME)"
             )
     compile_interpreter(search=True)
     with ExitStack() as stack:
@@ -63,8 +69,7 @@ def search(options: SearchOptions) -> dict[str, Any]:
             display.say(str(cluster))
         parts = settings, folder, tasks, seeded, seeds, display, options.workers, opening(cluster)
         with RankedSearch(*parts) as searching:
-            seconds = None if options.minutes is None else searching.spent.seconds + 60 * options.minutes
-            summary = searching.run(method, Limits(programs, options.runs, seconds))
+            summary = searching.run(method, limits)
             counts = searching.counts
         display.say(", ".join(f"{name} {count:,}" for name, count in counts.items()))
         display.say(verdict(summary))
@@ -98,6 +103,16 @@ def _settings(options: SearchOptions) -> SearchSettings:
         options.tasks, options.task_ids or (), options.limit, options.seed, options.exhaustive, options.fuel,
         options.keep_repeats, asdict(_rates(options.rates)), options.leave_own_out, options.without,
     )  # fmt: skip
+
+
+def _asked(options: SearchOptions, progress: Mapping[str, Any]) -> tuple[str, Limits]:
+    """Method and limits: as they are given, or those of a search that goes on, where none are."""
+    given = options.model_fields_set & {"method", "programs", "runs", "budget"}
+    if options.resume and "method" in progress and not given:
+        return progress["method"], Limits(**progress["limits"])
+    spent = progress.get("seconds", 0.0)
+    seconds = None if options.minutes is None else spent + 60 * options.minutes
+    return options.method, Limits(options.most_programs, options.runs, seconds)
 
 
 def _read_settings(folder: SearchFolder) -> SearchSettings:

@@ -18,7 +18,7 @@ from engine.config import Config
 from engine.loop.rollout import Update, Work
 from engine.progress import Display
 from engine.run_folder import RunFolder
-from engine.search.folder import open_search
+from engine.search.folder import hash_of, open_search
 from engine.search.limits import Limits, Spent
 from engine.search.ranked import POLICY, RankedSearch, SearchSettings
 from engine.search.workers import OpenWorkers, Workers
@@ -46,7 +46,7 @@ class Searching:
         open_workers: OpenWorkers = Workers,
     ) -> None:
         self._options = config.search
-        settings, workers = settings_of(config), config.interpreter.workers
+        settings, workers = replace(settings_of(config), tasks_hash=hash_of(tasks)), config.interpreter.workers
         hidden = [replace(task, test_outputs=(None,) * len(task.test_outputs)) for task in tasks]
         with ExitStack() as stack:
             rows = [seed.row for seed in seeds]

@@ -15,6 +15,7 @@ a batch that was not finished, and is cut off by `SearchFolder.open`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -27,9 +28,11 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import UsageError
+from engine.execution import digest
 from engine.files import append_line, lock_folder, new_folder, read_json, resumable, rows_of, write_json, write_lines
 from engine.ranking import Entry
 from engine.run_folder import provenance
+from engine.tasks import Task, load_tasks
 from interpreter.language.vocabulary import PROGRAM_TOKENS
 from trainer.codec import vocabulary_hash
 
@@ -59,6 +62,28 @@ def check_is_search(path: Path) -> None:
     """Raise `UsageError` for a folder that is of no search."""
     if not is_search(path):
         raise UsageError(f"{path} is no search folder: it has no search.json")
+
+
+def hash_of(tasks: Sequence[Task]) -> str:
+    """What tells whether tasks are the same: ids, demonstrations and test inputs, in order."""
+    state = hashlib.sha256()
+    for task in tasks:
+        state.update(f"{task.id}\n".encode() + digest([*task.inputs, *task.outputs, *task.test_inputs]))
+    return state.hexdigest()
+
+
+def searched_tasks(path: Path) -> list[Task]:
+    """The tasks that the search of a folder is about. Raises `UsageError` where they are not there as they were."""
+    settings = read_json(path / "search.json")
+    if not isinstance(settings, Mapping) or "tasks" not in settings:
+        raise UsageError(f"{path / 'search.json'}: no settings of a search; the file was damaged")
+    tasks = load_tasks(settings["tasks"], settings.get("task_ids"), settings.get("limit"))
+    if settings.get("tasks_hash") not in (None, "", hash_of(tasks)):
+        raise UsageError(
+            f"{path} is about {settings['tasks']} as it was, and tasks were added, changed or removed since: put them "
+            "back, or start another search"
+        )
+    return tasks
 
 
 def entry_of(row: Mapping[str, Any]) -> Entry:

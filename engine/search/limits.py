@@ -23,11 +23,6 @@ class Limits:
     runs: int | None = None
     seconds: float | None = None
 
-    @property
-    def are_of_runs(self) -> bool:
-        """Whether the number of runs alone says when."""
-        return self.runs is not None and self.programs is None and self.seconds is None
-
     def are_reached(self, spent: Spent) -> bool:
         """Whether one of the limits is."""
         return any(now >= most for _, now, most in self._pairs(spent, spent))

@@ -48,7 +48,7 @@ METHODS: dict[str, Callable[[State, Sequence[Seed], Mapping[str, Task]], Source]
     "all": Combined,
 }
 POLICY = "policy"  # the method of programs that a policy wrote, in the search of a run
-IDLE = 200  # batches in a row that run nothing, after which a number of runs will not be reached any more
+IDLE = 200  # batches in a row that run nothing, after which nothing is left: more than two cycles of all methods
 # Numbers of programs at which the curve has a point: the paper's, and some between.
 MINUTES = (1, 2, 4, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240)  # and the minutes at which it has one
 MILESTONES = (9_600, 19_200, 51_200, 150_000, 400_000, 700_000, 1_000_000, 1_430_000)
@@ -68,6 +68,8 @@ class SearchSettings:
     rates: Mapping[str, float]
     leave_own_out: bool = False
     without: Sequence[Ingredient] = ()
+    tasks_hash: str = ""
+    """of the tasks that were searched; empty in folders of earlier versions"""
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "task_ids": list(self.task_ids), "without": list(self.without)}
@@ -116,6 +118,7 @@ class RankedSearch:
         self._rows: list[dict[str, Any]] = []  # of the batch that runs
         self._keys: list[npt.NDArray[np.int64]] = []
         self._method = ""
+        self._asked: dict[str, Any] = {}
         self._sources: dict[str, Source] = {}
         self._clock = Clock(stopped=self._workers.stopped)
         self._restore(state)
@@ -148,6 +151,8 @@ class RankedSearch:
         It ends after a whole batch, but where `limits.programs` cuts it.
         """
         self._start = time.perf_counter() - self._seconds
+        self._asked = {"method": method, "limits": asdict(limits)}
+        self.folder.commit(self._progress(), self.summary())  # one that is killed in its first batch knows it, too
         if method not in self._sources:
             self._sources[method] = METHODS[method](self.search.state, self._seeds, self._training_tasks)
         idle = 0
@@ -156,7 +161,7 @@ class RankedSearch:
             if not self._batch(method, self._sources[method], limits.programs) or idle == IDLE:
                 self.display.say(f"{method}: nothing is left to try")
                 break
-            idle = idle + 1 if limits.are_of_runs and self.spent.runs == before.runs else 0
+            idle = 0 if (self.spent.programs, self.spent.runs) != (before.programs, before.runs) else idle + 1
             self.shown(limits)
         return self.summary()
 
@@ -283,6 +288,7 @@ class RankedSearch:
             "batches": dict(self._batches),
             "offset": self._offset,
             "counts": dict(self._counts),
+            **self._asked,
         }
 
     def _note(self) -> str:

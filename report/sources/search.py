@@ -8,8 +8,7 @@ from typing import Any
 
 from engine.errors import UsageError
 from engine.files import read_json, read_lines, rows_of
-from engine.search.folder import COLUMNS, entry_of
-from engine.tasks import load_tasks
+from engine.search.folder import COLUMNS, entry_of, searched_tasks
 from report.model import Puzzle, Source
 from report.sources.chronicle import Chronicle
 from report.sources.facts import provenance_facts
@@ -22,11 +21,8 @@ _FIRST = 1000
 
 def read_search(path: Path) -> Source:
     """What a search found so far. Raises `UsageError` for what is damaged, or a task set that is not there any more."""
+    puzzles = [Puzzle.of(task) for task in searched_tasks(path)]
     settings = read_json(path / "search.json")
-    if not isinstance(settings, Mapping) or "tasks" not in settings:
-        raise UsageError(f"{path / 'search.json'}: no settings of a search; the file was damaged")
-    tasks = load_tasks(settings["tasks"], settings.get("task_ids"), settings.get("limit"))
-    puzzles = [Puzzle.of(task) for task in tasks]
     chronicle = Chronicle(puzzles)
     progress = _optional(path / "progress.json")
     programs = progress.get("programs", 0)

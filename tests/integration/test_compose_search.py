@@ -9,10 +9,22 @@ from engine import cli
 from engine.commands.options import SearchOptions
 from engine.commands.search import search
 from engine.errors import UsageError
+from engine.ranking import Entry
 from engine.search import effort
+from engine.search.acceptance import Ranked
 from engine.search.composition.composer import Budget
+from engine.search.composition.ingredients import Ingredient
+from engine.search.demonstrations import Demonstrations
 from engine.search.effort import Growth
+from engine.search.population import Population
 from engine.search.sources import combined
+from engine.search.sources.composition import Compose
+from engine.search.sources.mutation import Remutate
+from engine.search.sources.source import State
+from engine.search.workers import Clock, Workers
+from engine.seeds.seed import Seed
+from engine.tasks import load_tasks
+from interpreter.language.program import parse
 
 TASKS = ["67a3c6ac", "68b16354", "74dd1130", "3c9b0459", "ed36ccf7", "a416b8f3", "c8f0f002", "b1948b0a"]
 # Two batches of composition a cycle, twice, and small ones of everything else.
@@ -62,7 +74,8 @@ def test_a_search_ends_after_its_runs_and_does_without_what_is_left_out(tmp_path
     bare = run(tmp_path / "bare", "compose", without=("patterns", "depth"))
     assert json.loads((tmp_path / "bare" / "search.json").read_text())["without"] == ["patterns", "depth"]
     assert bare["runs"] < len(TASKS) * 20_000
-    assert run(tmp_path / "none", "compose", without=("patterns", "mined"))["runs"] > 0  # a task's near misses are left
+    nothing = tuple(Ingredient)
+    assert run(tmp_path / "none", "compose", without=nothing)["matching"] == 0
     for wrong, said in (
         (["--method", "compose", "--without", "stack"], "--without stack: it is one of mined, patterns"),
         (["--without", "stacks"], "--method mutate has none"),
@@ -102,6 +115,28 @@ def test_a_tasks_own_seeds_are_kept_from_it(tmp_path):
         out = tmp_path / str(keep)
         search(SearchOptions(method="mutate", programs=2, out=out, seeds=str(seeds), leave_own_out=keep, **tasks))
     assert "downscale" not in (tmp_path / "True" / "search.jsonl").read_text()
+
+
+def test_what_another_task_found_does_not_lead_back_to_a_tasks_own_seeds():
+    """A task's seed matches another task; its mutants and its functions stay there."""
+    tasks = load_tasks("arc1-train", TASKS[:3])
+    seeds = [Seed(TASKS[2], parse("x1 = hmirror(I)\nx2 = hupscale(x1, THREE)\nO = vconcat(x2, x2)"), "hand")]
+    known = {task.id: task for task in tasks}
+    for without_own in (False, True):
+        with Workers(1, 200_000, 200_000) as workers:
+            state = State(tasks, Demonstrations(tasks), Ranked(tasks, False), workers, TINY, 0, Population(TINY.kept),
+                          without_own)  # fmt: skip
+            state.population.add(0, Entry(seeds[0].program.text, 0.5, b"", 0))
+            state.population.add(0, Entry(seeds[0].program.text, 1.0, b"", 1))
+            state.population.solve(0, seeds[0].program.text)
+            proposal = next(Remutate(state).proposals(0, Clock()))
+            owned = set(Compose(state, seeds, known).library().owner.tolist())
+        if without_own:
+            assert set(proposal.owners.tolist()) == {0}
+            assert TASKS[2] in owned
+        else:
+            assert proposal.owners is None
+            assert TASKS[2] not in owned
 
 
 def test_macros_are_listed_with_what_a_search_adds(tmp_path, capsys):

@@ -15,9 +15,10 @@ from engine.commands.options import SearchOptions
 from engine.commands.search import search
 from engine.errors import UsageError
 from engine.execution import digest
-from engine.search import effort
+from engine.search import effort, ranked
 from engine.search.effort import Growth
 from engine.search.folder import SearchFolder
+from engine.search.ranked import RankedSearch
 from engine.tasks import load_tasks
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
@@ -116,6 +117,43 @@ def test_a_search_in_parts_finds_what_one_in_one_go_finds(found, tmp_path):
     assert without_times(out)[-1]["programs"] == 1200
     with pytest.raises(UsageError, match="nothing to resume, 1,200 programs ran already"):
         run(out, 1200, resume=True)
+
+
+def test_a_search_that_goes_on_does_what_it_was_asked_for(tmp_path):
+    """Method and end are the folder's, also after a kill in the first batch; one that is given is another search."""
+    out = tmp_path / "s"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RankedSearch, "_batch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(out, 700, method="all")
+    assert run(out, resume=True)["programs"] == 700
+    with pytest.raises(UsageError, match="nothing to resume, 700 programs ran already"):
+        run(out, resume=True)
+    assert set(json.loads((out / "progress.json").read_text())["batches"]) == {"all"}
+    assert run(out, 800, method="mutate", resume=True)["programs"] == 800
+
+
+def test_a_search_without_anything_left_ends_whatever_its_limits(tmp_path, monkeypatch):
+    monkeypatch.setattr(RankedSearch, "_batch", lambda *_: True)
+    monkeypatch.setattr(ranked, "IDLE", 5)
+    assert run(tmp_path / "s", 1000, method="all")["programs"] == 0
+    assert run(tmp_path / "t", 1000, method="all", runs=1000)["programs"] == 0
+
+
+def test_a_search_of_tasks_that_changed_is_refused(tmp_path, capsys):
+    tasks = tmp_path / "tasks"
+    tasks.mkdir()
+    for task in load_tasks("arc1-train", TASKS[:2]):
+        pairs = [{"input": a.tolist(), "output": b.tolist()} for a, b in task.demonstrations]
+        content = {"train": pairs, "test": [{"input": task.test_inputs[0].tolist()}]}
+        (tasks / f"{task.id}.json").write_text(json.dumps(content))
+    out = tmp_path / "s"
+    search(SearchOptions(tasks=str(tasks), programs=300, out=out, workers=1))
+    (tasks / f"{TASKS[0]}.json").unlink()
+    for command in (["search", "--out", str(out), "--resume", "--programs", "400"], ["report", str(out)],
+                    ["macros", "--search", str(out)]):  # fmt: skip
+        assert cli.main(command) == 2
+        assert "tasks were added, changed or removed since" in capsys.readouterr().err
 
 
 def test_a_search_that_was_killed_between_batches_goes_on_as_if_it_had_not(found, tmp_path, monkeypatch):

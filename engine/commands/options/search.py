@@ -45,9 +45,10 @@ class SearchOptions(Options):
     task_ids: TaskIds = None
     limit: Limit = None
     programs: Positive = 150_000
-    """distinct executed programs, in all"""
+    """distinct executed programs, in all; where --runs or --budget is given, or by compose and all, without limit"""
     runs: Positive | None = None
-    """runs of a program on a grid, in all: an end that does not depend on the machine, after a whole batch"""
+    """runs of a program on a grid, in all, after a whole batch: an end that does not depend on the machine (a mutant
+    that is tried on its own task counts once there)"""
     budget: Minutes | None = None
     """minutes; it ends with whatever comes first (of --method all 15, where none is given)"""
     seed: Natural = 0
@@ -60,7 +61,8 @@ class SearchOptions(Options):
     keep_repeats: bool = False
     """run also programs that do nothing new on their own task, as the paper does"""
     leave_own_out: bool = False
-    """where seeds belong to tasks of the search, keep what is made of a task's own seeds from it"""
+    """where seeds belong to tasks of the search, keep what is made of a task's own seeds from it; what is found for a
+    task then helps that task alone"""
     without: Annotated[tuple[str, ...], BeforeValidator(split), Argument("NAME,NAME")] = ()
     """what composition does without, to see what that is worth: mined, patterns, colors, depth, symmetries, color-maps,
     pair-tables, stacks"""
@@ -71,7 +73,7 @@ class SearchOptions(Options):
     out: Folder | None = None
     """the search's folder (default: runs/search-<time>)"""
     resume: bool = False
-    """continue the search in --out"""
+    """continue the search in --out; as it was asked for, unless a method or an end is given"""
     cluster: Cluster = None
 
     @property

@@ -114,7 +114,9 @@ class Composer:
         self._cost = np.concatenate([np.full(len(turns), TURN), UNKNOWN + LINE * lengths, library.cost[usable]])
         quick = np.concatenate([np.zeros(len(turns), bool), np.ones(len(near), bool), library.is_quick[usable]])
         order = order_by_lines(self._code)
-        self._rank = np.argsort(order)
+        order = order[order >= len(turns)]  # these are for what is right when turned; the library has them, too
+        self._rank = np.zeros(len(self._symbols), np.int64)
+        self._rank[order] = np.arange(len(order))
         self._order, self._quick = order, order[quick[order]]
         output = task.outputs[self._smallest]
         images = [output, *(turned(output, symmetry) for symmetry in SYMMETRIES)]

@@ -64,10 +64,12 @@ class Compose:
         yield self._proposal(tasks, state.workers.map(work, list(zip(tasks, known, strict=True))))
 
     def library(self) -> Library:
-        """The macros of the seeds and of what solves tasks by now."""
+        """The macros of the seeds and of what solves tasks by now; of the seeds alone where a task's own seeds are kept
+        from it, since what solves another task may come of them."""
         state = self._state
-        solved = ((state.tasks[task], parse(text)) for task, text in sorted(state.population.solved.items()))
-        self._librarian.learn([one for one in solved if len(one[1].lines) <= MINED_LINES])
+        if not state.without_own:
+            solved = ((state.tasks[task], parse(text)) for task, text in sorted(state.population.solved.items()))
+            self._librarian.learn([one for one in solved if len(one[1].lines) <= MINED_LINES])
         return self._librarian.library()
 
     def _proposal(self, tasks: Sequence[int], made: Sequence[Made]) -> Proposal:

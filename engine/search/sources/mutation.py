@@ -33,10 +33,13 @@ class Parents:
         home: OwnTasks,
         state: State,
         homes: npt.NDArray[np.int64] | None = None,
+        stay: bool = False,
     ) -> None:
+        """`homes` are the numbers that the tasks of `home` have in the search; mutants that `stay` run on the task of
+        their parents alone."""
         self.programs = Symbols.pack(programs)
         self.owners = np.asarray(owners, np.int64)
-        self._home, self._state, self._homes = home, state, homes
+        self._home, self._state, self._homes, self._stay = home, state, homes, stay
         kinds = observed_kinds(self.programs, home.inputs.grids, home.inputs.first[self.owners])
         effort = state.effort
         self._mutator = Mutator(self.programs, kinds, effort.rates, effort.max_lines, state.programs)
@@ -56,7 +59,7 @@ class Parents:
 
     def _proposal(self, programs: Symbols, owners: npt.NDArray[np.int64], keys: npt.NDArray[np.int64]) -> Proposal:
         if self._state.effort.on_own_task:
-            return self._home.proposal(programs, owners, keys, self._state, homes=self._homes)
+            return self._home.proposal(programs, owners, keys, self._state, self._stay, self._homes)
         return Proposal(programs, counts={"candidates": len(programs)})
 
 
@@ -82,7 +85,10 @@ class Mutate:
 
 
 class Remutate:
-    """Mutants of what matched a demonstration of any task, the latest of it."""
+    """Mutants of what matched a demonstration of any task, the latest of it.
+
+    Where a task's own seeds are kept from it they stay with that task: what it matched may come of another's seeds.
+    """
 
     repeats = False
 
@@ -96,7 +102,8 @@ class Remutate:
         latest = found[-self._state.effort.latest :]
         if latest:
             programs, owners = [parse(text) for _, _, text in latest], [task for _, task, _ in latest]
-            yield from Parents(programs, owners, self._home, self._state).mutants(batch)
+            parents = Parents(programs, owners, self._home, self._state, stay=self._state.without_own)
+            yield from parents.mutants(batch)
 
 
 class Spread:

@@ -52,7 +52,7 @@ class Proposal:
     homes: npt.NDArray[np.int64] | None = None
     """the task of the search that each comes from, -1 for none"""
     runs: int = 0
-    """of programs on a grid that it took to make them"""
+    """of programs on a grid that it took to make them; one that is tried on its own task counts once"""
 
     def part(self, low: int, high: int) -> Proposal:
         """The same with the programs from `low` to `high` alone."""
@@ -85,7 +85,7 @@ class State:
     seed: int
     population: Population
     without_own: bool = False
-    """whether what is made of the seeds of a task alone is kept from that task"""
+    """whether what is made of the seeds of a task is kept from that task"""
     programs: Seen = field(default_factory=Seen)
     """hashes of all programs that were made for all tasks"""
     behaviours: Seen = field(default_factory=Seen)
