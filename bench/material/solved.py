@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.loop.beginning import solution
+from engine.loop.beginning import solutions
 from engine.seeds.seed import load_seeds
 from engine.tasks import training_tasks
 from interpreter.grids import Grid
@@ -12,7 +12,7 @@ from replay.rows import Rows
 
 
 def solved_rows(seeds: str | None) -> tuple[Rows, dict[str, Sequence[Grid]]]:
-    """The solutions of seeds (a file, or the embedded ones), and the inputs of their tasks."""
+    """The solutions among seeds (a file, or the embedded ones), and the inputs of their tasks."""
     tasks = training_tasks()
-    rows = Rows.of([solution(seed, tasks[seed.task]) for seed in load_seeds(seeds, tasks, None)])
+    rows = Rows.of(solutions(load_seeds(seeds, tasks, None), tasks))
     return rows, {task: tasks[task].inputs for task in rows.task_ids()}

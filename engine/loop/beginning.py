@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,11 @@ from engine.config import Config
 from engine.errors import UsageError
 from engine.seeds.seed import Seed, load_seeds
 from engine.tasks import Task, load_tasks
+from engine.verification import try_programs
 from interpreter.grids import Grid
 from interpreter.language.program import Program
+from interpreter.language.vocabulary import has_tokens
+from interpreter.machine.machine import Machine
 from interpreter.machine.pool import default_workers
 from interpreter.primitives import PRIMITIVES
 from replay.experience import Experience, Origin, relabel
@@ -36,10 +40,20 @@ class Beginning:
     """what was left out"""
 
     @property
+    def untrained(self) -> dict[str, Task]:
+        """The searched tasks that are kept from training."""
+        return {task.id: task for task in self.search_tasks if task.id not in self.training_tasks}
+
+    @property
+    def kept_seeds(self) -> list[Seed]:
+        """The seeds of tasks that are kept from training, whatever they do there."""
+        tasks = self.untrained
+        return [seed for seed in self.loaded if seed.task in tasks]
+
+    @cached_property
     def kept(self) -> list[Experience]:
-        """The seeds of tasks that are kept from training, as experiences on their own demonstrations."""
-        tasks = {task.id: task for task in self.search_tasks if task.id not in self.training_tasks}
-        return [solution(seed, tasks[seed.task]) for seed in self.loaded if seed.task in tasks]
+        """The `solutions` among `kept_seeds`, on their own demonstrations: what a policy is judged by. Runs them."""
+        return solutions(self.kept_seeds, self.untrained)
 
 
 def begin(config: Config, source: str | None, is_resumed: bool = False) -> Beginning:
@@ -85,8 +99,20 @@ def discovered(config: Config, tasks: Sequence[Task]) -> list[Seed]:
         return load_seeds(str(file), {task.id: task for task in tasks}, config.seeds.limit)
 
 
-def solution(seed: Seed, task: Task) -> Experience:
-    """A seed as the experience of one that was right on all demonstrations of its task."""
+def solutions(seeds: Sequence[Seed], tasks: Mapping[str, Task]) -> list[Experience]:
+    """Of seeds those that are right on all demonstrations of their tasks, as experiences.
+
+    Imported seeds need not be right, and are left out where they have more variables than a policy writes.
+    """
+    written = [seed for seed in seeds if has_tokens(seed.program)]
+    if not written:
+        return []
+    alone = {name: replace(tasks[name], test_inputs=(), test_outputs=()) for name in {seed.task for seed in written}}
+    trials = try_programs([(alone[seed.task], seed.program) for seed in written], Machine())
+    return [_solution(seed, tasks[seed.task]) for seed, trial in zip(written, trials, strict=True) if trial.solves]
+
+
+def _solution(seed: Seed, task: Task) -> Experience:
     experience = relabel(task.id, seed.program.text, task.outputs, task.outputs, Origin.MUTATED, 0, 0)
     assert experience is not None  # the outputs of a task are valid
     return experience

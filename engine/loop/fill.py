@@ -68,7 +68,7 @@ def fill(
     for each in (store, heldout_store):
         each.clear()  # what a killed fill left
         each.put_tasks({task.id: task.inputs for task in places.tasks})
-    heldout = _HeldOut(config.fill.heldout, {experience.program for experience in beginning.kept})
+    heldout = _HeldOut(config.fill.heldout, {seed.program.text for seed in beginning.kept_seeds})
     made = experiences = 0
     limits = config.interpreter
     total = len(seeds) + config.fill.mutants + config.fill.compositions

@@ -47,6 +47,7 @@ from engine.progress import Display
 from engine.run_folder import RunFolder
 from engine.sampler import Sampler
 from engine.search.limits import Spent
+from interpreter.language.vocabulary import VARIABLES
 from replay.experience import Experience, Origin, demonstration_performance, relabel
 from replay.rows import Rows
 from replay.store import ReplayStore
@@ -120,7 +121,7 @@ class Loop:
         self.heldout_programs = {experience.program for experience in heldout}
         self.heldout = {
             "heldout_loss": self._examples(heldout, self.heldout_store),
-            "heldout_tasks_loss": self._examples(self.beginning.kept, self.store),
+            "heldout_tasks_loss": self._examples(self._kept(), self.store),
         }
         total = self.config.loop.meta_iterations
         note = f"{len(self.tasks)} tasks"
@@ -152,6 +153,16 @@ class Loop:
             f"{filled.made} made of them, {filled.heldout} held out"
         )
         return progress
+
+    def _kept(self) -> list[Experience]:
+        """What was kept from training and a policy is judged by; says how much is not."""
+        kept, seeds = self.beginning.kept, len(self.beginning.kept_seeds)
+        if len(kept) < seeds:
+            self.display.say(
+                f"{seeds - len(kept)} of {seeds} seeds kept from training are left out of heldout_tasks_loss: they are "
+                f"not right on all demonstrations, or have more than {len(VARIABLES)} variables"
+            )
+        return kept
 
     def _restore(self, progress: Mapping[str, Any]) -> None:
         """Continue after the meta-iteration of a progress record."""

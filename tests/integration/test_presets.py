@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from engine.errors import UsageError
 from engine.loop.beginning import begin
 from engine.loop.drawing import draw
 from engine.search.seed_search import SeedSearch
+from engine.seeds.seed import Seed
 from engine.tasks import load_tasks
 from interpreter.language.program import parse as parse_program
 from interpreter.primitives import PRIMITIVES
@@ -174,6 +176,19 @@ def test_seeds_of_searched_tasks_are_kept_from_training() -> None:
     assert f"{len(beginning.kept)} of 214 seeds kept from training" in beginning.notes[0]
     with pytest.raises(UsageError, match="leaves no training task"):
         begin(load_config("cpu", None, ["--tasks.search", "arc1-train", "--seeds.leave-own-out", "true"]), None)
+
+
+def test_a_policy_is_judged_by_seeds_that_are_right_and_that_it_can_write() -> None:
+    options = ["--tasks.search", "arc1-train", "--tasks.limit", "40", "--seeds.leave-own-out", "true"]
+    beginning = begin(load_config("cpu", None, options), None)
+    right = beginning.kept_seeds[0]
+    lines = len(right.program.lines)
+    turned = [f"x{k + 1} = hmirror(x{k})" for k in range(lines, lines + 69)]  # and once more: as it was
+    long = "\n".join([right.program.text.replace("O =", f"x{lines} ="), *turned, f"O = hmirror(x{lines + 69})"])
+    others = [Seed(right.task, parse_program(text), "import") for text in ("O = identity(I)", long)]
+    more = replace(beginning, loaded=[*beginning.loaded, *others])
+    assert len(more.kept_seeds) == len(beginning.kept_seeds) + 2
+    assert more.kept == beginning.kept
 
 
 def test_what_is_wrong_is_said_before_seeds_are_searched_for(
