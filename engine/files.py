@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 from filelock import FileLock, Timeout
@@ -191,9 +191,20 @@ def write_lines(file: Path, rows: list[Mapping[str, Any]]) -> None:
 
 
 def append_line(file: Path, row: Mapping[str, Any]) -> None:
-    """Append a line to a JSONL file."""
-    with _named(file), file.open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(row) + "\n")
+    """Append a line to a JSONL file, in the place of a last one that was cut short."""
+    with _named(file), file.open("a+b") as lines:
+        cut_unfinished(lines)
+        lines.write((json.dumps(row) + "\n").encode())
+
+
+def cut_unfinished(lines: IO[bytes]) -> None:
+    """Cut off a last line without its end, as a kill or a full disk leaves it, of a file open to read and append."""
+    if not lines.seek(0, os.SEEK_END):
+        return
+    lines.seek(-1, os.SEEK_END)
+    if lines.read(1) != b"\n":
+        lines.seek(0)
+        lines.truncate(lines.read().rfind(b"\n") + 1)
 
 
 def read_lines(file: Path, *keys: str) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from engine.errors import UsageError
+from engine.files import cut_unfinished
 from engine.seeds.seed import Seed
 from interpreter.language.program import Program, parse
 
@@ -125,13 +126,9 @@ class Journal:
 
 def _open(path: Path) -> FileIO:
     """Open to append whole rows: a last row without its end is cut off."""
-    if path.exists():
-        content = path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            with path.open("r+b") as file:
-                file.truncate(whole)
-    return FileIO(path, "a")
+    file = FileIO(path, "a+")
+    cut_unfinished(file)
+    return file
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

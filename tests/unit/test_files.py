@@ -5,7 +5,7 @@ import os
 import pytest
 
 from engine.errors import UsageError
-from engine.files import data_files, safe_name, timed_folder, write_new
+from engine.files import append_line, data_files, safe_name, timed_folder, write_new
 
 
 def test_a_new_file_is_there_when_all_is_written(tmp_path):
@@ -64,6 +64,19 @@ def test_a_full_disk_is_named(tmp_path):
     with pytest.raises(OSError, match=r"out.jsonl") as refusal:
         write_new(tmp_path / "out.jsonl", ["a" * 100_000])
     assert refusal.value.filename.endswith("out.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(None, b""), (b"", b""), (b'{"a": 1}\n', b'{"a": 1}\n'), (b'{"a": 1}\n{"b', b'{"a": 1}\n'), (b'{"a": "\xc3', b"")],
+)
+def test_a_line_takes_the_place_of_one_that_was_cut_short(tmp_path, before, after):
+    file = tmp_path / "lines.jsonl"
+    if before is not None:
+        file.write_bytes(before)
+    append_line(file, {"c": 3})
+    append_line(file, {"d": 4})
+    assert file.read_bytes() == after + b'{"c": 3}\n{"d": 4}\n'
 
 
 def test_a_folder_that_is_no_folder_is_named(tmp_path):
