@@ -214,10 +214,11 @@ class RunFolder:
             published = _VERSION.fullmatch(folder.name)
             if _PARTIAL.fullmatch(folder.name) or (published and int(published[1]) > done):
                 shutil.rmtree(folder)
-        rows = [row for row in self.metrics() if row["meta_iteration"] < done]
-        if done:
+        rows = [row for row in self.metrics() if row["meta_iteration"] <= done]
+        if self.is_behind(done):  # the record's row was made before the phase `store`
             rows.append({**progress["metrics"], **counts})
-            self.write_summary(progress["summary"])
+        if done:
+            self._write_summary(progress["summary"])
         write_lines(self.path / "metrics.jsonl", rows)
         solved = [row for row in self.solved() if row["meta_iteration"] < done]
         if done and "solved" in progress:  # not in records of earlier versions
@@ -248,13 +249,15 @@ class RunFolder:
     def append_solved(self, row: Mapping[str, Any]) -> None:
         append_line(self.path / "solved.jsonl", row)
 
-    def append_metrics(self, row: Mapping[str, Any]) -> None:
+    def append_metrics(self, row: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
+        """Write the summary, then the line of metrics, which says that all of a meta-iteration is there."""
+        self._write_summary(summary)
         append_line(self.path / "metrics.jsonl", row)
 
     def append_solution(self, row: Mapping[str, Any]) -> None:
         append_line(self.path / "solutions.jsonl", row)
 
-    def write_summary(self, record: Mapping[str, Any]) -> None:
+    def _write_summary(self, record: Mapping[str, Any]) -> None:
         write_json(self.path / "summary.json", record)
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.config import load_config
 from engine.execution import digest
-from engine.files import write_json, write_lines
+from engine.files import append_line, write_json, write_lines
 from engine.run_folder import RunFolder
 from engine.tasks import load_tasks
 from interpreter.grids import as_grid
@@ -101,7 +101,7 @@ def write_run(folder, tasks_folder, found=None, meta_iterations=3, solved=None):
                 for name, text in programs
             ]
             store.commit(experiences, {"meta_iteration": number})
-            run.append_metrics({
+            append_line(run.path / "metrics.jsonl", {
                 "meta_iteration": number, "loss": 3.0 / number, "heldout_loss": None, "valid_share": 0.5,
                 "unique_share": 0.4, "samples": 100, "samples_per_s": 50.0, "solved_policy": 1, "solved_cumulative": 1,
                 "phase_s": {"train": 2.0, "sample": 1.0},

@@ -131,8 +131,7 @@ class Loop:
                 self.display.overall("meta-iterations", number - 1, total, note)
                 row, summary = self._meta_iteration(number, lambda: time.perf_counter() - start)
                 events.add(row)
-                self.folder.append_metrics(row)
-                self.folder.write_summary(summary)
+                self.folder.append_metrics(row, summary)
                 self.folder.keep_checkpoints(number, self.config.trainer.keep_checkpoints)
                 self.display.say(_line(row, total))
                 note = f"{row['solved_cumulative']}/{len(self.tasks)} tasks solved"

@@ -33,7 +33,7 @@ def test_what_is_ahead_of_the_progress_record_is_removed(folder):
     (folder.checkpoints / "best").mkdir()
     folder.repair(progress(2), {"replay_policy": 7})
     assert sorted(path.name for path in folder.checkpoints.iterdir()) == ["best", "v00001", "v00002"]
-    assert folder.metrics() == [{"meta_iteration": 1}, {"meta_iteration": 2, "loss": 1.0, "replay_policy": 7}]
+    assert folder.metrics() == [{"meta_iteration": 1}, {"meta_iteration": 2}]
     assert [row["meta_iteration"] for row in read_lines(folder.path / "solutions.jsonl")] == [1, 2]
     assert folder.solved() == [{"meta_iteration": 1}, {"meta_iteration": 2, "policy": {}}]
 
@@ -42,9 +42,44 @@ def test_what_is_behind_the_progress_record_is_added(folder):
     append_line(folder.path / "metrics.jsonl", {"meta_iteration": 1})
     with (folder.path / "metrics.jsonl").open("a") as file:
         file.write('{"meta_iter')  # cut short
-    folder.repair(progress(2), {})
-    assert [row["meta_iteration"] for row in folder.metrics()] == [1, 2]
+    folder.repair(progress(2), {"replay_policy": 7})
+    assert folder.metrics() == [{"meta_iteration": 1}, {"meta_iteration": 2, "loss": 1.0, "replay_policy": 7}]
     assert (folder.path / "summary.json").is_file()
+
+
+def test_a_row_that_is_there_stays_with_what_the_progress_record_does_not_know(folder):
+    rows = [{"meta_iteration": n, "seconds": 5.0, "phase_s": {"train": 4.0, "store": 1.0}} for n in (1, 2)]
+    for row in rows:
+        folder.append_metrics(row, {"tasks": 1})
+    folder.repair(progress(2), {"replay_policy": 7})
+    assert folder.metrics() == rows
+
+
+def test_a_kill_between_summary_and_metrics_is_seen(folder, monkeypatch):
+    """The other way round a summary of the meta-iteration before would stay."""
+    folder.append_metrics({"meta_iteration": 1}, {"tasks": 1})
+    assert not folder.is_behind(1)
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_):
+        raise Killed
+
+    for step in ("write_json", "append_line"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"engine.run_folder.{step}", killed)
+            with pytest.raises(Killed):
+                folder.append_metrics({"meta_iteration": 2}, {"tasks": 2})
+        assert folder.is_behind(2)
+
+
+def test_a_provenance_that_was_cut_short_does_not_spoil_the_next(folder):
+    file = folder.path / "provenance.jsonl"
+    with file.open("a") as lines:
+        lines.write('{"commit": "ab')
+    folder.repair(None, {})
+    assert len(read_lines(file, "commit")) == 2
 
 
 def test_a_run_killed_in_its_fill_starts_afresh(folder):
