@@ -41,9 +41,12 @@ class Composing:
         self._seen: set[str] = set()
 
     def draw(self, n: int, generator: np.random.Generator) -> tuple[Symbols, npt.NDArray[np.int64]]:
-        """Up to `n` programs that were not drawn before, and the colours that they are about, as bits."""
+        """Up to `n` programs that were not drawn before, and the colours that they are about, as bits; none where no
+        macro has allowed primitives alone."""
         found: list[Program] = []
         colors: list[int] = []
+        if not len(self._symbols):
+            return Symbols.pack(found), np.array(colors, np.int64)
         for steps in generator.choice(len(self._symbols), (TRIES * n, STEPS), p=self._chances).tolist():
             program = composition([self._symbols.program(k) for k in steps])
             if program.text not in self._seen and has_tokens(program):

@@ -158,6 +158,14 @@ def test_compositions_have_the_primitives_that_programs_may_have(tmp_path, tasks
     assert all(is_of(parse(one.program), set(names)) for one in experiences)
 
 
+def test_nothing_is_composed_where_no_macro_has_the_primitives(tmp_path, tasks, seeds):
+    learned = [Seed("67a3c6ac", parse("O = identity(I)"), "hand")]
+    options = ["--fill.compositions", "40", "--sampler.primitives", "identity", "--search.minutes", "0"]
+    config = load_config("cpu", None, [*SMALL, *options])
+    _, (experiences, _) = filled_stores(tmp_path, learned, tasks, config)
+    assert {name for one in experiences for name in re.findall(r"[a-z]\w+", one.program)} <= {"identity", "x1"}
+
+
 def test_what_equals_a_seed_that_is_kept_from_training_is_left_out(tmp_path, tasks, seeds):
     known = dict(list(tasks.items())[:150])
     learned = [seed for seed in seeds if seed.task in known]
