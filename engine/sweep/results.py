@@ -24,6 +24,7 @@ import numpy.typing as npt
 from rich.table import Table
 
 from engine.evaluation.figures import bootstrap
+from engine.files import read_json
 from engine.loop.boards import HEADLINE
 from engine.loop.metrics import COLUMNS
 from engine.run_folder import RunFolder
@@ -71,6 +72,7 @@ class Outcome:
     solved: Mapping[str, Any]
     seconds: float
     tasks: int
+    """that are searched, those included whose prompt does not fit"""
 
     def record(self) -> dict[str, Any]:
         values = {name: self.row.get(name) for name in (*MEASURES, "drawn_matching", "drawn_distinct")}
@@ -116,7 +118,7 @@ def _outcomes(sweep: Sweep, places: Sequence[Place]) -> list[Outcome]:
             last = max((k for k, end in enumerate(ends[place]) if end <= least), default=0)
         solved = {row["meta_iteration"]: row for row in RunFolder(place.folder).solved()}
         row = some[last]
-        tasks = row["samples"] // place.run.config.sampler.n_samples
+        tasks = read_json(place.folder / "summary.json")["tasks"]
         at = solved.get(row["meta_iteration"], {})
         found.append(Outcome(place.run.configuration, place.run.seed, row, at, ends[place][last], tasks))
     return found

@@ -36,7 +36,8 @@ name = "no-priority"
 presets = ["a3-no-priority"]
 options.replay.draw_mutated = 7
 """
-# What stands in for a run: a folder as a run leaves it, with figures that follow from its name.
+# What stands in for a run: a folder as a run leaves it, with figures that follow from its name. The prompt of one of
+# its four tasks does not fit.
 RUN = textwrap.dedent("""
     import json, sys
     from pathlib import Path
@@ -47,7 +48,7 @@ RUN = textwrap.dedent("""
     folder.mkdir(parents=True)
     better, seed = name == "no-priority", int(seed)
     (folder / "config.toml").write_text("")
-    rows = [{"meta_iteration": n, "seconds": 10.0 * (1 + better), "samples": 8,
+    rows = [{"meta_iteration": n, "seconds": 10.0 * (1 + better), "samples": 6,
              "heldout_loss": 3.0 - 0.5 * better + seed, "heldout_tasks_loss": None, "valid_share": 0.5,
              "demonstration_performance": 0.25 + 0.125 * better * n, "solved_policy": 1,
              "solved_cumulative": 1 + better, "drawn_matching": 0.1, "drawn_distinct": 0.9}
@@ -57,7 +58,7 @@ RUN = textwrap.dedent("""
                "performance": {"a": 1.0, **({"b": 0.5 * n} if better else {})}} for n in (1, 2)]
     for file, some in (("metrics.jsonl", rows), ("solved.jsonl", solved)):
         (folder / file).write_text("".join(json.dumps(row) + "\\n" for row in some))
-    (folder / "summary.json").write_text(json.dumps({"seconds": 20.0}))
+    (folder / "summary.json").write_text(json.dumps({"seconds": 20.0, "tasks": 4}))
 """)
 
 
@@ -103,6 +104,7 @@ def test_a_sweep_runs_everything_once_and_compares(
     low, high = one["solved_cumulative"]["interval"]  # of four tasks one is solved by the one and not by the other
     assert (low, high) == (0.0, 3.0)
     assert one["demonstration_performance"]["mean"] == 0.25
+    assert one["demonstration_performance"]["interval"] == [0.0, 0.75]  # of four tasks one gained 1
     assert one["solved_policy"]["interval"] == [0.0, 0.0]
     printed = capsys.readouterr()
     assert printed.out == (out / "sweep.txt").read_text()
