@@ -93,7 +93,8 @@ def _notes(done: int, wanted: int) -> tuple[str, ...]:
 def _facts(
     config: Config, done: int, metrics: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]
 ) -> dict[str, str]:
-    facts = {"meta-iterations": str(done), "policy": config.trainer.policy, "seed": str(config.loop.seed)}
+    policy = config.trainer.checkpoint or config.trainer.policy
+    facts = {"meta-iterations": str(done), "policy": policy, "seed": str(config.loop.seed)}
     if metrics:
         facts["samples"] = f"{sum(row.get('samples', 0) for row in metrics):,}"
     if "search" in summary:

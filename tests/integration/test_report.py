@@ -10,6 +10,7 @@ import pytest
 from report_folders import PROGRAMS, TASKS, write_evaluation, write_run, write_search, write_tasks
 
 from engine.cli import main
+from engine.config import load_config
 from engine.ranking import Method
 from engine.run_folder import RunFolder
 from replay.store import ReplayStore
@@ -57,6 +58,13 @@ def test_a_run_is_read_with_its_meta_iterations(run):
     assert source.results["mirror"].solved == (True, True)
     assert source.results["near"].history[0].when == 2
     assert source.notes == ("This run has finished 2 of 3 meta-iterations.",)
+
+
+def test_a_run_is_read_with_the_checkpoint_that_it_began_with(run):
+    assert read_source(run).facts["policy"] == load_config("smoke").trainer.policy
+    file = run / "config.toml"
+    file.write_text(file.read_text().replace("[trainer]\n", '[trainer]\ncheckpoint = "someone/policy"\n'))
+    assert read_source(run).facts["policy"] == "someone/policy"
 
 
 def test_what_the_policy_forgets_is_read_where_the_run_has_noted_it(tmp_path, tasks):
