@@ -140,7 +140,7 @@ class RunFolder:
 
     def last_checkpoint(self) -> Path:
         """The last published checkpoint. Raises `UsageError` if there is none."""
-        versions = self._versions()
+        versions = self.versions()
         if not versions:
             raise UsageError(f"{self.path} has no published checkpoint yet")
         return self.published(versions[-1])
@@ -173,7 +173,7 @@ class RunFolder:
 
         A meta-iteration publishes its checkpoint and appends solutions before it is committed, metrics after it.
         """
-        rows, versions = self._numbers("metrics.jsonl"), self._versions()
+        rows, versions = self._numbers("metrics.jsonl"), self.versions()
         latest = max([0, *rows, *versions, *self._numbers("solutions.jsonl")])
         if progress is None:
             return f"replay/ is empty, but there are results of meta-iteration {latest}" if latest else None
@@ -195,7 +195,7 @@ class RunFolder:
         """The meta-iterations of the rows of a file."""
         return [row["meta_iteration"] for row in read_lines(self.path / name, "meta_iteration")]
 
-    def _versions(self) -> list[int]:
+    def versions(self) -> list[int]:
         """The published policy versions, in order."""
         if not self.checkpoints.is_dir():
             return []

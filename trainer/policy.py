@@ -19,6 +19,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from interpreter.language.vocabulary import BOS, EOS, PAD
 from trainer.catalogue import POLICIES
 from trainer.checkpoint import MANIFEST, MODEL, load_manifest, load_vocabulary
+from trainer.codec import PolicyKind
 from trainer.errors import CheckpointError
 from trainer.pretrained import hub_answers, load_pretrained
 
@@ -58,15 +59,10 @@ def load_policy(folder: Path, tokens: Sequence[str]) -> PreTrainedModel:
     that the checkpoint knows and `tokens` lacks is a `CheckpointError`, as is a damaged checkpoint, and any other
     vocabulary for a pretrained policy.
     """
-    kind, saved = load_manifest(folder, verify_hash=True).policy, load_vocabulary(folder).tokens
+    kind, saved = check_checkpoint(folder, tokens)
     if kind != "compact":
-        if saved != tuple(tokens):
-            raise CheckpointError(f"checkpoint {folder} has another tokenizer")
         return load_pretrained(str(folder))
     ids = {token: index for index, token in enumerate(tokens)}
-    missing = [token for token in saved if token not in ids]
-    if missing:
-        raise CheckpointError(f"checkpoint {folder} has tokens that the vocabulary lacks: {', '.join(missing)}")
     config = LlamaConfig.from_pretrained(folder)
     config.vocab_size = len(tokens)
     policy = _initialised(config, seed=0)
@@ -75,6 +71,20 @@ def load_policy(folder: Path, tokens: Sequence[str]) -> PreTrainedModel:
     embedding[[ids[token] for token in saved]] = weights[EMBEDDING]
     policy.load_state_dict(weights | {EMBEDDING: embedding, OUTPUT: embedding})
     return policy
+
+
+def check_checkpoint(folder: Path, tokens: Sequence[str]) -> tuple[PolicyKind, tuple[str, ...]]:
+    """The kind of policy and the tokens of a checkpoint, after all that `load_policy` asks of it but loading it."""
+    kind, saved = load_manifest(folder, verify_hash=True).policy, load_vocabulary(folder).tokens
+    if kind != "compact":
+        if saved != tuple(tokens):
+            raise CheckpointError(f"checkpoint {folder} has another tokenizer")
+        return kind, saved
+    known = set(tokens)
+    missing = [token for token in saved if token not in known]
+    if missing:
+        raise CheckpointError(f"checkpoint {folder} has tokens that the vocabulary lacks: {', '.join(missing)}")
+    return kind, saved
 
 
 def published_folder(source: str) -> Path | None:

@@ -121,6 +121,12 @@ def vocabulary_size(source: str) -> int:
     return int(_loaded(AutoConfig, source, "model").vocab_size)
 
 
+def max_positions(source: str) -> int | None:
+    """How many tokens the policy of a Hugging Face id or folder reads and writes at most; None where its positions are
+    relative. Raises `CheckpointError`."""
+    return getattr(_loaded(AutoConfig, source, "model"), "max_position_embeddings", None)
+
+
 def _loaded(kind: Any, source: str, what: str, **options: Any) -> Any:
     """What transformers loads; no code of a checkpoint is ever run."""
     offline = not Path(source).is_dir() and not hub_answers()  # then what was downloaded before is looked for

@@ -66,11 +66,12 @@ def run(options: RunOptions) -> None:
     from engine.loop.hardware import check_hardware, expectations
 
     check_hardware(config)
-    if config.trainer.pretrained is not None:
-        from engine.loop.components import new_codec
-
-        new_codec(config)  # what is wrong with a checkpoint is said before there is a folder
+    from engine.loop.components import check_policy, going_on
     from engine.loop.loop import Loop
+
+    versions = folder.versions() if options.resume else []
+    parts = going_on(config, folder.published(versions[-1])) if versions else config
+    check_policy(parts)  # what is wrong with a checkpoint is said before there is a folder
 
     with cluster_of(options.cluster, config.cluster, samples=True) as cluster:
         if not options.resume:
@@ -84,7 +85,7 @@ def run(options: RunOptions) -> None:
                 display.say(str(cluster))
             for line in (*beginning.notes, *expectations(config, tasks)):
                 display.say(line)
-            with Loop(config, folder, beginning, display, cluster) as loop:
+            with Loop(parts, folder, beginning, display, cluster) as loop:
                 summary = loop.run()
             display.say(verdict(summary))
     folder.close()

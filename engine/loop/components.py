@@ -16,10 +16,38 @@ from trainer.checkpoint import TOKENIZER, load_manifest
 from trainer.codec import Codec, CompactCodec
 from trainer.errors import CheckpointError, CodecError
 from trainer.group import TrainerGroup
-from trainer.policy import load_policy, new_policy, published_folder
-from trainer.pretrained import add_lora, is_seq2seq, load_pretrained, load_tokenizer, vocabulary_size
+from trainer.policy import check_checkpoint, load_policy, new_policy, published_folder
+from trainer.pretrained import (
+    add_lora,
+    is_seq2seq,
+    load_pretrained,
+    load_tokenizer,
+    max_positions,
+    vocabulary_size,
+)
 from trainer.text.codec import TextCodec
 from trainer.training import Trainer
+
+
+def check_policy(config: Config) -> None:
+    """Say what is wrong with the policy that a run begins with, as far as that shows without loading its weights.
+
+    Raises `UsageError` and `CheckpointError`, as making the parts does.
+    """
+    codec, folder = new_codec(config), _begun_from(config)
+    _check_options(config, folder)
+    if folder is not None and not config.trainer.random_weights:
+        check_checkpoint(folder, codec.tokens)
+
+
+def going_on(config: Config, checkpoint: Path) -> Config:
+    """The configuration of a run's parts where it goes on from a checkpoint of its own, which has all of a pretrained
+    policy but the weights that stay with LoRA: what the run began with need not be there any more."""
+    options = config.trainer
+    if options.pretrained is None or options.lora_rank:
+        return config
+    own = options.model_copy(update={"checkpoint": str(checkpoint), "random_weights": False})
+    return config.model_copy(update={"trainer": own})
 
 
 def new_codec(config: Config) -> Codec:
@@ -94,23 +122,32 @@ def _longest(config: Config) -> int:
 
 def _policy(config: Config, codec: Codec) -> PreTrainedModel:
     """The policy that a run begins with, in fp32 on the CPU."""
-    options, longest = config.trainer, _longest(config)
+    options = config.trainer
     if options.pretrained is None:
-        return new_policy(options.policy, len(codec.tokens), longest, config.loop.seed)
+        return new_policy(options.policy, len(codec.tokens), _longest(config), config.loop.seed)
     folder = _begun_from(config)
-    if _is_compact(folder) and (options.random_weights or options.lora_rank):
-        given = "random_weights" if options.random_weights else "lora_rank"
-        raise UsageError(f"{given} is for pretrained policies, and the checkpoint {folder} is of a compact one")
+    _check_options(config, folder)
     if folder is not None and not options.random_weights:
         policy = load_policy(folder, codec.tokens)
     else:
         policy = load_pretrained(options.pretrained, config.loop.seed if options.random_weights else None)
-    positions = getattr(policy.config, "max_position_embeddings", None)
-    if positions is not None and longest > positions:
+    if options.lora_rank:
+        add_lora(policy, options.lora_rank, config.loop.seed)
+    return policy
+
+
+def _check_options(config: Config, folder: Path | None) -> None:
+    """Raise `UsageError` for options that a policy cannot have which is not trained from scratch; `folder` is the
+    checkpoint of another run that it comes from."""
+    options = config.trainer
+    if options.pretrained is None:
+        return
+    if _is_compact(folder) and (options.random_weights or options.lora_rank):
+        given = "random_weights" if options.random_weights else "lora_rank"
+        raise UsageError(f"{given} is for pretrained policies, and the checkpoint {folder} is of a compact one")
+    positions = max_positions(str(folder or options.pretrained))
+    if positions is not None and _longest(config) > positions:
         raise UsageError(
             f"{options.pretrained} has {positions} positions: --trainer.max-prompt-tokens "
             f"({options.max_prompt_tokens}) and --sampler.max-tokens ({config.sampler.max_tokens}) are more"
         )
-    if options.lora_rank:
-        add_lora(policy, options.lora_rank, config.loop.seed)
-    return policy

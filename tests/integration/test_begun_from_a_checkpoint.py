@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from huggingface_hub import constants
@@ -15,11 +17,13 @@ from transformers import PreTrainedModel
 from engine.cli import main
 from engine.config import Config, load_config
 from engine.errors import UsageError
-from engine.loop.components import new_codec, new_trainer
+from engine.loop.components import check_policy, going_on, new_codec, new_trainer
 from trainer import policy, pretrained
-from trainer.checkpoint import MANIFEST
+from trainer.checkpoint import MANIFEST, VOCABULARY, load_vocabulary, publishing
+from trainer.codec import Codec, vocabulary_hash
 from trainer.errors import CheckpointError
 from trainer.policy import published_folder
+from trainer.training import Trainer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -59,39 +63,99 @@ def test_a_run_begins_with_the_weights_of_a_published_checkpoint(save, tmp_path)
         assert torch.equal(after.state_dict()[name], tensor), name
 
 
+def taught(trainer: Trainer, codec: Codec) -> dict[str, torch.Tensor]:
+    """The weights of a policy after an update."""
+    grid = np.eye(3, dtype=np.int8)
+    trainer.train([codec.example([(grid, grid[::-1])], "O = hmirror(I)")])
+    return {name: tensor.clone() for name, tensor in trainer.policy.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    ("save", "random"), [(None, False), (save_t5, False), (save_t5, True), (save_qwen, False), (save_qwen, True)]
+)
+def test_a_run_goes_on_exactly_without_what_it_began_with(save, random, compact, tmp_path):
+    source = save(tmp_path / "source") if save else shutil.copytree(compact, tmp_path / "source")
+    config = configured("--trainer.checkpoint", str(source), "--trainer.random-weights", str(random).lower())
+    codec = new_codec(config)
+    straight = new_trainer(config, codec)
+    taught(straight, codec)
+    own = straight.publish(tmp_path / "1", 1)
+    shutil.rmtree(source)
+    later = going_on(config, own)
+    check_policy(later)
+    again = new_codec(later)
+    resumed = new_trainer(later, again)
+    resumed.resume(own)
+    assert (again.kind, again.vocabulary_hash) == (codec.kind, codec.vocabulary_hash)
+    wanted, found = taught(straight, codec), taught(resumed, again)
+    assert wanted.keys() == found.keys()
+    assert all(torch.equal(tensor, found[name]) for name, tensor in wanted.items())
+
+
+def test_a_run_needs_nothing_else_to_go_on_or_all_of_it(compact, tmp_path):
+    scratch, own = configured(), tmp_path / "1"
+    assert going_on(scratch, own) == scratch
+    lora = configured("--trainer.checkpoint", "someone/policy", "--trainer.lora-rank", "4")
+    assert going_on(lora, own) == lora
+
+
 def test_a_run_begins_with_a_compact_checkpoint_and_goes_on(compact, tmp_path):
+    source = shutil.copytree(compact, tmp_path / "source")
     options = [
-        "--trainer.checkpoint", str(compact), *SIZES, "--sampler.n-samples", "2", "--tasks.limit", "2",
+        "--trainer.checkpoint", str(source), *SIZES, "--sampler.n-samples", "2", "--tasks.limit", "2",
         "--fill.mutants", "20", "--fill.heldout", "5", "--seeds.limit", "10", "--replay.draw-mutated", "20",
         "--search.runs", "0",
     ]  # fmt: skip
     run = ["run", "--preset", "smoke", *options, "--loop.meta-iterations"]
-    assert main([*run, "1", "--run-dir", str(tmp_path / "run")]) == 0
-    row = json.loads((tmp_path / "run" / "metrics.jsonl").read_text())
-    assert row["policy_version"] == 1
+    folder = tmp_path / "run"
+    assert main([*run, "1", "--run-dir", str(folder)]) == 0
+    before = (folder / "config.toml").read_bytes()
+    shutil.rmtree(source)
+    assert main(["run", "--resume", "--run-dir", str(folder), "--loop.meta-iterations", "2"]) == 0
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [row["policy_version"] for row in rows] == [1, 2]
+    assert (folder / "config.toml").read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    ("options", "error", "said"),
+    ("options", "said"),
     [
-        (["--trainer.random-weights", "true"], UsageError, "random_weights is for pretrained policies, and the"),
-        (["--trainer.lora-rank", "4"], UsageError, "lora_rank is for pretrained policies, and the"),
-        (["--trainer.max-prompt-tokens", "900"], UsageError, r"has 260 positions: --trainer\.max-prompt-tokens"),
+        (["--trainer.random-weights", "true"], "random_weights is for pretrained policies, and the"),
+        (["--trainer.lora-rank", "4"], "lora_rank is for pretrained policies, and the"),
+        (["--trainer.max-prompt-tokens", "900"], "has 260 positions: --trainer.max-prompt-tokens"),
     ],
 )
-def test_what_a_compact_checkpoint_cannot_do_is_said(options, error, said, compact):
-    config = configured("--trainer.checkpoint", str(compact), *options)
-    with pytest.raises(error, match=said):
-        new_trainer(config, new_codec(config))
+def test_what_a_compact_checkpoint_cannot_do_is_said(options, said, compact, tmp_path, capsys):
+    refused(["--trainer.checkpoint", str(compact), *options], said, tmp_path, capsys)
 
 
-def test_a_checkpoint_that_was_damaged_on_its_way_is_refused(compact, tmp_path):
+def test_a_checkpoint_that_was_damaged_on_its_way_is_refused(compact, tmp_path, capsys):
     folder = shutil.copytree(compact, tmp_path / "3")
     content = bytearray((folder / "model.safetensors").read_bytes())
     content[-1] ^= 1
     (folder / "model.safetensors").write_bytes(content)
-    config = configured("--trainer.checkpoint", str(folder))
-    with pytest.raises(CheckpointError, match="does not have the sha256 of the manifest"):
+    said = "model.safetensors does not have the sha256 of the manifest"
+    refused(["--trainer.checkpoint", str(folder)], said, tmp_path, capsys)
+
+
+def test_a_checkpoint_with_tokens_of_another_language_is_refused(compact, tmp_path, capsys):
+    tokens = (*load_vocabulary(compact).tokens, "cube")
+    with publishing(tmp_path / "3", 3) as partial:
+        shutil.copytree(compact, partial, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
+        vocabulary = {"tokens": tokens, "sha256": vocabulary_hash(tokens), "max_prompt_tokens": 200}
+        (partial / VOCABULARY).write_text(json.dumps(vocabulary))
+    said = "has tokens that the vocabulary lacks: cube"
+    refused(["--trainer.checkpoint", str(tmp_path / "3")], said, tmp_path, capsys)
+
+
+def refused(options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before there is a folder, and where the parts are made without asking first."""
+    folder = tmp_path / "run"
+    assert main(["run", "--preset", "smoke", *SIZES, *options, "--run-dir", str(folder)]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not folder.exists()
+    config = configured(*options)
+    with pytest.raises((UsageError, CheckpointError), match=re.escape(said)):
         new_trainer(config, new_codec(config))
 
 
