@@ -99,7 +99,8 @@ class FillConfig(Section):
 
 class ReplayConfig(Section):
     capacity: int | None = Field(None, ge=1)
-    """Experiences kept at most; the lowest priority goes first, then the oldest."""
+    """Experiences kept at most; the lowest priority goes first, then the oldest. A resumed run no longer counts what
+    went as solved."""
     draw_policy: int = Field(90_000, ge=0)
     """Experiences from the policy drawn a meta-iteration."""
     draw_mutated: int = Field(10_000, ge=1)
