@@ -219,7 +219,9 @@ class Trainer:
         or vocabulary.
         """
         if load_vocabulary(folder).sha256 != self.codec.vocabulary_hash:
-            raise CheckpointError(f"cannot resume from {folder}: its vocabulary differs (start a new run from it)")
+            raise CheckpointError(
+                f"cannot resume from {folder}: its vocabulary differs (begin a new run with it: --trainer.checkpoint)"
+            )
         if not (folder / TRAINING / STATE_FILE).is_file():
             raise CheckpointError(f"cannot resume from {folder}: it has no training state")
         factors, lora = folder / TRAINING / FACTORS_FILE, lora_factors(self.policy)

@@ -78,8 +78,8 @@ RANKED = Effort(
     calls=(300_000, 3_000_000, 30_000_000), enumerated_at_once=10, near=8, kept=200, donors=0, latest=20_000,
     max_lines=MAX_LINES, on_own_task=True, screen_hardest=False,
     compositions=(
-        Budget(runs=(600_000,), pieces=4_000, hits=600, near=0, paired=1_200, stacks=100),
-        Budget(runs=(900_000, 600_000), pieces=6_000, hits=600, near=60, paired=1_500, stacks=200),
+        Budget(runs=(900_000,), pieces=4_000, hits=600, near=0, paired=1_200, stacks=100),
+        Budget(runs=(1_500_000, 600_000), pieces=6_000, hits=600, near=60, paired=1_500, stacks=200),
         Budget(runs=(4_000_000, 2_000_000), pieces=12_000, hits=600, near=120, paired=2_000, stacks=400),
     ),
 )  # fmt: skip

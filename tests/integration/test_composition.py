@@ -334,12 +334,47 @@ def given():
             [".....", ".11..", ".....", "....2"], ["....", ".11.", "...."],
             id="an object with what is around it",
         ),
+        pytest.param(
+            ["objects(I, F, T, T)", "argmax(x1, size)", "remove(x2, x1)", "apply(center, x3)", "center(x2)",
+             "invert(x5)", "shift(x2, x6)", "lbind(shift, x7)", "mapply(x8, x4)", "paint(I, x9)"],
+            ["121..", ".....", "...3.", "....."], ["121..", ".....", "..121", "....."],
+            id="an object stamped where the others have their centres",
+        ),
+        pytest.param(
+            ["objects(I, T, F, T)", "height(I)", "decrement(x2)", "lbind(subtract, x3)", "chain(toivec, x4, lowermost)",
+             "fork(shift, identity, x5)", "mapply(x6, x1)", "merge(x1)", "cover(I, x8)", "paint(x9, x7)"],
+            ["1.2", "1..", "..."], ["...", "1..", "1.2"],
+            id="objects moved to the edge",
+        ),
+        pytest.param(
+            ["objects(I, F, F, T)", "merge(x1)", "shape(x2)", "increment(x3)", "interval(ONE, TEN, ONE)",
+             "multiply(x4, RIGHT)", "lbind(multiply, x6)", "apply(x7, x5)", "lbind(shift, x2)", "mapply(x9, x8)",
+             "paint(I, x10)"],
+            ["12......"], ["12.12.12"],
+            id="what is there again and again with a gap",
+        ),
+        pytest.param(
+            ["objects(I, F, T, T)", "valmax(x1, shape)", "mostcolor(I)", "canvas(x3, x2)", "apply(normalize, x1)",
+             "lbind(subtract, x2)", "chain(halve, x6, shape)", "fork(shift, identity, x7)", "mapply(x8, x5)",
+             "paint(x4, x9)"],
+            ["111..", "1.1..", "111.2", "....."], ["111", "121", "111"],
+            id="objects around one centre",
+        ),
     ],
 )  # fmt: skip
 def test_patterns_give(given, calls, before, after):
     program = program_of(calls)
     assert program.text in given
     assert outputs_of(program, [grid_of(*before)])[0].tolist() == grid_of(*after).tolist()
+
+
+def test_rectangles_of_the_ground_are_found():
+    (one,) = [each for each in patterns() if each.text.startswith("x1 = astuple(TWO, TWO)\nx2 = canvas(ZERO, x1)")
+              and "outbox" not in each.text and "compose" not in each.text]  # fmt: skip
+    program = Macro(one).filled((8,))
+    assert (
+        outputs_of(program, [grid_of("1..1", "1..1", "1111")])[0].tolist() == grid_of("1881", "1881", "1111").tolist()
+    )
 
 
 def test_what_has_a_color_is_moved_to_what_has_another():

@@ -29,6 +29,27 @@ PARTS = (*OBJECTS, "partition(I)", "fgpartition(I)", "frontiers(I)")
 _CALL = re.compile(r"(\w+)\(([^()]*)\)")
 
 
+class Sketch:
+    """Calls as they are written one by one."""
+
+    def __init__(self, *calls: str) -> None:
+        self.calls: Calls = list(calls)
+
+    def add(self, *calls: str) -> str:
+        """Write calls; the variable of the last one."""
+        self.calls += calls
+        return f"x{len(self.calls)}"
+
+    def copy(self) -> Sketch:
+        """One that begins with the same calls."""
+        return Sketch(*self.calls)
+
+    @property
+    def free_slot(self) -> str:
+        """A slot for a colour that no call has."""
+        return "c1" if any("c0" in call for call in self.calls) else "c0"
+
+
 def program_of(calls: Calls) -> Program:
     """The program of calls, `x1 = ...` in order. Raises `ValueError` where one is no call."""
     lines = []

@@ -1,7 +1,8 @@
 """Macros that are there from the start: what grids, objects and places can be asked for with a few calls.
 
 They are families of calls over all options, written with general knowledge of the language and of grid puzzles. A
-pattern is its calls, `x1 = ...` in order; c0 and c1 are slots for colours. Those of objects have a file of their own.
+pattern is its calls, `x1 = ...` in order; c0 and c1 are slots for colours. Those of objects, and of what moves, have
+files of their own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from engine.search.composition.calls import (
     Calls,
     program_of,
 )  # fmt: skip
+from engine.search.composition.moved_patterns import moved_patterns
 from engine.search.composition.object_patterns import object_patterns
 from interpreter.language.program import Program
 
@@ -28,7 +30,7 @@ def patterns() -> Iterator[Program]:
     """All patterns, each once."""
     families = (
         _grids, _tiles, _counted, _colors, _shifts, _shifted_far, _marks, _mirrored, _grown, _periodic, _fallen,
-        _between_lines, object_patterns,
+        _between_lines, object_patterns, moved_patterns,
     )  # fmt: skip
     for calls in dict.fromkeys(tuple(calls) for calls in chain.from_iterable(family() for family in families)):
         yield program_of(list(calls))
