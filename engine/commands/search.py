@@ -48,8 +48,7 @@ def search(options: SearchOptions) -> dict[str, Any]:
         done, most = progress.get(name, 0), getattr(limits, name)
         if folder and most is not None and done >= most:
             raise UsageError(
-                f"{out}: nothing to resume, {round(done):,} {said} already (more: --programs N, --runs N or --budget "
-                "MIN, with --method NAME)"
+                f"{out}: nothing to resume, {round(done):,} {said} already (more: --programs N, --runs N, --budget MIN)"
             )
     compile_interpreter(search=True)
     with ExitStack() as stack:
@@ -106,10 +105,12 @@ def _settings(options: SearchOptions) -> SearchSettings:
 
 
 def _asked(options: SearchOptions, progress: Mapping[str, Any]) -> tuple[str, Limits]:
-    """Method and limits: as they are given, or those of a search that goes on, where none are."""
-    given = options.model_fields_set & {"method", "programs", "runs", "budget"}
-    if options.resume and "method" in progress and not given:
-        return progress["method"], Limits(**progress["limits"])
+    """Method and limits: as they are given; where they are not, as a search that goes on was asked before."""
+    given = options.model_fields_set
+    if options.resume and "method" in progress and "method" not in given:
+        if not given & {"programs", "runs", "budget"}:
+            return progress["method"], Limits(**progress["limits"])
+        options = options.model_copy(update={"method": progress["method"]})
     spent = progress.get("seconds", 0.0)
     seconds = None if options.minutes is None else spent + 60 * options.minutes
     return options.method, Limits(options.most_programs, options.runs, seconds)

@@ -129,6 +129,7 @@ def test_a_search_that_goes_on_does_what_it_was_asked_for(tmp_path):
     assert run(out, resume=True)["programs"] == 700
     with pytest.raises(UsageError, match="nothing to resume, 700 programs ran already"):
         run(out, resume=True)
+    assert run(out, 720, resume=True)["programs"] == 720
     assert set(json.loads((out / "progress.json").read_text())["batches"]) == {"all"}
     assert run(out, 800, method="mutate", resume=True)["programs"] == 800
 

@@ -73,7 +73,7 @@ class SearchOptions(Options):
     out: Folder | None = None
     """the search's folder (default: runs/search-<time>)"""
     resume: bool = False
-    """continue the search in --out; as it was asked for, unless a method or an end is given"""
+    """continue the search in --out, by the method and to the end that it was asked for, unless others are given"""
     cluster: Cluster = None
 
     @property
