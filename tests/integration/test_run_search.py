@@ -4,6 +4,7 @@ import contextlib
 import json
 import shutil
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from engine.loop.searching import Searching
 from engine.progress import Display
 from engine.run_folder import RunFolder
 from engine.search import effort
+from engine.search.composition import library
 from engine.search.composition.composer import Budget
+from engine.search.composition.patterns import patterns
 from engine.search.effort import Growth
 from engine.search.folder import SearchFolder
 from engine.search.limits import Spent
@@ -47,6 +50,7 @@ def tiny():
         patch.setattr(effort, "RANKED", replace(
             effort.RANKED, mutants=small, crossings=small, compositions=(budget,) * 2, composed_at_once=2,
         ))  # fmt: skip
+        patch.setattr(library, "patterns", lambda: islice(patterns(), 1200))  # all take all runs for one batch
         patch.setattr(combined, "MUTATE", 2)
         patch.setattr(combined, "RECOMBINE", 2)
         yield
@@ -165,7 +169,7 @@ def dies(patch, kind, name, number, after):
         (SearchFolder, "commit", 1, True),  # the policy's programs were given, nothing is searched
         (SearchFolder, "append", 4, True),  # rows are written that do not count yet
         (RunFolder, "append_solution", 1, False),  # search is ahead of the progress record
-        (SearchFolder, "commit", 14, True),  # in the second meta-iteration
+        (SearchFolder, "commit", 6, True),  # in the second meta-iteration
     ],
 )
 def test_a_run_that_is_killed_anywhere_in_its_search_goes_on_as_if_it_had_not(

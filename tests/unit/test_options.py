@@ -49,7 +49,7 @@ def test_help_ends_well_and_shows_defaults(path, capsys):
     text = capsys.readouterr().out
     assert text.startswith(f"usage: {' '.join(['codeit', *path])} [-h]")
     if path == ["search"]:
-        assert "distinct executed programs, in all (default: 150,000)" in " ".join(text.split())
+        assert "by compose and all, without limit (default: 150,000)" in " ".join(text.split())
         assert "the search's folder (default: runs/search-<time>)" in " ".join(text.split())
 
 
