@@ -34,9 +34,10 @@ from engine.search.sources.source import Proposal, Source, State
 from engine.search.workers import Clock, OpenWorkers, Workers
 from engine.seeds.seed import Seed
 from engine.tasks import Task
-from interpreter.language.program import Program
+from interpreter.language.program import Program, parse
+from interpreter.language.symbols import Symbols
 from interpreter.machine.pool import default_workers
-from interpreter.mutation.mutator import Rates
+from interpreter.mutation.mutator import Rates, program_keys
 
 # The source of each method: made of what is known, the seeds, and the tasks that these belong to.
 METHODS: dict[str, Callable[[State, Sequence[Seed], Mapping[str, Task]], Source]] = {
@@ -200,9 +201,14 @@ class RankedSearch:
         self.display.overall(self._method, self.search.programs, limits.programs, self._note())
 
     def record(self, proposal: Proposal, findings: list[Finding]) -> None:
-        """Keep rows and keys; they are written when the batch is done."""
+        """Keep rows and keys; they are written when the batch is done.
+
+        What was found is the parent of mutants, which must not be made again: its keys are kept, too.
+        """
         self._rows += [self._row(finding) for finding in findings]
-        self._keys.append(proposal.keys)
+        keys = program_keys(Symbols.pack([parse(finding.entry.program) for finding in findings]))
+        new = keys[self.search.state.programs.add(keys)]
+        self._keys += [proposal.keys, np.stack([new, new], axis=1)]
         self._begun.update(proposal.counts)
 
     def _commit(self, source: Source, batch: Batch) -> None:

@@ -170,6 +170,7 @@ def dies(patch, kind, name, number, after):
         (SearchFolder, "append", 4, True),  # rows are written that do not count yet
         (RunFolder, "append_solution", 1, False),  # search is ahead of the progress record
         (SearchFolder, "commit", 6, True),  # in the second meta-iteration
+        (SearchFolder, "commit", 14, True),  # after parents were found that are no mutants themselves
     ],
 )
 def test_a_run_that_is_killed_anywhere_in_its_search_goes_on_as_if_it_had_not(
