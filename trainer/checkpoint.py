@@ -4,11 +4,12 @@
     config.json          transformers' configuration of the policy
     vocab.json           the tokens by id, their hash, and the prompt limits of the codec
     tokenizer/           of a pretrained policy, its tokenizer as transformers saves it
-    training/            optimizer and random state, for exact resumption
-    manifest.json        schema, kind of policy, policy version, and the size and sha256 of every other file
+    manifest.json        schema, kind of policy, policy version, and the size and sha256 of every file above
+    training/            optimizer and random state, for exact resumption, with a manifest of its own
 
 A checkpoint is written under a temporary name beside its place, each file is synced, the manifest last, and
-the folder is renamed. So a folder without a manifest is no checkpoint, and a checkpoint never changes.
+the folder is renamed. So a folder without a manifest is no checkpoint, and a checkpoint never changes. `training/`
+comes in the same way, after the rest; checkpoints of earlier versions have its files in the one manifest.
 """
 
 from __future__ import annotations

@@ -119,8 +119,11 @@ class TrainerGroup:
     def heldout_loss(self, examples: Sequence[Example]) -> float:
         return self._call("heldout_loss", Examples.of(examples), members=1)
 
-    def publish(self, folder: Path, policy_version: int) -> Path:
-        return self._call("publish", folder, policy_version, members=1)
+    def publish(self, folder: Path, policy_version: int, later: bool = False) -> Path:
+        return self._call("publish", folder, policy_version, later, members=1)
+
+    def settle(self) -> None:
+        self._call("settle", members=1)
 
     def resume(self, folder: Path) -> None:
         self._call("resume", folder)

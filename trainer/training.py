@@ -11,7 +11,8 @@ processes train (`trainer.group`) in as many of each of them: both come to the s
 
 The learning rate rises linearly over the first `warmup_steps` updates of a trainer's life and is constant then.
 All randomness comes from the trainer's own generator, that of dropout from the seed and the number of updates. These
-and the optimizer's moments travel in the checkpoint, so that a resumed trainer continues exactly:
+and the optimizer's moments travel with the checkpoint, so that a resumed trainer continues exactly. They are twice as
+much as the weights, and can be written while the policy already samples:
 
     training/optimizer.safetensors    `<parameter>.<moment>`
              factors.safetensors      of a policy with LoRA, its factors
@@ -23,10 +24,12 @@ from __future__ import annotations
 import ctypes
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +41,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from trainer.batches import NO_TOKEN, POOL_BATCHES, Batch, plan_batches
-from trainer.checkpoint import TRAINING, load_manifest, load_vocabulary, publishing, write_vocabulary
+from trainer.checkpoint import MANIFEST, TRAINING, load_manifest, load_vocabulary, publishing, write_vocabulary
 from trainer.codec import Codec
 from trainer.config import TrainerConfig
 from trainer.errors import CheckpointError
@@ -140,6 +143,8 @@ class Trainer:
         self._multiple, self._pool_batches = (GPU_MULTIPLE, GPU_POOL_BATCHES) if is_on_gpu else (1, POOL_BATCHES)
         modules = (part.p for part in policy.modules() if isinstance(part, nn.Dropout))
         self._has_dropout = any([*modules, getattr(policy.config, "attention_dropout", 0.0)])
+        self._writer = ThreadPoolExecutor(1, "publish")
+        self._writing: Future[None] | None = None
         self._evaluated = ProgramLoss(policy, bf16)
         self._loss, self._optimizer = self._accelerator.prepare(self._evaluated, optimizer)
 
@@ -155,6 +160,7 @@ class Trainer:
         """
         examples = Examples.of(examples)
         self._check(examples)
+        self.settle()  # what is written is what changes now
         started = time.perf_counter()
         lengths = self._lengths(examples)
         batches = plan_batches(self._padded(lengths), self.config.batch_tokens, self._generator, self._pool_batches)
@@ -199,18 +205,38 @@ class Trainer:
             losses.append(self._evaluated(*batch.to(self.device).parts).double() * batch.program_tokens)
         return torch.stack(losses).sum().item() / int(examples.programs.sum())
 
-    def publish(self, folder: Path, policy_version: int) -> Path:
-        """Write a checkpoint to `folder`, which must not exist, and return it. Raises `CheckpointError`."""
+    def publish(self, folder: Path, policy_version: int, later: bool = False) -> Path:
+        """Write a checkpoint to `folder`, which must not exist, and return it. Raises `CheckpointError`.
+
+        With `later` its training state may still be on its way when this returns: `settle` waits for it.
+        """
+        self.settle()
         with publishing(folder, policy_version, self.codec.kind) as partial:
             save_policy(self.policy, partial)
             write_vocabulary(partial, self.codec)
-            (partial / TRAINING).mkdir()
-            if factors := lora_factors(self.policy):
-                save_file(factors, partial / TRAINING / FACTORS_FILE)
-            save_file(self._optimizer_tensors(), partial / TRAINING / OPTIMIZER_FILE)
-            state = {"steps": self.steps, "generator": self._generator.bit_generator.state}
-            (partial / TRAINING / STATE_FILE).write_text(json.dumps(state, indent=1) + "\n")
+        tensors = {OPTIMIZER_FILE: self._optimizer_tensors(), FACTORS_FILE: lora_factors(self.policy)}
+        # From a GPU they are fetched now: nothing may ask it for memory while another thread records a graph there.
+        tensors = {name: {key: one.cpu() for key, one in some.items()} for name, some in tensors.items()}
+        state = {"steps": self.steps, "generator": self._generator.bit_generator.state}
+        self._writing = self._writer.submit(self._write_state, folder / TRAINING, policy_version, tensors, state)
+        if not later:
+            self.settle()
         return folder
+
+    def settle(self) -> None:
+        """Wait until everything of the last checkpoint is written. Raises `CheckpointError` where it could not be."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _write_state(
+        self, folder: Path, policy_version: int, tensors: Mapping[str, dict[str, Tensor]], state: Mapping[str, Any]
+    ) -> None:
+        with publishing(folder, policy_version, self.codec.kind) as partial:
+            for name, some in tensors.items():
+                if some or name == OPTIMIZER_FILE:
+                    save_file(some, partial / name)
+            (partial / STATE_FILE).write_text(json.dumps(state, indent=1) + "\n")
 
     def resume(self, folder: Path) -> None:
         """Continue exactly where the trainer that published `folder` was.
@@ -218,6 +244,7 @@ class Trainer:
         Raises `CheckpointError` where the checkpoint is damaged, has no training state, or is one of another policy
         or vocabulary.
         """
+        self.settle()
         if load_vocabulary(folder).sha256 != self.codec.vocabulary_hash:
             raise CheckpointError(
                 f"cannot resume from {folder}: its vocabulary differs (begin a new run with it: --trainer.checkpoint)"
@@ -228,6 +255,8 @@ class Trainer:
         if factors.is_file() != bool(lora):
             raise CheckpointError(f"cannot resume from {folder}: it was {'not ' * bool(lora)}trained with LoRA")
         load_manifest(folder, verify_hash=True)
+        if (folder / TRAINING / MANIFEST).is_file():  # without, the folder's lists these files: it was written so once
+            load_manifest(folder / TRAINING, verify_hash=True)
         weights = load_file(factors) if lora else load_policy(folder, self.codec.tokens).state_dict()
         shapes = {name: tensor.shape for name, tensor in (lora or self.policy.state_dict()).items()}
         if shapes != {name: tensor.shape for name, tensor in weights.items()}:
@@ -239,7 +268,8 @@ class Trainer:
         self._generator.bit_generator.state = state["generator"]
 
     def close(self) -> None:
-        """Nothing, here; `trainer.group` has processes to end."""
+        """Wait for what is being written; `trainer.group` has processes to end."""
+        self._writer.shutdown()
 
     def _batch(self, examples: Examples, indices: npt.NDArray[np.int64]) -> Batch:
         return Batch.of(examples.take(indices), self._start, self._multiple)

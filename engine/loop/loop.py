@@ -244,7 +244,7 @@ class Loop:
     def _publish_and_swap(self, version: int) -> None:
         checkpoint = self.folder.checkpoint(version)
         with self.phases.phase("publish"):
-            self.trainer.publish(checkpoint, version)
+            self.trainer.publish(checkpoint, version, later=True)
         if self._sampler is None:
             self._open_sampler(version)
         else:
@@ -294,6 +294,8 @@ class Loop:
             return policy
 
     def _store(self, rollout: Rollout, found: Sequence[Execution], progress: dict[str, Any]) -> None:
+        with self.phases.phase("publish"):
+            self.trainer.settle()  # a run that is resumed goes on from it
         with self.phases.phase("store"):
             experiences = [
                 experience

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, GPTNeoXConfig, LlamaForCausalLM, MistralConfig, masking_utils
 
 from engine.sampler import SamplerConfig, SampleRequest, open_sampler
-from trainer.checkpoint import load_manifest
+from trainer import training
+from trainer.checkpoint import MANIFEST, TRAINING, load_manifest
 from trainer.codec import CompactCodec
 from trainer.config import TrainerConfig
 from trainer.errors import CheckpointError
@@ -176,6 +178,67 @@ def test_resumed_training_equals_uninterrupted_training_bit_for_bit(tmp_path: Pa
     assert resumed.steps == straight.steps
     first, second = straight.publish(tmp_path / "2", 2), resumed.publish(tmp_path / "3", 2)
     assert load_manifest(first) == load_manifest(second)
+    assert load_manifest(first / TRAINING) == load_manifest(second / TRAINING)
+
+
+def test_what_training_goes_on_from_can_come_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The policy is there at once; learning goes on only when what it changes is written."""
+    examples = make_examples(48)
+    trainer, resumed = make_trainer(), make_trainer(seed=2)
+    trainer.train(examples)
+    may_write = threading.Event()
+    with monkeypatch.context() as patch:
+        write = training.save_file
+        patch.setattr(training, "save_file", lambda *arguments: may_write.wait() and write(*arguments))
+        folder = trainer.publish(tmp_path / "1", policy_version=1, later=True)
+        load_policy(folder, CODEC.tokens)
+        with pytest.raises(CheckpointError, match="no training state"):
+            resumed.resume(folder)
+        threading.Timer(0.3, may_write.set).start()
+        trainer.train(examples)
+    resumed.resume(folder)
+    resumed.train(examples)
+    assert_same_weights(resumed, trainer)
+
+
+def test_training_state_that_could_not_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = make_trainer()
+    trainer.train(make_examples(16))
+    monkeypatch.setattr(training, "save_file", refuse)
+    trainer.publish(tmp_path / "1", policy_version=1, later=True)
+    with pytest.raises(OSError, match="no such device"):
+        trainer.settle()
+    assert not (tmp_path / "1" / TRAINING).exists()
+    trainer.settle()  # it was said
+
+
+def refuse(*_: object) -> None:
+    raise OSError("no such device")
+
+
+def test_checkpoints_with_one_manifest_for_everything_go_on(tmp_path: Path) -> None:
+    """As they were written before training state had a manifest of its own."""
+    trainer, resumed = make_trainer(), make_trainer(seed=2)
+    trainer.train(make_examples(16))
+    folder = trainer.publish(tmp_path / "1", policy_version=1)
+    apart, together = load_manifest(folder / TRAINING), load_manifest(folder)
+    files = together.files | {f"{TRAINING}/{name}": record for name, record in apart.files.items()}
+    (folder / TRAINING / MANIFEST).unlink()
+    (folder / MANIFEST).write_text(together.model_copy(update={"files": files}).model_dump_json(by_alias=True))
+    resumed.resume(folder)
+    assert_same_weights(resumed, trainer)
+    state = folder / TRAINING / "state.json"
+    state.write_text(state.read_text().replace("0", "1"))
+    with pytest.raises(CheckpointError, match="does not have the sha256"):
+        resumed.resume(folder)
+
+
+def test_damaged_training_state_is_refused(tmp_path: Path) -> None:
+    folder = make_trainer().publish(tmp_path / "1", policy_version=1)
+    state = folder / TRAINING / "state.json"
+    state.write_text(state.read_text().replace("0", "1"))
+    with pytest.raises(CheckpointError, match="does not have the sha256"):
+        make_trainer().resume(folder)
 
 
 def test_a_policy_without_updates_can_be_published_and_resumed(tmp_path: Path) -> None:
