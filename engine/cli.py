@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        status = parse(VERBS, DESCRIPTION, arguments).execute()
+        status = parse(VERBS, DESCRIPTION, arguments, _version).execute()
         sys.stdout.flush()
         return status
     except UsageError as error:
@@ -48,6 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + (signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _version() -> str:
+    """What to name beside a figure or a fault, in one line."""
+    from engine.run_folder import provenance
+
+    found = provenance()
+    names = [name for name, version in found["versions"].items() if version is not None and name != "codeit"]
+    stands_on = ", ".join([f"Python {found['python']}", *(f"{name} {found['versions'][name]}" for name in names)])
+    return f"codeit {found['versions']['codeit']}, commit {found['commit'] or 'unknown'} ({stands_on})"
 
 
 def _mistake(error: UsageError) -> int:

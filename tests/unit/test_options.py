@@ -1,6 +1,6 @@
 """Declared options: help, checks and values all come from the declaration."""
 
-from importlib import import_module
+from importlib import import_module, metadata
 from inspect import signature
 from pathlib import Path
 from pkgutil import resolve_name
@@ -8,6 +8,7 @@ from pkgutil import resolve_name
 import pytest
 from pydantic import ValidationError
 
+from engine.cli import main
 from engine.commands.options import VERBS, EvaluateOptions, RunOptions, SearchOptions
 from engine.commands.options.declaration import DEFAULT_FUEL, Argument, Group, Rest
 from engine.commands.options.parser import parse
@@ -51,6 +52,15 @@ def test_help_ends_well_and_shows_defaults(path, capsys):
     if path == ["search"]:
         assert "by compose and all, without limit (default: 150,000)" in " ".join(text.split())
         assert "the search's folder (default: runs/search-<time>)" in " ".join(text.split())
+
+
+def test_a_report_of_a_fault_can_name_the_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"codeit {metadata.version('codeit')}, commit ")
+    assert f"numba {metadata.version('numba')}" in line
 
 
 def test_what_is_given_is_known_apart_from_what_has_its_default():

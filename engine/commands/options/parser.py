@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
@@ -32,12 +32,27 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
 
 
-def parse(verbs: Sequence[type[Options] | Group], description: str, arguments: Sequence[str] | None) -> Options:
-    """The verb that `arguments` (None: the process's own) name, with its options.
+class _Version(argparse.Action):
+    """`--version`: print what `const` gives, and end."""
 
-    Raises `UsageError` for what is wrong, and `SystemExit` after `--help`.
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        sys.stdout.write(f"{self.const()}\n")
+        parser.exit()
+
+
+def parse(
+    verbs: Sequence[type[Options] | Group],
+    description: str,
+    arguments: Sequence[str] | None,
+    version: Callable[[], str] = str,
+) -> Options:
+    """The verb that `arguments` (None: the process's own) name, with its options; `version` is what `--version` says.
+
+    Raises `UsageError` for what is wrong, and `SystemExit` after `--help` and `--version`.
     """
     parser = _Parser(prog="codeit", description=description)
+    what = "the version, the commit, and the versions of what it stands on"
+    parser.add_argument("--version", action=_Version, nargs=0, const=version, default=argparse.SUPPRESS, help=what)
     _add_verbs(parser, verbs, "VERB")
     plain, dotted = _apart(sys.argv[1:] if arguments is None else arguments)
     namespace, unknown = parser.parse_known_args(plain)
