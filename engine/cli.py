@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from collections.abc import Sequence
 from engine.commands.options import VERBS
 from engine.commands.options.parser import parse
 from engine.errors import UsageError, exhausted, printable, refused
+
+_STDOUT = 1  # whatever Python's own stands for
 
 DESCRIPTION = (
     "Self-improving program synthesis on ARC: a language model writes programs in a grid language, a compiled virtual "
@@ -33,8 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
     except UsageError as error:
         return _mistake(error)
-    except BrokenPipeError:  # who reads has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python finds the closed pipe at its end
+    except BrokenPipeError:
+        if not _is_unread():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)  # or Python finds the closed pipe at its end
         return 0
     except OSError as error:
         line = refused(error)
@@ -63,6 +68,13 @@ def _version() -> str:
 def _mistake(error: UsageError) -> int:
     sys.stderr.write(f"codeit: {printable(str(error))}\n")
     return 2
+
+
+def _is_unread() -> bool:
+    """Whether who reads stdout has had enough: the end of another pipe is no reason to end quietly."""
+    looking = select.poll()
+    looking.register(_STDOUT, 0)
+    return any(event & select.POLLERR for _, event in looking.poll(0))
 
 
 class _Terminated(KeyboardInterrupt):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from replay.experience import ReplayError, pack, unpack
 from replay.lmdb_file import TornFile, check_whole
 
 MAX_READERS = 256
+MAX_DATABASES = 6
 
 DATA_FILE, _LOCK_FILE, _WRITER_FILE = "data.mdb", "lock.mdb", "writer.lock"
+_UNBORN = ".new"  # a store that is being made
 _FORMAT = "codeit replay store"
 FIRST_DATABASES = 3  # that stores of every version have
 
@@ -27,7 +30,7 @@ def claim(folder: Path) -> FileLock:
     if folder.exists() and not folder.is_dir():
         raise ReplayError(f"{folder} is a file; name a folder for the replay store")
     if folder.is_dir() and not (folder / DATA_FILE).exists():
-        foreign = sorted({entry.name for entry in folder.iterdir()} - {_LOCK_FILE, _WRITER_FILE})
+        foreign = sorted({entry.name for entry in folder.iterdir()} - {_LOCK_FILE, _WRITER_FILE, _UNBORN})
         if foreign:
             raise ReplayError(f"{folder} is no replay store (it has {foreign[0]}); name a new or an empty folder")
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,10 +50,11 @@ def open_environment(folder: Path, readonly: bool, map_size: int) -> lmdb.Enviro
         raise ReplayError(f"{folder} is no replay store (no {DATA_FILE}); name the replay folder of a run")
     lock = not readonly or os.access(folder / _LOCK_FILE, os.W_OK)  # a store of somebody else can be read without
     try:
-        if (folder / DATA_FILE).exists():
-            check_whole(folder / DATA_FILE)
+        if not (folder / DATA_FILE).exists():
+            _create(folder, map_size)
+        check_whole(folder / DATA_FILE)
         environment = lmdb.open(
-            str(folder), map_size=map_size, readonly=readonly, lock=lock, max_dbs=6, max_readers=MAX_READERS
+            str(folder), map_size=map_size, readonly=readonly, lock=lock, max_dbs=MAX_DATABASES, max_readers=MAX_READERS
         )
     except TornFile as error:
         raise ReplayError(f"{folder / DATA_FILE} is damaged: {error}; copy it again from where it came") from None
@@ -63,6 +67,19 @@ def open_environment(folder: Path, readonly: bool, map_size: int) -> lmdb.Enviro
     if lock:
         environment.reader_check()  # free the slots of readers that were killed
     return environment
+
+
+def _create(folder: Path, map_size: int) -> None:
+    """Put an empty store into a folder: its file is there when all of it is."""
+    unborn = folder / _UNBORN
+    shutil.rmtree(unborn, ignore_errors=True)
+    unborn.mkdir()
+    opened = lmdb.open(str(unborn), map_size=map_size, max_dbs=MAX_DATABASES)
+    with closing(opened) as environment, environment.begin(write=True) as txn:
+        databases = [environment.open_db(name, txn=txn) for name in Databases.names()]
+        set_format(txn, databases[FIRST_DATABASES - 1])
+    (unborn / DATA_FILE).rename(folder / DATA_FILE)
+    shutil.rmtree(unborn)
 
 
 @dataclass(frozen=True)
@@ -92,11 +109,7 @@ class Databases:
 
 
 def open_databases(environment: lmdb.Environment, folder: Path, readonly: bool) -> Databases:
-    """The databases; a new store gets all of them and its format in one transaction."""
-    if not readonly and environment.stat()["entries"] == 0:
-        with environment.begin(write=True) as txn:
-            databases = [environment.open_db(name, txn=txn) for name in Databases.names()]
-            set_format(txn, databases[FIRST_DATABASES - 1])
+    """The databases; what a store of an earlier version lacks is added by who writes it."""
     try:
         found = Databases.open(environment)
     except lmdb.NotFoundError:

@@ -231,6 +231,11 @@ class ReplayStore:
         with self._read() as txn:
             return bool(self._snapshot(txn).index.find(keys_of([experience_key(*item)]))[0] >= 0)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether a new experience takes another's place."""
+        return self.capacity is not None and len(self) >= self.capacity
+
     def __len__(self) -> int:
         with self._read() as txn:
             return len(self._snapshot(txn).index)

@@ -73,6 +73,11 @@ class Examples(Sequence[Example]):
         """(n,): how many tokens are the program's."""
         return self.lengths - self.prompts
 
+    @property
+    def weight(self) -> float:
+        """The program tokens, each as often as its loss counts."""
+        return float(self.programs.sum() if self.weights is None else self.programs @ self.weights.astype(np.float64))
+
     def take(self, order: Integers) -> Examples:
         """The examples at the indices `order`."""
         source, starts = pieces(self.starts, order)

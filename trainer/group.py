@@ -158,8 +158,11 @@ class TrainerGroup:
             if not self._members:
                 raise RuntimeError("this group of trainers is closed")
             try:
-                for _, connection in self._members[:members]:
-                    connection.send((method, arguments))
+                for rank, (_, connection) in enumerate(self._members[:members]):
+                    try:
+                        connection.send((method, arguments))
+                    except OSError:  # it died while it had nothing to do
+                        raise self._died(rank) from None
                 return self._answers(members or len(self._members), progress, receiver)
             except BaseException:
                 self.close()

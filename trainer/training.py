@@ -67,8 +67,8 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class TrainResult:
-    """One epoch: mean `loss` a program token (nats, each by its weight), real `tokens` read, share of padding in the
-    batches."""
+    """One epoch: mean `loss` a program token (nats; each counts by its weight), real `tokens` read, share of padding in
+    the batches."""
 
     loss: float
     examples: int
@@ -185,7 +185,7 @@ class Trainer:
         tokens = int(lengths.sum()) - (len(lengths) if self._start is None else 0)
         total = self._accelerator.reduce(torch.stack(losses).sum(), "sum")
         return TrainResult(
-            loss=total.item() / int(examples.programs.sum()),
+            loss=total.item() / examples.weight,
             examples=len(examples),
             steps=len(losses),
             tokens=tokens,
@@ -203,7 +203,7 @@ class Trainer:
         for indices in plan_batches(self._padded(self._lengths(examples)), self.config.batch_tokens, None):
             batch = self._batch(examples, indices)
             losses.append(self._evaluated(*batch.to(self.device).parts).double() * batch.program_tokens)
-        return torch.stack(losses).sum().item() / int(examples.programs.sum())
+        return torch.stack(losses).sum().item() / examples.weight
 
     def publish(self, folder: Path, policy_version: int, later: bool = False) -> Path:
         """Write a checkpoint to `folder`, which must not exist, and return it. Raises `CheckpointError`.

@@ -64,13 +64,13 @@ class Replica:
         """What this node has, as soon as it is ready, and the version of the weights."""
         return own_identity(), self._sampler.policy_version
 
-    def swap(self, weights: Sequence[ray.ObjectRef]) -> int:
-        """Take other weights; their version, which further samples say that they are of."""
+    def swap(self, weights: Sequence[ray.ObjectRef]) -> tuple[Identity, int]:
+        """Take other weights; what `identity` says then."""
         self.stop()
         before, self._folder = self._folder, self._written(weights)
         self._sampler.swap(self._folder)
         shutil.rmtree(before)
-        return self._sampler.policy_version
+        return self.identity()
 
     def begin(self, requests: Sequence[SampleRequest]) -> None:
         """Go on with these requests, whatever was asked before."""

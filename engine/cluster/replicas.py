@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 AHEAD = 2  # answers that are asked of a replica at a time
 STARTS = 3  # of a replica that dies before it is ready
+TRIES = 3  # of a request whose replica dies: one can be killed from outside, too
 
 
 @dataclass(eq=False)
@@ -87,7 +88,7 @@ class Replicas(CheckpointSampler):
         swaps = [(seat, seat.actor.swap.remote(self._weights)) for seat in self._seats if seat.hello is None]
         for seat, answer in swaps:
             try:
-                version = ray.get(answer, timeout=patience.WORK)
+                _, version = ray.get(answer, timeout=patience.WORK)
             except RayTaskError as error:
                 raise error.as_instanceof_cause() from None
             except (GetTimeoutError, RayError) as error:
@@ -103,7 +104,8 @@ class Replicas(CheckpointSampler):
         ready = [seat for seat in self._seats if seat.hello is None]
         for number, seat in enumerate(ready):
             self._give(seat, list(range(number, len(requests), len(ready))))
-        left: list[int] = []  # of replicas that died
+        left = [] if ready else list(range(len(requests)))  # what nobody has who is ready
+        lost: Counter[int] = Counter()  # how often a replica died that had a request
         try:
             while left or any(seat.requests for seat in self._seats):
                 for seat in self._seats:
@@ -112,7 +114,14 @@ class Replicas(CheckpointSampler):
                         left = []
                 for seat, answer in self._answers():
                     if answer is None:
-                        left += [number for number in seat.requests if self._is_wanted(number, seen)]
+                        again = [number for number in seat.requests if self._is_wanted(number, seen)]
+                        lost.update(again)
+                        if any(lost[number] == TRIES for number in again):
+                            raise UsageError(
+                                f"{seat.room.node} cannot sample: {TRIES} replicas died of the same prompts (too "
+                                "little memory, say); the run goes on with --resume"
+                            )
+                        left += again
                         seat.requests = []
                         continue
                     samples, is_last = answer
@@ -143,7 +152,7 @@ class Replicas(CheckpointSampler):
         room = seat.room
         options = {**room.options(), "max_restarts": 0, "max_task_retries": 0}
         seat.actor = ray.remote(Replica).options(**options).remote(
-            self._weights, self._asked, self._max_model_len, max(room.cpus, 1)
+            self._weights, self._asked, self._max_model_len, max(int(room.cpus), 1)
         )  # fmt: skip
         seat.hello, seat.started = seat.actor.identity.remote(), time.monotonic()
         seat.starts += 1
@@ -168,9 +177,10 @@ class Replicas(CheckpointSampler):
         difference = identity.difference(own_identity())
         if difference:
             raise UsageError(f"{seat.room.node} {difference}: install the same on all nodes")
-        seat.hello, seat.starts = None, 0
         if version != self.policy_version:
-            seat.actor.swap.remote(self._weights)
+            seat.hello = seat.actor.swap.remote(self._weights)
+            return
+        seat.hello, seat.starts = None, 0
 
     def _give(self, seat: _Seat, numbers: list[int]) -> None:
         seat.requests = numbers

@@ -8,9 +8,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -65,10 +67,14 @@ def connected(address: str) -> Iterator[str]:
 
 
 def _open(ray: Any, address: str, **options: Any) -> Iterator[str]:
+    before = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address, log_to_driver=False, logging_level="ERROR", **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UsageError(f"--cluster {address}: {_line(error)}") from error
+    finally:  # Ray has put its own in its place, which leaves no time to close what is open
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
     try:
         yield ray.get_runtime_context().gcs_address
     finally:

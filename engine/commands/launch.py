@@ -16,7 +16,7 @@ from engine.errors import UsageError
 from engine.evaluation import verdict
 from engine.files import timed_folder
 from engine.loop.beginning import begin
-from engine.loop.metrics import replay_counts
+from engine.loop.metrics import EventWriter, replay_counts
 from engine.progress import Display, compile_interpreter
 from engine.run_folder import RunFolder
 from interpreter.machine.pool import default_workers
@@ -115,6 +115,7 @@ def _resume(options: RunOptions) -> tuple[Config, RunFolder | None]:
         )
     folder.repair(progress, counts)
     if is_done:
+        EventWriter(folder.tensorboard, folder.metrics()[-1]).close()
         Display().say(f"{options.run_dir}: all {done} meta-iterations are done; the last one's metrics were added")
         return config, None
     return config, folder

@@ -101,9 +101,9 @@ def new_sampler(
     A run's gets later ones as `sampler.transfer` says, from the `trainer` that published the checkpoint.
     """
     if cluster is not None:
-        return cluster.sampler(checkpoint, config.sampler, _longest(config))
+        return cluster.sampler(checkpoint, config.sampler, longest(config))
     trainers = None if config.sampler.transfer == "in_process" else trainer
-    return open_sampler(checkpoint, config.sampler, _longest(config), trainers)
+    return open_sampler(checkpoint, config.sampler, longest(config), trainers)
 
 
 def _begun_from(config: Config) -> Path | None:
@@ -115,7 +115,7 @@ def _is_compact(folder: Path | None) -> bool:
     return folder is not None and load_manifest(folder).policy == "compact"
 
 
-def _longest(config: Config) -> int:
+def longest(config: Config) -> int:
     """Tokens of a prompt and its program together at most."""
     return config.trainer.max_prompt_tokens + config.sampler.max_tokens
 
@@ -124,7 +124,7 @@ def _policy(config: Config, codec: Codec) -> PreTrainedModel:
     """The policy that a run begins with, in fp32 on the CPU."""
     options = config.trainer
     if options.pretrained is None:
-        return new_policy(options.policy, len(codec.tokens), _longest(config), config.loop.seed)
+        return new_policy(options.policy, len(codec.tokens), longest(config), config.loop.seed)
     folder = _begun_from(config)
     _check_options(config, folder)
     if folder is not None and not options.random_weights:
@@ -146,7 +146,7 @@ def _check_options(config: Config, folder: Path | None) -> None:
         given = "random_weights" if options.random_weights else "lora_rank"
         raise UsageError(f"{given} is for pretrained policies, and the checkpoint {folder} is of a compact one")
     positions = max_positions(str(folder or options.pretrained))
-    if positions is not None and _longest(config) > positions:
+    if positions is not None and longest(config) > positions:
         raise UsageError(
             f"{options.pretrained} has {positions} positions: --trainer.max-prompt-tokens "
             f"({options.max_prompt_tokens}) and --sampler.max-tokens ({config.sampler.max_tokens}) are more"

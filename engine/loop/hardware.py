@@ -13,8 +13,9 @@ import torch
 
 from engine.config import Config
 from engine.errors import UsageError
-from engine.loop.components import trains_apart
+from engine.loop.components import longest, trains_apart
 from engine.sampler.device import fitted
+from engine.sampler.vllm.options import BLOCK
 from interpreter.machine.pool import default_workers
 from trainer.catalogue import POLICIES
 
@@ -39,6 +40,7 @@ _CPU_FLOPS = 5e10  # floating-point operations a second that a core trains with
 def check_hardware(config: Config) -> None:
     """Raise `UsageError` where there are not the GPUs that a run needs, or not their driver or memory."""
     _check_gpus(config)
+    _check_cache(config)
     if not torch.cuda.is_available():
         _check_driver(config)
     for index, parts in _memory(config).items():
@@ -108,6 +110,22 @@ def _check_gpus(config: Config) -> None:
     if needed > devices:
         sampler = " and the sampler another" * (transfer == "nccl")
         raise UsageError(f"trainer.processes {processes} needs as many GPUs{sampler}, but there are {devices}")
+
+
+def _check_cache(config: Config) -> None:
+    """Raise `UsageError` where vLLM's cache cannot hold one sequence of a compact policy."""
+    sampler = fitted(config.sampler)
+    if config.trainer.pretrained is not None or sampler.backend != "vllm":
+        return
+    shape = POLICIES[config.trainer.policy]
+    blocks = -(-longest(config) // BLOCK) + 1  # vLLM keeps one
+    number = 2 if sampler.dtype == "bfloat16" else 4
+    needed = blocks * BLOCK * shape.layers * 2 * shape.width * number
+    if needed > sampler.kv_cache_bytes:
+        raise UsageError(
+            f"sampler.kv-cache-mib {sampler.kv_cache_mib} holds no sequence of {longest(config)} tokens "
+            f"(trainer.max-prompt-tokens and sampler.max-tokens): at least {-(-needed >> 20)} MiB do"
+        )
 
 
 def _check_driver(config: Config) -> None:

@@ -10,7 +10,6 @@ seed, the meta-iteration and what it is for, so that a resumed run does what the
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ import numpy as np
 
 from engine.cluster.session import Session, opening, pooling
 from engine.config import Config
+from engine.errors import UsageError
 from engine.evaluation import Scoreboard
 from engine.execution import Execution, Executor
 from engine.loop.beginning import Beginning
@@ -54,8 +54,6 @@ from replay.store import ReplayStore
 from trainer.encoding import Weights
 from trainer.examples import Examples
 from trainer.training import TrainResult
-
-log = logging.getLogger(__name__)
 
 
 class Loop:
@@ -125,7 +123,7 @@ class Loop:
         }
         total = self.config.loop.meta_iterations
         note = f"{len(self.tasks)} tasks"
-        events = EventWriter(self.folder.tensorboard, done + 1)
+        events = EventWriter(self.folder.tensorboard, next(reversed(self.folder.metrics()), None))
         try:
             for number in range(done + 1, total + 1):
                 self.display.overall("meta-iterations", number - 1, total, note)
@@ -224,7 +222,13 @@ class Loop:
         with self.phases.phase("draw"):
             generator = np.random.default_rng([self.config.loop.seed, number])
             drawn = draw(self.store, generator, self.config.replay, self.heldout_programs)
-            return self._examples(drawn.rows, self.store, drawn.weights), drawn.columns()
+            examples = self._examples(drawn.rows, self.store, drawn.weights)
+            if not len(examples):
+                raise UsageError(
+                    f"nothing to learn from in meta-iteration {number}: none of {len(drawn.rows):,} experiences drawn "
+                    "fits trainer.max-prompt-tokens and sampler.max-tokens"
+                )
+            return examples, drawn.columns()
 
     def _examples(
         self, experiences: Sequence[Experience] | Rows, store: ReplayStore, weights: Weights | None = None
@@ -303,6 +307,9 @@ class Loop:
                 if (experience := self._relabel(execution, origin, rollout, progress["meta_iteration"]))
             ]
             self.store.commit(experiences, progress)
+            if self.store.is_full:  # others have gone
+                self.known_programs.clear()
+                experiences = self.store
             self.known_programs.update(experience.program for experience in experiences)
 
     def _relabel(self, execution: Execution, origin: Origin, rollout: Rollout, number: int) -> Experience | None:

@@ -56,11 +56,14 @@ def replay_counts(store: ReplayStore) -> dict[str, int]:
 class EventWriter:
     """Writes each number of a metrics row as a scalar; nested ones as `phase_s/train`."""
 
-    def __init__(self, folder: Path, first_step: int) -> None:
+    def __init__(self, folder: Path, last: Mapping[str, Any] | None) -> None:
+        """`last` is the row of the last meta-iteration that is done: a kill can have come before its events."""
         from torch.utils.tensorboard import SummaryWriter  # deferred: slow to import
 
-        # Events of meta-iterations that are run again after a kill are hidden.
-        self._writer = SummaryWriter(str(folder), purge_step=first_step)
+        # Events from there on are hidden, those of meta-iterations that are run again after a kill among them.
+        self._writer = SummaryWriter(str(folder), purge_step=last["meta_iteration"] if last else 1)
+        if last:
+            self.add(last)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write the row of one meta-iteration."""

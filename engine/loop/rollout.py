@@ -163,6 +163,7 @@ def sample_programs(
     total = n * len(requests)
     counts: Counter[Work] = Counter()
     start = time.perf_counter()
+    done = 0
     for done, sample in enumerate(sampler.sample(requests), 1):
         program = _program(sample, codec)
         if program is not None:
@@ -172,6 +173,8 @@ def sample_programs(
                 found(work)
         update(done, total, f"{done / (time.perf_counter() - start):.1f} samples/s")
     seconds = time.perf_counter() - start
+    if done < total:
+        raise RuntimeError(f"the sampler ended after {done} of {total} samples")
     ordered = sorted(counts, key=lambda work: (work[0], work[1].text))
     dropped = total - counts.total()
     if dropped:

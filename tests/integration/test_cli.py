@@ -176,6 +176,25 @@ def test_a_signal_ends_exec_in_the_middle_of_a_run(tmp_path, number):
         assert process.wait(60) == 128 + number
 
 
+VERB = (
+    "import sys; from engine import cli; cli.parse = lambda *_: type('Verb', (), {{'execute': lambda self: {0}}})(); "
+    "sys.exit(cli.main([]))"
+)
+
+
+def test_only_who_reads_stdout_may_have_had_enough():
+    """The end of another pipe, of a process that died, say, is no quiet end."""
+    command = [sys.executable, "-c", VERB.format("print('x' * 1_000_000)")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
+    command[-1] = VERB.format("__import__('multiprocessing').Pipe(False)[1].send(1)")
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("BrokenPipeError")
+
+
 def execute(tmp_path, lines):
     """What `exec` says about lines."""
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"

@@ -75,7 +75,9 @@ def test_a_run_and_an_evaluation_are_those_of_one_machine(cluster, tmp_path, mon
 
 @pytest.fixture(scope="module")
 def session(cluster):
+    before = signal.getsignal(signal.SIGTERM)
     with Session(cluster.address) as opened:
+        assert signal.getsignal(signal.SIGTERM) is before  # who asks for an end gets one, with everything closed
         yield opened
 
 
@@ -116,6 +118,21 @@ def test_a_killed_replica_costs_time_only(sampler, checkpoints, wanted):
     os.kill(replicas()[0].pid, signal.SIGKILL)
     assert sorted(stream, key=str) == sorted(wanted[1], key=str)
     assert set(sampler.sample(REQUESTS)) == wanted[1]
+
+
+def test_where_all_replicas_begin_anew_everything_is_sampled(sampler, checkpoints, wanted):
+    for process in replicas():
+        process.kill()
+    sampler.swap(checkpoints[0])
+    assert set(sampler.sample(REQUESTS)) == wanted[0]
+
+
+def test_prompts_that_end_every_replica_end_the_command(sampler, checkpoints, wanted, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(sampler, "_answers", lambda: [(seat, None) for seat in sampler._seats if seat.requests])
+        with pytest.raises(UsageError, match="cannot sample: 3 replicas died of the same prompts"):
+            list(sampler.sample(REQUESTS))
+    assert set(sampler.sample(REQUESTS)) == wanted[0]
 
 
 def test_a_killed_node_costs_time_only(cluster, sampler, checkpoints, wanted):

@@ -88,6 +88,27 @@ with ReplayStore(sys.argv[1], readonly=True) as store:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_a_store_that_was_not_born_whole_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed as it makes one leaves nothing that a reader, or the next writer, would take for one."""
+    folder = tmp_path / "store"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            ReplayStore(folder)
+    with pytest.raises(ReplayError, match="no replay store"):
+        ReplayStore(folder, readonly=True)
+    with ReplayStore(folder, capacity=1) as store:
+        assert not store.is_full
+        store.put_tasks({"task": [GRID]})
+        store.commit([experience("O = hmirror(I)")], None)
+        assert store.is_full
+    assert [path.name for path in folder.iterdir() if path.is_dir()] == []
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_store_of_another_user_can_be_read(filled: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)

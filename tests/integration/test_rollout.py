@@ -104,6 +104,8 @@ def test_an_error_while_sampling_or_running_is_raised_and_leaves_nothing_running
 
     before = threading.enumerate()
     expected = contents(roll(programs, executor, iter, batch=20))
+    with pytest.raises(RuntimeError, match="the sampler ended after 200 of 360 samples"):
+        roll(programs, executor, lambda keys: keys[:200], batch=20)
     with pytest.raises(RuntimeError, match="no more samples"):
         roll(programs, executor, order, batch=20)
     with monkeypatch.context() as patch:

@@ -1,11 +1,13 @@
 """`codeit run --resume` on folders that are not as a run leaves them: nothing is lost, and what is wrong is said."""
 
 import errno
+import json
 import os
 import shutil
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from engine.cli import main
 from engine.config import load_config
@@ -64,8 +66,26 @@ def test_a_missing_last_line_of_metrics_is_added(run, capsys):
     assert [row["meta_iteration"] for row in run.metrics()] == [1, 2]
     assert run.metrics()[-1]["replay_policy"] == 1
     assert "the last one's metrics were added" in capsys.readouterr().err
+    events = EventAccumulator(str(run.tensorboard)).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [2]
     assert resume(run) == 2
     assert "nothing to resume" in capsys.readouterr().err
+
+
+def test_nothing_that_fits_to_learn_from_is_said_with_the_limits(tmp_path, capsys):
+    seeds = tmp_path / "seeds.jsonl"
+    lines = [f"x{n} = hmirror({'I' if n == 1 else f'x{n - 1}'})" for n in range(1, 12)]
+    seeds.write_text(json.dumps({"task": "67a3c6ac", "program": "\n".join([*lines, "O = vmirror(x11)"])}) + "\n")
+    options = {
+        "fill.mutants": "0", "fill.search-tasks": "0", "sampler.max-tokens": "16", "sampler.backend": "transformers",
+        "search.runs": "0", "search.minutes": "0", "tasks.limit": "2", "interpreter.workers": "1",
+        "trainer.policy": "compact-tiny",
+    }  # fmt: skip
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    run = ["run", "--preset", "smoke", "--seeds", str(seeds), *words, "--run-dir", str(tmp_path / "run")]
+    assert main(run) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("codeit: ")]
+    assert line.startswith("codeit: nothing to learn from in meta-iteration 1: none of 3 experiences drawn fits ")
 
 
 def lose_store(run):

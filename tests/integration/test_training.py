@@ -141,11 +141,15 @@ def test_processes_learn_as_one_that_accumulates(tmp_path: Path) -> None:
 
 
 def test_a_training_process_that_dies_is_an_error() -> None:
-    with TrainerGroup(make_trainer, 2) as group:
-        multiprocessing.active_children()[-1].kill()
-        with pytest.raises(RuntimeError, match=r"training process \d of 2 died"):
-            group.train(make_examples(4))
-    assert multiprocessing.active_children() == []
+    for waits in (False, True):  # until it is gone: nothing can be sent to it then
+        with TrainerGroup(make_trainer, 2) as group:
+            member = multiprocessing.active_children()[-1]
+            member.kill()
+            if waits:
+                member.join()
+            with pytest.raises(RuntimeError, match=r"training process \d of 2 died"):
+                group.train(make_examples(4))
+        assert multiprocessing.active_children() == []
 
 
 def test_training_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
@@ -284,7 +288,8 @@ def test_examples_carry_the_weights_of_their_losses() -> None:
     expected = np.sum(weights * alone * examples.programs) / examples.programs.sum()
     assert loss(*Batch.of(weighted).parts).item() == pytest.approx(expected, rel=1e-4)
     same, plain = (make_trainer() for _ in range(2))
-    assert same.train(examples.weighted(np.ones(8))).loss == pytest.approx(plain.train(examples).loss, rel=1e-5)
+    weighted = examples.weighted(np.full(8, 0.01))  # nats a token, whatever the weights
+    assert same.train(weighted).loss == pytest.approx(plain.train(examples).loss, rel=1e-3)
 
 
 def test_no_forward_pass_looks_at_positions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,17 @@ def test_too_little_memory_is_refused_with_what_can_be_lowered(gpus):
     assert said(load_config("gpu", None, ["--sampler.kv-cache-mib", "4096"]))
 
 
+def test_a_cache_that_holds_no_sequence_is_refused(gpus):
+    """vLLM would say so after the first meta-iteration has trained: 16 MiB hold 4,064 tokens of 4 KiB."""
+    gpus(0)
+    options = ["--trainer.policy", "compact-1m", "--sampler.kv-cache-mib", "16", "--sampler.max-tokens", "64"]
+    fits = [*options, "--trainer.max-prompt-tokens", str(4_064 - 64)]
+    assert said(load_config("cpu", None, fits)) == []
+    message = r"sampler\.kv-cache-mib 16 holds no sequence of 4065 tokens .*: at least 17 MiB do"
+    with pytest.raises(UsageError, match=message):
+        check_hardware(load_config("cpu", None, [*options, "--trainer.max-prompt-tokens", str(4_065 - 64)]))
+
+
 def test_nothing_is_made_where_memory_is_too_small(gpus, tmp_path, capsys):
     gpus(1, free=2)
     assert main(["run", "--preset", "gpu", "--run-dir", str(tmp_path / "run")]) == 2

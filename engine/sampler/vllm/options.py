@@ -12,7 +12,7 @@ from engine.sampler.published import Published
 
 # Tokens that share a cached block. 32 is the least that vLLM's CPU attention supports: of a prompt, only the tokens
 # after its last full block are computed again for each sample.
-_BLOCK = 32
+BLOCK = 32
 _BATCHED_TOKENS = 4096
 # Of an encoder-decoder, the samples of a prompt are encoded once if they start in one step; so many do.
 _ENCODED_TOGETHER = 24
@@ -33,7 +33,7 @@ def engine_arguments(published: Published, config: SamplerConfig, max_model_len:
         "load_format": "safetensors",
         "dtype": config.dtype,
         "max_num_seqs": config.max_sequences,
-        "block_size": _BLOCK,
+        "block_size": BLOCK,
         "enable_prefix_caching": not is_seq2seq,  # vLLM has none for encoder-decoders
         "enable_chunked_prefill": False,  # prompts are short beside what a step may have
         "async_scheduling": False,  # the grammar needs the token of the step before
