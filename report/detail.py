@@ -11,15 +11,16 @@ RESULT:
      METHOD: [[index in programs, votes, right], ...], at most three, best first, for each METHOD
      "history": [[when, performance, text], ...], "solved": "0011" by the source's points, "policy": likewise}
 
-Grids are digits, rows parted by "/"; GIVEN is one, or "!" and the outcome of a run that gave none. Inputs are counted
-through demonstrations, then tests. What a picture is says `report.values`. Traces are what is large: they go in, most
-wanted first, while the task's budget lasts.
+Grids are digits, rows parted by "/"; GIVEN is one, or "!" and the outcome of a run that gave none (`no_grid` where that
+is not known). What an evaluation wrote down of outputs is shown as it was scored. Inputs are counted through
+demonstrations, then tests. What a picture is says `report.values`. Traces are what is large: they go in, most wanted
+first, while the task's budget lasts.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,18 +33,20 @@ from interpreter.language.program import Program, ProgramError, parse
 from interpreter.machine.machine import Machine
 from interpreter.runtime.outcome import Outcome
 from report.catalogue import Case
-from report.model import Attempt, Puzzle, Result, Source
+from report.model import Attempt, Limits, Puzzle, Result, Source
 from report.values import grid_text, pictures
 
 MAX_STEPS = 30  # of a history
 
+Given = Grid | Outcome | None
+
 
 class Runner:
-    """Runs attempts on the inputs of their tasks, with the fuel of the source that found them."""
+    """Runs attempts on the inputs of their tasks, within the limits that they were found with."""
 
-    def __init__(self, fuel: int) -> None:
-        self._machine = Machine(fuel)
-        self._tracer = Tracer(fuel)
+    def __init__(self, limits: Limits) -> None:
+        self._machine = Machine(*limits)
+        self._tracer = Tracer(*limits)
 
     def outputs(self, program: Program, inputs: Sequence[Grid]) -> list[Grid | Outcome]:
         """What a program gives on each input."""
@@ -57,18 +60,32 @@ class Runner:
         return pictures(program, self._tracer.trace(program, grid))
 
 
-def runners(sources: Sequence[Source]) -> list[Runner]:
-    """One for each source; sources of the same fuel share it."""
-    known: dict[int, Runner] = {}
-    return [known.setdefault(source.fuel, Runner(source.fuel)) for source in sources]
+RunnerOf = Callable[[Limits], Runner]
+"""The runner of some limits: `Runner`, cached"""
 
 
-def detail(case: Case, machines: Sequence[Runner], budget: int) -> dict[str, Any]:
+def outputs_of(
+    written: Sequence[Grid | None], program: Program | None, inputs: Sequence[Grid], runner: Runner
+) -> list[Given]:
+    """What a program gives on each input: as it was written down, or run now. None: no grid, for a reason not known.
+
+    Empty where nothing was written down, and the program is none of this version's language.
+    """
+    if program is None:
+        return list(written)
+    given = runner.outputs(program, inputs)
+    if not written:
+        return given
+    failed = [output if isinstance(output, Outcome) else None for output in given]
+    return [why if grid is None else grid for grid, why in zip(written, failed, strict=True)]
+
+
+def detail(case: Case, sources: Sequence[Source], runner: RunnerOf, budget: int) -> dict[str, Any]:
     """The JSON of a task, in about `budget` bytes."""
     puzzle = case.puzzle
     results = [
-        None if result is None else _Shown(puzzle, result, runner)
-        for result, runner in zip(case.results, machines, strict=True)
+        None if result is None else _Shown(puzzle, result, source.limits, runner)
+        for result, source in zip(case.results, sources, strict=True)
     ]
     record = {
         "train": [[grid_text(a), grid_text(b)] for a, b in zip(puzzle.inputs, puzzle.outputs, strict=True)],
@@ -92,11 +109,11 @@ def compact(record: Any) -> str:
 class _Shown:
     """The attempts of one source at one task."""
 
-    def __init__(self, puzzle: Puzzle, result: Result, runner: Runner) -> None:
+    def __init__(self, puzzle: Puzzle, result: Result, limits: Limits, runner: RunnerOf) -> None:
         self._inputs = (*puzzle.inputs, *puzzle.test_inputs)
         self._demonstrations = len(puzzle.inputs)
-        self._runner = runner
         attempts = {attempt.program: attempt for rows in result.attempts.values() for attempt in rows}
+        self._runners = {text: runner(attempt.limits or limits) for text, attempt in attempts.items()}
         self._programs = {text: _parsed(text) for text in attempts}
         order = {text: number for number, text in enumerate(attempts)}
         steps = result.history[-MAX_STEPS:]
@@ -109,15 +126,15 @@ class _Shown:
         }
 
     def _program(self, attempt: Attempt) -> dict[str, Any]:
-        program = self._programs[attempt.program]
-        given = [] if program is None else [_given(one) for one in self._runner.outputs(program, self._inputs)]
+        text = attempt.program
+        given = outputs_of(attempt.given, self._programs[text], self._inputs, self._runners[text])
         return {
-            "code": attempt.program,
+            "code": text,
             "performance": round(attempt.performance, 4),
             "origin": attempt.origin,
             "when": attempt.when,
-            "outputs": given[: self._demonstrations],
-            "predictions": given[self._demonstrations :],
+            "outputs": [_given(one) for one in given[: self._demonstrations]],
+            "predictions": [_given(one) for one in given[self._demonstrations :]],
             "traces": {},
         }
 
@@ -128,7 +145,7 @@ class _Shown:
             program = self._programs[record["code"]]
             if program is None:
                 continue
-            drawn = self._runner.trace(program, self._inputs[source])
+            drawn = self._runners[record["code"]].trace(program, self._inputs[source])
             size = len(compact(drawn))
             if size <= budget:
                 record["traces"][str(source)] = drawn
@@ -159,5 +176,7 @@ def _parsed(text: str) -> Program | None:
         return None
 
 
-def _given(output: Grid | Outcome) -> str:
+def _given(output: Given) -> str:
+    if output is None:
+        return "!no_grid"
     return f"!{output.label}" if isinstance(output, Outcome) else grid_text(output)

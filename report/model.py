@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from engine.ranking import Method
 from engine.tasks import Task
 from interpreter.grids import Grid
+from interpreter.machine.machine import DEFAULT_FUEL, DEFAULT_WORDS
 
 ATTEMPTS = 3
 PROFILE = "profile"  # the kind of source that has no tasks
@@ -45,6 +46,13 @@ class Puzzle:
         return len(mine) == len(others) and all(map(np.array_equal, mine, others))
 
 
+class Limits(NamedTuple):
+    """What a run of a program may use."""
+
+    fuel: int = DEFAULT_FUEL
+    words: int = DEFAULT_WORDS
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One of the first attempts at a task; `right` is None where that is not known, as `when` and `origin` may be."""
@@ -55,6 +63,10 @@ class Attempt:
     right: bool | None
     origin: str = ""
     when: int | None = None
+    given: Sequence[Grid | None] = ()
+    """what was written down of its outputs, of demonstrations and then tests; empty where nothing was"""
+    limits: Limits | None = None
+    """what its program ran with, where that is not what all of its source did"""
 
 
 @dataclass(frozen=True)
@@ -118,7 +130,8 @@ class Source:
     """what a reader must know, such as that it goes on"""
     facts: Mapping[str, str] = field(default_factory=dict)
     """commit, machine, time, and the like"""
-    fuel: int = 4_000_000
+    limits: Limits = field(default_factory=Limits)
+    """what its programs ran with"""
     analyses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """what `codeit analyse` wrote of it, by name"""
     profile: Mapping[str, Any] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from engine.errors import printable
 from report.catalogue import Case, catalogue
-from report.detail import compact, detail, runners
+from report.detail import Runner, compact, detail
 from report.figures.analyses import analysis_plots
 from report.figures.curves import run_plots, search_plots
 from report.figures.drawing import Plot
@@ -86,10 +86,10 @@ def _json(record: Any) -> Markup:
 
 
 def _details(sources: Sequence[Source], cases: Sequence[Case]) -> Iterator[Markup]:
-    machines = runners(sources)
+    runner = cache(Runner)  # one of each limits
     budget = min(MOST * len(sources), BUDGET // max(len(cases), 1))
     for case in cases:
-        yield _json(detail(case, machines, budget))
+        yield _json(detail(case, sources, runner, budget))
 
 
 def _overviews(sources: Sequence[Source], lettered: bool = True) -> list[dict[str, Any]]:

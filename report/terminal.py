@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,8 @@ from engine.tasks import TASK_SETS, load_tasks
 from interpreter.grids import Grid
 from interpreter.language.program import Program, ProgramError
 from interpreter.runtime.outcome import Outcome
-from report.detail import Runner
-from report.model import HEADLINE, Attempt, Puzzle, Source
+from report.detail import Given, Runner, outputs_of
+from report.model import HEADLINE, Attempt, Limits, Puzzle, Source
 from report.sources.reading import read_source
 from report.values import grid_text
 
@@ -48,12 +50,14 @@ def show_task(options: ShowOptions) -> None:
         console.print(_pairs(puzzle, None))
         return
     compile_interpreter()
-    runner = Runner(source.fuel if source is not None else options.fuel)
-    for heading, program in attempts:
-        console.print(Text(f"\n{heading}", "bold"))
-        console.print(_pairs(puzzle, runner.outputs(program, (*puzzle.inputs, *puzzle.test_inputs))))
+    limits = source.limits if source is not None else Limits(options.fuel)
+    inputs, runners = (*puzzle.inputs, *puzzle.test_inputs), cache(Runner)
+    for shown in attempts:
+        runner = runners(shown.limits or limits)
+        console.print(Text(f"\n{shown.heading}", "bold"))
+        console.print(_pairs(puzzle, outputs_of(shown.given, shown.program, inputs, runner)))
         console.print(Text(f"\nvalues on {options.input_name(len(puzzle.inputs))}", "bold"))
-        for line in _lines(program, runner, _chosen(options, puzzle)):
+        for line in _lines(shown.program, runner, _chosen(options, puzzle)):
             console.print(line)
 
 
@@ -91,17 +95,26 @@ def _named(task: str, puzzles: Sequence[Puzzle], where: str) -> Puzzle:
     raise UsageError(f"task {task!r} is not in {where} ({len(puzzles)} tasks)")
 
 
-def _attempts(options: ShowOptions, puzzle: Puzzle, source: Source | None) -> list[tuple[str, Program]]:
-    """Programs with their headings."""
+@dataclass(frozen=True)
+class _Shown:
+    """A program under its heading; of an attempt, what is known of its outputs and its limits."""
+
+    heading: str
+    program: Program
+    given: Sequence[Grid | None] = ()
+    limits: Limits | None = None
+
+
+def _attempts(options: ShowOptions, puzzle: Puzzle, source: Source | None) -> list[_Shown]:
     if options.program is not None:
-        return [("program", _program(options.program))]
+        return [_Shown("program", _program(options.program))]
     if source is None:
         return []
     result = source.results.get(puzzle.id)
     if result is None:
         raise UsageError(f"{source.path} has no program for {puzzle.id}")
     return [
-        (_heading(k, attempt), _program(attempt.program))
+        _Shown(_heading(k, attempt), _program(attempt.program), attempt.given, attempt.limits)
         for k, attempt in enumerate(result.attempts.get(HEADLINE, ())[: options.attempts], 1)
     ]
 
@@ -131,7 +144,7 @@ def _program(given: str) -> Program:
 # ------------------------------------------------------------------------------------------------ drawing
 
 
-def _pairs(puzzle: Puzzle, given: Sequence[Grid | Outcome] | None) -> RenderableType:
+def _pairs(puzzle: Puzzle, given: Sequence[Given] | None) -> RenderableType:
     wanted = (*puzzle.outputs, *puzzle.test_outputs)
     rows = []
     for k, grid in enumerate((*puzzle.inputs, *puzzle.test_inputs)):
@@ -148,7 +161,9 @@ def _wanted(grid: Grid | None) -> Text:
     return Text("not known", _ABSENT) if grid is None else draw(grid)
 
 
-def _given(output: Grid | Outcome, wanted: Grid | None) -> RenderableType:
+def _given(output: Given, wanted: Grid | None) -> RenderableType:
+    if output is None:
+        return _titled("program gives", Text("no grid", "bold red"))
     if isinstance(output, Outcome):
         return _titled("program gives", Text(output.label, "bold red"))
     if wanted is None:

@@ -5,6 +5,7 @@ shorter programs that are wrong push the right one out, and `empty` has no progr
 """
 
 import json
+import re
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from interpreter.runtime.outcome import Outcome
 from replay.experience import Origin, relabel
 from replay.store import ReplayStore
 from report.detail import Runner
+from report.model import Limits
 
 A, B, C = [[1, 0, 2], [0, 3, 0]], [[4, 5], [0, 6]], [[7, 0, 0], [8, 0, 9]]
 FLAT = [[1, 1], [1, 1]]
@@ -52,7 +54,7 @@ def write_tasks(folder, tasks=TASKS):
 
 def given(task, program):
     """What a program gives on a task's demonstrations and tests: grids or None."""
-    outputs = Runner(200_000).outputs(parse(program), (*task.inputs, *task.test_inputs))
+    outputs = Runner(Limits(200_000)).outputs(parse(program), (*task.inputs, *task.test_inputs))
     grids = [None if isinstance(output, Outcome) else output for output in outputs]
     return grids[: len(task.inputs)], grids[len(task.inputs) :]
 
@@ -145,3 +147,13 @@ def write_evaluation(folder, ids=("mirror",), concept=None, test_output=True):
 
 def grids_of(texts):
     return [as_grid([list(map(int, row)) for row in text.split("/")]) for text in texts]
+
+
+def page_of(folder):
+    """The page that `codeit report` wrote into a folder."""
+    return (folder / "report" / "index.html").read_text()
+
+
+def data_of(page, name="index"):
+    """What the page has as JSON under a name."""
+    return json.loads(re.search(rf'id="{name}">(.*?)</script>', page, re.DOTALL)[1])

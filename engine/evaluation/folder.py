@@ -47,7 +47,8 @@ ATTEMPT:
                             "solved": {BOARD: COUNTS}, "solved_outputs": {BOARD: COUNTS}}}, empty where there are none,
      "origins": {origin: COUNTS of tasks, of the programs of that origin alone}, where there are several,
      "sources": [{"kind": "run", "checkpoint", "search", "replay" or "programs", "path": text, "origin": text,
-                  "policy": whether its policy was sampled, "programs": read, "ranked": entered, "runs": made,
+                  "policy": whether its policy was sampled, "fuel": of a run of one of its programs,
+                  "programs": read, "ranked": entered, "runs": made,
                   "left_out": {reason: number of programs}}, ...],
      "runs": number, "runs_per_s": number}
 

@@ -65,7 +65,7 @@ def write_results(
         "tasks": len(tasks),
         "seconds": round(evaluator.seconds, 1),
         **figures([scores[id_] for id_ in by_id], boards),
-        "sources": [_source_record(*each) for each in zip(sources, evaluator.tallies, strict=True)],
+        "sources": [_source_record(source, evaluator, number) for number, source in enumerate(sources)],
         "runs": (runs := sum(tally.runs for tally in evaluator.tallies)),
         "runs_per_s": round(runs / max(evaluator.seconds, 1e-9), 1),
     }
@@ -90,12 +90,14 @@ def _task_record(task: Task) -> dict[str, Any]:
     }
 
 
-def _source_record(source: Source, tally: Any) -> dict[str, Any]:
+def _source_record(source: Source, evaluator: Evaluator, number: int) -> dict[str, Any]:
+    tally = evaluator.tallies[number]
     return {
         "kind": source.kind,
         "path": str(source.path),
         "origin": source.origin,
         "policy": source.samples is not None,
+        "fuel": evaluator.fuel(number),
         "programs": tally.programs,
         "ranked": tally.ranked,
         "runs": tally.runs,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from engine.errors import UsageError
 from engine.files import data_files, read_json
 from engine.ranking import Method
 from interpreter.grids import Grid, GridError, as_grid
-from report.model import Attempt, Puzzle, Result, Source
+from report.model import Attempt, Limits, Puzzle, Result, Source
 
 BOARD = "cumulative"  # all that was evaluated
 _ORIGINS = {"mutated": "mutation"}
@@ -26,16 +26,17 @@ def is_evaluation(path: Path) -> bool:
 def read_evaluation(path: Path) -> Source:
     """What an evaluation says. Raises `UsageError` for a file that is damaged."""
     files = data_files(path / "tasks", ".json") if (path / "tasks").is_dir() else []
+    summary = read_json(path / "summary.json") if (path / "summary.json").is_file() else {}
+    limits = [Limits(source["fuel"]) if "fuel" in source else Limits() for source in summary.get("sources", ())]
     puzzles, results = [], {}
     for file in files:
         try:
-            puzzle, result = _read_task(read_json(file))
+            puzzle, result = _read_task(read_json(file), limits)
         except (KeyError, TypeError, GridError) as error:
             raise UsageError(f"{file}: no task of an evaluation ({error}); evaluate again, to another --out") from None
         puzzles.append(puzzle)
         if result is not None:
             results[puzzle.id] = result
-    summary = read_json(path / "summary.json") if (path / "summary.json").is_file() else {}
     return Source(
         name=path.resolve().name,
         path=path,
@@ -61,7 +62,7 @@ def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
     return facts
 
 
-def _read_task(record: Mapping[str, Any]) -> tuple[Puzzle, Result | None]:
+def _read_task(record: Mapping[str, Any], limits: Sequence[Limits]) -> tuple[Puzzle, Result | None]:
     train, test = record["train"], record["test"]
     puzzle = Puzzle(
         record["task"],
@@ -74,12 +75,13 @@ def _read_task(record: Mapping[str, Any]) -> tuple[Puzzle, Result | None]:
     board = record.get(BOARD)
     if not board or not board["programs"]:
         return puzzle, None
-    attempts = {Method(name): tuple(_attempts(rows)) for name, rows in board["attempts"].items()}
+    attempts = {Method(name): tuple(_attempts(rows, limits)) for name, rows in board["attempts"].items()}
     is_right = any(attempt.right for rows in attempts.values() for attempt in rows)
     return puzzle, Result(board["programs"], attempts, is_found=is_right)
 
 
-def _attempts(rows: list[Mapping[str, Any]]) -> Iterator[Attempt]:
+def _attempts(rows: Sequence[Mapping[str, Any]], limits: Sequence[Limits]) -> Iterator[Attempt]:
+    """Attempts as they were scored; `limits` are those of each source, as far as that is known."""
     for row in rows:
         origin = row.get("origin", "")
         yield Attempt(
@@ -89,6 +91,8 @@ def _attempts(rows: list[Mapping[str, Any]]) -> Iterator[Attempt]:
             row["right"],
             _ORIGINS.get(origin, origin),
             row.get("meta_iteration"),
+            tuple(_optional(rows) for rows in (*row["outputs"], *row["predictions"])),
+            dict(enumerate(limits)).get(row.get("source")),
         )
 
 

@@ -26,7 +26,7 @@ from interpreter.language.bytecode import Code
 from interpreter.machine.machine import Machine
 from replay.experience import Origin, stored_program
 from replay.store import ReplayStore
-from report.model import HEADLINE, Puzzle, Result, Source
+from report.model import HEADLINE, Limits, Puzzle, Result, Source
 from report.sources.chronicle import Chronicle
 from report.sources.facts import provenance_facts
 
@@ -68,8 +68,12 @@ def read_run(path: Path) -> Source:
         metrics=metrics,
         notes=_notes(done, config.loop.meta_iterations),
         facts=_facts(config, done, metrics, summary) | provenance_facts(path),
-        fuel=config.interpreter.fuel,
+        limits=_limits(config),
     )
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(config.interpreter.fuel, config.interpreter.arena_words)
 
 
 def _with_policy(results: Mapping[str, Result], path: Path, points: Sequence[int]) -> dict[str, Result]:
@@ -141,7 +145,7 @@ def _points(chronicle: Chronicle, before: int) -> None:
 
 def _predictions(found: Sequence[Found], puzzles: Mapping[str, Puzzle], config: Config) -> Iterator[bytes]:
     """The digest of what each program predicts for its task's test inputs."""
-    machine = Machine(config.interpreter.fuel, config.interpreter.arena_words) if found else None
+    machine = Machine(*_limits(config)) if found else None
     for start in range(0, len(found), _CHUNK):
         chunk = found[start : start + _CHUNK]
         grids = [puzzles[task].test_inputs for _, _, task, _, _ in chunk]

@@ -9,7 +9,7 @@ from typing import Any
 from engine.errors import UsageError
 from engine.files import read_json, read_lines, rows_of
 from engine.search.folder import COLUMNS, entry_of, searched_tasks
-from report.model import Puzzle, Source
+from report.model import Limits, Puzzle, Source
 from report.sources.chronicle import Chronicle
 from report.sources.facts import provenance_facts
 
@@ -43,7 +43,7 @@ def read_search(path: Path) -> Source:
         notes=() if programs else ("This search has not finished its first batch yet.",),
         facts={"programs run": f"{programs:,}", "seed": str(settings.get("seed", "")), **_time(summary),
                **provenance_facts(path)},
-        fuel=settings.get("fuel", 200_000),
+        limits=Limits(settings.get("fuel", 200_000)),
     )  # fmt: skip
 
 

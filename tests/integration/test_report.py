@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from report_folders import PROGRAMS, TASKS, write_evaluation, write_run, write_search, write_tasks
+from report_folders import PROGRAMS, TASKS, data_of, page_of, write_evaluation, write_run, write_search, write_tasks
 
 from engine.cli import main
 from engine.config import load_config
@@ -33,14 +33,6 @@ def search(tmp_path, tasks):
 @pytest.fixture
 def run(tmp_path, tasks):
     return write_run(tmp_path / "run", tasks)
-
-
-def page_of(folder):
-    return (folder / "report" / "index.html").read_text()
-
-
-def data_of(page, name="index"):
-    return json.loads(re.search(rf'id="{name}">(.*?)</script>', page, re.DOTALL)[1])
 
 
 def test_a_search_is_read_with_its_history(search):
@@ -88,6 +80,12 @@ def test_an_evaluation_is_read_as_it_is_documented(tmp_path):
     source = read_source(write_evaluation(tmp_path / "eval", ["a", "b"], concept="Mirrors"))
     assert [puzzle.concept for puzzle in source.puzzles] == ["Mirrors", "Mirrors"]
     assert source.results["a"].needed(Method.DISTINCT) == 1
+
+
+def test_a_run_is_shown_within_its_limits(tmp_path, run):
+    file = run / "config.toml"
+    file.write_text(re.sub(r"arena_words = \d+", "arena_words = 65536", file.read_text()))
+    assert read_source(run).limits == (load_config("smoke").interpreter.fuel, 65_536)
 
 
 def test_an_evaluation_counts_by_task_and_by_test_output(tmp_path):
