@@ -18,7 +18,7 @@ from engine.commands.options.evaluate import EvaluateOptions
 from engine.config import Config, given_options, load_config, overridden
 from engine.errors import UsageError
 from engine.evaluation.evaluator import Evaluator, NothingToEvaluate
-from engine.evaluation.folder import EvaluationFolder
+from engine.evaluation.folder import FOUND, SETTINGS, EvaluationFolder
 from engine.evaluation.results import write_results
 from engine.evaluation.scoreboard import verdict
 from engine.evaluation.sources import CHECKPOINT, RUN, SEARCH, Source, find_source
@@ -106,13 +106,13 @@ def _resumed(options: EvaluateOptions) -> Path:
 
 
 def _plan(options: EvaluateOptions) -> Plan:
-    """What the options ask for. Where they name no tasks, they are those of the first run or search."""
+    """What the options ask for. Where they name no tasks, they are those of the first run, search or evaluation."""
     named = [path for path in (options.run_dir, options.model) if path is not None]
     paths = [*named, *options.sources]
     if not paths:
         raise UsageError(
             "one of the arguments --run-dir --model is required, or a SOURCE: a run, a checkpoint, the folder of a "
-            "search, a replay store, or a file of programs (see codeit eval --help)"
+            "search or an evaluation, a replay store, or a file of programs (see codeit eval --help)"
         )
     if options.run_dir is not None:
         RunFolder(options.run_dir).config()  # says what is wrong with it
@@ -134,13 +134,16 @@ def _plan(options: EvaluateOptions) -> Plan:
 
 
 def _searched(source: Source) -> tuple[str, Sequence[str], int | None] | None:
-    """The tasks that a run or a search is about: set, ids, limit."""
+    """The tasks that a run, a search or an evaluation is about: set, ids, limit."""
     if source.kind == RUN:
         tasks = RunFolder(source.path).config().tasks
         return tasks.search, tasks.task_ids, tasks.limit
     if source.kind == SEARCH:
         settings = read_json(source.path / "search.json")
         return settings["tasks"], settings["task_ids"], settings["limit"]
+    if source.path.name == FOUND and (file := source.path.with_name(SETTINGS)).is_file():
+        settings = read_json(file)
+        return settings["task_set"], settings["task_ids"], settings["limit"]
     return None
 
 

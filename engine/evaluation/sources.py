@@ -3,7 +3,7 @@
     run          what policy and search of a run found   checkpoint   nothing stored: its policy is sampled
     search       what a search found                     replay       all experiences of a replay store
     programs     a file or folder of programs: JSONL with `program` and, if it is for one task alone, `task`, or
-                 whatever `seeds import` reads
+                 whatever `seeds import` reads; of an evaluation, what it found
 
 A program with a task runs on that task alone, others on all. Samples of a policy are JSONL, too, once they are drawn.
 """
@@ -29,7 +29,7 @@ RUN, CHECKPOINT, SEARCH, REPLAY, PROGRAMS = "run", "checkpoint", "search", "repl
 POLICY, MUTATED, FOUND, FILE = "policy", "mutated", "search", "file"  # origins of programs
 
 _FORM = 'right is {"program": "...", "task": "..."}, the task only where it is for that one alone'
-_RIGHT = "right is a run, a checkpoint, the folder of a search, a replay store, or a file of programs"
+_RIGHT = "right is a run, a checkpoint, the folder of a search or an evaluation, a replay store, or a file of programs"
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,17 @@ def find_source(path: Path) -> Source:
     if (path / MANIFEST).is_file():
         return Source(CHECKPOINT, path)
     if (path / "evaluation.json").is_file() and (path / "found.jsonl").is_file():
-        return Source(PROGRAMS, path / "found.jsonl")
+        return Source(PROGRAMS, path / "found.jsonl", _evaluated_fuel(path))
     if path.is_file() or (path.is_dir() and (any(path.glob("*.py")) or any(path.glob("*.json")))):
         return Source(PROGRAMS, path)
     raise UsageError(f"{path}: {'nothing to evaluate' if path.exists() else 'no such file or folder'}; {_RIGHT}")
+
+
+def _evaluated_fuel(evaluation: Path) -> int | None:
+    """The most that a source of an evaluation ran with, None where it does not say: it is old, or not done."""
+    file = evaluation / "summary.json"
+    sources = read_json(file).get("sources", []) if file.is_file() else []
+    return max((source["fuel"] for source in sources if "fuel" in source), default=None)
 
 
 # -------------------------------------------------------------------------------------------- readers
@@ -162,7 +169,7 @@ def _stored(line: bytes) -> Stored:
 
 def _origin(row: dict[str, Any], meta_iteration: int | None) -> str:
     """What a row says of where its program comes from, or what shows of it."""
-    if row.get("origin") in (POLICY, MUTATED, FOUND):
+    if row.get("origin") in (POLICY, MUTATED, FOUND, FILE):
         return row["origin"]
     if row.get("method") == POLICY:  # in the search of a run
         return POLICY

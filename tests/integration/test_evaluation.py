@@ -218,6 +218,17 @@ def test_sources_are_evaluated_together_and_apart(tmp_path, tasks, store):
     assert (other["origin"], other["meta_iteration"]) == ("policy", 1)
 
 
+def test_an_evaluation_of_an_evaluation_is_the_same(tmp_path, tasks, store):
+    """It is of the same tasks, keeps where programs come from, and runs them on the same fuel."""
+    file = programs(tmp_path / "p.jsonl", {"program": TURN}, {"program": FLIP, "task": "flip"})
+    first, second = tmp_path / "first", tmp_path / "second"
+    evaluate(store, file, "--tasks", tasks, "--task-ids", "flip,turn", "--out", first, "--interpreter.fuel", 70_000)
+    evaluate(first, "--out", second)
+    for name in ("tasks", "solved", "origins"):
+        assert summary(second)[name] == summary(first)[name]
+    assert [source["fuel"] for source in summary(second)["sources"]] == [70_000]
+
+
 def test_a_search_is_scored_as_it_scored_itself(tmp_path):
     folder = tmp_path / "search"
     arguments = ["--tasks", "arc1-train", "--limit", "30", "--programs", "600", "--out", str(folder)]

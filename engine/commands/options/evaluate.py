@@ -36,13 +36,13 @@ class EvaluateOptions(Options):
     )
 
     sources: Annotated[tuple[Path, ...], Argument("SOURCE", is_positional=True, is_many=True)] = ()
-    """a run, a checkpoint, the folder of a search, a replay store, or a file of programs"""
+    """a run, a checkpoint, the folder of a search or an evaluation, a replay store, or a file of programs"""
     run_dir: Folder | None = None
     """a run's folder"""
     model: Folder | None = None
     """a published checkpoint"""
     tasks: Annotated[str | None, Argument("SET")] = None
-    """task set: a name, or a file or folder of tasks (default: that of the run or search, or arc1-eval)"""
+    """task set: a name, or a file or folder of tasks (default: that of the run, search or evaluation, or arc1-eval)"""
     task_ids: TaskIds = None
     limit: Limit = None
     samples: Positive | None = None
