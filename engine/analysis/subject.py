@@ -10,12 +10,13 @@ from tempfile import TemporaryDirectory
 
 from engine.errors import UsageError
 from engine.evaluation.evaluator import Evaluator
-from engine.evaluation.folder import SETTINGS, EvaluationFolder, Row
+from engine.evaluation.folder import SETTINGS, EvaluationFolder, Row, evaluated_tasks
 from engine.evaluation.sources import FOUND, POLICY, RUN, SEARCH, Source, find_source
 from engine.execution import digest
-from engine.files import read_json, read_lines
+from engine.files import read_lines
 from engine.progress import Display
 from engine.run_folder import RunFolder
+from engine.search.folder import searched_tasks
 from engine.tasks import Task, load_tasks
 from interpreter.machine.pool import default_workers
 
@@ -70,15 +71,13 @@ class Subject:
 
     @cached_property
     def tasks(self) -> dict[str, Task]:
-        """Its tasks by id."""
+        """Its tasks by id. Raises `UsageError` where those of a search or an evaluation are not there as they were."""
         if self.kind == RUN:
             chosen = RunFolder(self.path).config().tasks
-            given = chosen.search, chosen.task_ids, chosen.limit
+            tasks = load_tasks(chosen.search, chosen.task_ids, chosen.limit)
         else:
-            evaluated = self.kind == EVALUATION
-            settings = read_json(self.path / (SETTINGS if evaluated else "search.json"))
-            given = settings["task_set" if evaluated else "tasks"], settings["task_ids"], settings["limit"]
-        return {task.id: task for task in load_tasks(*given)}
+            tasks = searched_tasks(self.path) if self.kind == SEARCH else evaluated_tasks(self.path)
+        return {task.id: task for task in tasks}
 
     @cached_property
     def seeds(self) -> list[str]:

@@ -18,13 +18,14 @@ from engine.commands.options.evaluate import EvaluateOptions
 from engine.config import Config, given_options, load_config, overridden
 from engine.errors import UsageError
 from engine.evaluation.evaluator import Evaluator, NothingToEvaluate
-from engine.evaluation.folder import FOUND, SETTINGS, EvaluationFolder
+from engine.evaluation.folder import FOUND, SETTINGS, EvaluationFolder, evaluated_tasks
 from engine.evaluation.results import write_results
 from engine.evaluation.scoreboard import verdict
 from engine.evaluation.sources import CHECKPOINT, RUN, SEARCH, Source, find_source
 from engine.files import read_json, timed_folder, write_lines
 from engine.progress import Display, compile_interpreter
 from engine.run_folder import RunFolder
+from engine.search.folder import hash_of
 from engine.tasks import Task, load_tasks
 from engine.tasks.task_set import short_name
 from interpreter.machine.pool import default_workers
@@ -45,6 +46,8 @@ class Plan:
     samples: int | None
     exhaustive: bool
     overrides: Sequence[str]
+    tasks_hash: str = ""
+    """what tells whether the tasks are the same still; of an older evaluation empty"""
 
 
 @mistakes()
@@ -60,7 +63,11 @@ def evaluate(options: EvaluateOptions) -> None:
         check_installed(configs[k])
     if plan.stored and any(source.kind == CHECKPOINT for source in sources):
         raise UsageError("--stored scores what was found: a checkpoint alone has nothing stored")
-    tasks = load_tasks(plan.task_set, plan.task_ids, plan.limit)
+    if folder:
+        tasks = evaluated_tasks(folder.path)
+    else:
+        tasks = load_tasks(plan.task_set, plan.task_ids, plan.limit)
+        plan = replace(plan, tasks_hash=hash_of(tasks, scored=True))
     with ExitStack() as stack:
         sizes = configs[0].cluster.model_copy(update={"workers": configs[0].interpreter.workers})
         cluster = stack.enter_context(cluster_of(options.cluster, sizes, samples=bool(sampled)))

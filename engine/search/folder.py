@@ -64,11 +64,12 @@ def check_is_search(path: Path) -> None:
         raise UsageError(f"{path} is no search folder: it has no search.json")
 
 
-def hash_of(tasks: Sequence[Task]) -> str:
-    """What tells whether tasks are the same: ids, demonstrations and test inputs, in order."""
+def hash_of(tasks: Sequence[Task], scored: bool = False) -> str:
+    """What tells whether tasks are the same: ids, demonstrations, test inputs, if `scored` test outputs, in order."""
     state = hashlib.sha256()
     for task in tasks:
-        state.update(f"{task.id}\n".encode() + digest([*task.inputs, *task.outputs, *task.test_inputs]))
+        tests = [*task.test_inputs, *(task.test_outputs if scored else ())]
+        state.update(f"{task.id}\n".encode() + digest([*task.inputs, *task.outputs, *tests]))
     return state.hexdigest()
 
 

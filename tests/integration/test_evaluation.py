@@ -283,6 +283,31 @@ def test_a_source_that_changed_is_not_gone_on_with(tmp_path, tasks, done, capsys
     assert "programs.jsonl has changed since the evaluation began" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("change", ["remove", "output"])
+def test_tasks_that_changed_are_not_gone_on_with(tasks, done, capsys, change):
+    """Nor are questions about them answered."""
+    content = json.loads(tasks.read_text())
+    if change == "remove":
+        del content["turn"]
+    else:
+        content["turn"]["test"][0]["output"] = [[1]]
+    tasks.write_text(json.dumps(content))
+    assert main(["analyse", "length", str(done)]) == 2
+    (done / "summary.json").unlink()
+    evaluate("--out", done, "--resume", status=2)
+    assert capsys.readouterr().err.count("tasks were added, changed or removed since") == 2
+
+
+def test_an_older_evaluation_goes_on_without_a_hash_of_its_tasks(done):
+    settings = json.loads((done / "evaluation.json").read_text())
+    del settings["tasks_hash"]
+    (done / "evaluation.json").write_text(json.dumps(settings))
+    before = summary(done)
+    (done / "summary.json").unlink()
+    evaluate("--out", done, "--resume")
+    assert summary(done)["solved"] == before["solved"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

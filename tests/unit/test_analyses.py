@@ -156,6 +156,17 @@ def test_what_cannot_be_asked_is_said(tmp_path, capsys):
     assert "invalid choice: 'speed'" in capsys.readouterr().err
 
 
+def test_questions_about_tasks_that_changed_are_refused(tmp_path):
+    """Of a search; its counts would be of other tasks."""
+    (tmp_path / "t.json").write_text(
+        json.dumps({"train": [{"input": [[1]], "output": [[1]]}], "test": [{"input": [[1]]}]})
+    )
+    settings = {"tasks": str(tmp_path / "t.json"), "task_ids": [], "limit": None, "tasks_hash": "of others"}
+    (tmp_path / "search.json").write_text(json.dumps(settings))
+    with pytest.raises(UsageError, match="tasks were added, changed or removed since"):
+        _ = Subject(tmp_path).tasks
+
+
 def test_counters_of_shares_are_exact():
     found = [Found("t", SHORT if k % 4 else LONG, k, "policy", False) for k in range(8)]
     shares = refined(found, "meta_iteration")["origins"]["policy"]["primitives"]
