@@ -21,6 +21,7 @@ counts nowhere, and is null where it would be true or false.
      "demonstrations": number, "tests": number, "scored": whether all test outputs are known,
      "train": [{"input": grid, "output": grid}, ...], "test": [{"input": grid, "output": grid or null}, ...],
      BOARD: {"programs": number of distinct programs ranked,
+             "right_found": whether one of them is right, however it ranks; null where the task is not scored,
              "attempts": {METHOD: [ATTEMPT, at most 3, best first]}}}
 
 ATTEMPT:

@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.evaluation.ranked import TaskRows, attempts
 from engine.evaluation.scoreboard import ATTEMPTS
+from engine.execution import digest
 from engine.ranking import Candidate, Method
 from engine.task_grids import TaskGrids
 from engine.tasks import Task
@@ -78,8 +79,16 @@ class Attempts:
         """What `tasks/NAME.json` has of a board."""
         return {
             "programs": len(self.programs[board]),
+            "right_found": self._right_found(board),
             "attempts": {str(method): [self._attempt(each) for each in self.of(board, method)] for method in Method},
         }
+
+    def _right_found(self, board: str) -> bool | None:
+        """Whether a program of a board is right, however it ranks; None where not all test outputs are known."""
+        if not self.task.is_scored:
+            return None
+        right = digest(self.task.test_outputs).hex()
+        return any(row.prediction == right for row in self.programs[board])
 
     def _attempt(self, attempt: Attempt) -> dict[str, Any]:
         entry, row = attempt.candidate.entry, self.rows.row(attempt.candidate.entry)

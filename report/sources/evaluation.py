@@ -77,7 +77,8 @@ def _read_task(record: Mapping[str, Any], limits: Sequence[Limits]) -> tuple[Puz
         return puzzle, None
     attempts = {Method(name): tuple(_attempts(rows, limits)) for name, rows in board["attempts"].items()}
     is_right = any(attempt.right for rows in attempts.values() for attempt in rows)
-    return puzzle, Result(board["programs"], attempts, is_found=is_right)
+    is_found = bool(board.get("right_found", is_right))  # an older evaluation says it of its attempts alone
+    return puzzle, Result(board["programs"], attempts, is_found=is_found)
 
 
 def _attempts(rows: Sequence[Mapping[str, Any]], limits: Sequence[Limits]) -> Iterator[Attempt]:
