@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from engine.search.composition.macro import Macro, Miner
 from engine.search.folder import check_is_search, searched_tasks
 from engine.seeds.seed import load_seeds
 from engine.tables import as_text
-from engine.tasks import Task, training_tasks
+from engine.tasks import Task, load_tasks
 from interpreter.language.program import Program, parse
 
 SHOWN_TASKS = 4
@@ -58,9 +58,15 @@ def macros(options: MacrosOptions) -> None:
     """List the macros of seeds, and of what a search found, those first that save most."""
     if options.new and options.search is None:
         raise UsageError("--new lists what a search found and no seed has: it needs --search")
-    training = training_tasks()
-    seeds = [(training[seed.task], seed.program) for seed in load_seeds(options.seeds, training)]
-    found = list(_found(options.search)) if options.search else []
+    tasks, source = {task.id: task for task in load_tasks(options.tasks)}, options.seeds
+    found: list[tuple[Task, Program]] = []
+    if options.search is not None:
+        check_is_search(options.search)
+        searched = {task.id: task for task in searched_tasks(options.search)}
+        found = list(_found(options.search, searched))
+        tasks = searched | tasks  # one's own tasks may have seeds, too
+        source = source or str(options.search / "seeds.jsonl")
+    seeds = [(tasks[seed.task], seed.program) for seed in load_seeds(source, tasks)]
     compile_interpreter()
     known, miner = Miner(), Miner()
     known.learn(seeds)
@@ -78,10 +84,8 @@ def macros(options: MacrosOptions) -> None:
         sys.stdout.write(f"{len(rows):,} macros, {sum(len(row.macro.tasks) > 1 for row in rows):,} of several tasks\n")
 
 
-def _found(search: Path) -> Iterator[tuple[Task, Program]]:
+def _found(search: Path, tasks: Mapping[str, Task]) -> Iterator[tuple[Task, Program]]:
     """The first program of each task that a search found right on all demonstrations."""
-    check_is_search(search)
-    tasks = {task.id: task for task in searched_tasks(search)}
     seen: set[str] = set()
     for row in rows_of(search / "search.jsonl", "task", "program", "demonstration_performance"):
         if row["demonstration_performance"] == 1.0 and row["task"] not in seen:

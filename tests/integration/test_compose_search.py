@@ -153,3 +153,18 @@ def test_macros_are_listed_with_what_a_search_adds(tmp_path, capsys):
     capsys.readouterr()
     assert cli.main(["macros", "--new"]) == 2
     assert "it needs --search" in capsys.readouterr().err
+
+
+def test_macros_of_a_searchs_own_seeds_are_not_new(tmp_path):
+    """Nor do the tasks of seeds have to be ARC's."""
+    pairs = [{"input": [[1, 2]], "output": [[2, 1]]}]
+    (tmp_path / "mine.json").write_text(json.dumps({"train": pairs, "test": pairs}))
+    seeds, out = tmp_path / "seeds.jsonl", tmp_path / "search"
+    seeds.write_text(json.dumps({"task": "mine", "program": "x1 = rot180(I)\nO = hmirror(x1)"}) + "\n")
+    search(SearchOptions(seeds=str(seeds), tasks=str(tmp_path / "mine.json"), programs=100, out=out, workers=1))
+    new, known = tmp_path / "new.jsonl", tmp_path / "known.jsonl"
+    assert cli.main(["macros", "--search", str(out), "--new", "--out", str(new)]) == 0
+    assert cli.main(["macros", "--tasks", str(tmp_path / "mine.json"), "--seeds", str(seeds), "--out", str(known)]) == 0
+    patterns = [{json.loads(line)["pattern"] for line in file.read_text().splitlines()} for file in (new, known)]
+    assert "x1 = rot180(I)\nO = hmirror(x1)" in patterns[1]
+    assert not patterns[0] & patterns[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from engine.commands.options.declaration import Argument, AsJson, NewFile, Options, Positive, Seeds
+from engine.commands.options.declaration import Argument, AsJson, NewFile, Options, Positive
 
 
 class MacrosOptions(Options):
@@ -18,7 +18,10 @@ class MacrosOptions(Options):
     verb: ClassVar[str] = "macros"
     does: ClassVar[str] = "engine.commands.macros:macros"
 
-    seeds: Seeds = None
+    tasks: Annotated[str, Argument("SET")] = "arc1-train"
+    """task set of the seeds: a name, or a file or folder of tasks; beside it that of --search"""
+    seeds: Annotated[str | None, Argument("PATH")] = None
+    """what `seeds import` reads (default: those that the search started with, or the embedded seeds)"""
     search: Annotated[Path | None, Argument("DIR")] = None
     """a search's folder: what it found right on all demonstrations is mined, too"""
     new: bool = False
