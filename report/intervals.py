@@ -57,7 +57,7 @@ def figures(source: Source) -> Iterator[Figure]:
 
     Intervals are those of the summary, where it has them: what an evaluation said stays what its report says.
     """
-    tasks = sum(puzzle.is_scored for puzzle in source.puzzles)
+    tasks = source.scored
     solved = source.summary.get("solved")
     known = source.summary.get("solved_interval", {})
     for board, rankings in {**(solved if isinstance(solved, Mapping) else counted(source)), **_apart(source)}.items():

@@ -140,6 +140,6 @@ class Source:
     """by lines of a program: how many are right on all demonstrations, and of these on the tests"""
 
     @property
-    def is_scored(self) -> bool:
-        """Whether any task can be scored."""
-        return any(puzzle.is_scored for puzzle in self.puzzles)
+    def scored(self) -> int:
+        """How many of its tasks can be scored: what shares of solved ones are of."""
+        return sum(puzzle.is_scored for puzzle in self.puzzles)

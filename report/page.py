@@ -26,7 +26,7 @@ from report.figures.lessons import lesson_plots
 from report.figures.profiles import profile_plots
 from report.index import index
 from report.intervals import PAPER, PAPER_TASKS, Figure, figures
-from report.model import ATTEMPTS, HEADLINE, PROFILE, Source
+from report.model import ATTEMPTS, HEADLINE, PROFILE, Puzzle, Source
 
 BUDGET = 12_000_000  # bytes of all tasks' details, so that the page stays under 20 MB
 MOST = 80_000  # bytes of one task's
@@ -99,7 +99,7 @@ def _overviews(sources: Sequence[Source], lettered: bool = True) -> list[dict[st
 
 
 def _overview(letter: str, source: Source) -> dict[str, Any]:
-    rows = list(figures(source)) if source.is_scored else []
+    rows = list(figures(source)) if source.scored else []
     asked = f"{len(source.puzzles)} tasks" + (f" of {source.task_set}" if source.task_set else "")
     about = "" if source.kind == PROFILE else f" on {asked}"
     return {
@@ -116,7 +116,7 @@ def _overview(letter: str, source: Source) -> dict[str, Any]:
 
 
 def _unscored(source: Source) -> list[str]:
-    lacking = sum(not puzzle.is_scored for puzzle in source.puzzles)
+    lacking = len(source.puzzles) - source.scored
     return [f"{lacking} of the tasks have test outputs that are not known; they are not scored."] if lacking else []
 
 
@@ -144,13 +144,19 @@ def _range(figure: Figure, k: int, share: bool = False) -> str:
 
 
 def _concepts(source: Source) -> list[dict[str, Any]]:
-    by_concept: dict[str, list[bool]] = {}
+    by_concept: dict[str, list[Puzzle]] = {}
     for puzzle in source.puzzles:
         if puzzle.concept:
-            result = source.results.get(puzzle.id)
-            solved = result is not None and bool(result.needed(HEADLINE))
-            by_concept.setdefault(puzzle.concept, []).append(solved)
-    return [{"name": name, "tasks": len(marks), "solved": sum(marks)} for name, marks in sorted(by_concept.items())]
+            by_concept.setdefault(puzzle.concept, []).append(puzzle)
+    return [
+        {
+            "name": name,
+            "tasks": len(puzzles),
+            "scored": sum(puzzle.is_scored for puzzle in puzzles),
+            "solved": sum(bool(source.results[one.id].needed(HEADLINE)) for one in puzzles if one.id in source.results),
+        }
+        for name, puzzles in sorted(by_concept.items())
+    ]
 
 
 def _pairs(sources: Sequence[Source], cases: Sequence[Case]) -> Iterator[dict[str, Any]]:

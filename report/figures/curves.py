@@ -101,10 +101,10 @@ def _phases(run: Source, named: bool) -> Plot:
 
 def search_plots(searches: Sequence[Source]) -> Iterator[Plot]:
     """Tasks solved against programs, on a logarithmic scale, beside the paper's mutation baseline where it is alike."""
-    searches = [search for search in searches if search.points]
+    searches = [search for search in searches if search.points and search.scored]
     if not searches:
         return
-    text = "share of tasks, paper's ranking, pass@3"
+    text = "share of scored tasks, paper's ranking, pass@3"
     is_like_paper = any(search.task_set == PAPER_SET for search in searches)
     with canvas(f"Tasks solved against programs run, {text}") as drawn:
         for color, search in zip(cycle(SERIES), searches, strict=False):
@@ -126,9 +126,8 @@ def search_plots(searches: Sequence[Source]) -> Iterator[Plot]:
 
 
 def _solved(search: Source) -> list[tuple[int, float]]:
-    tasks = max(len(search.puzzles), 1)
     return [
-        (point, sum(result.solved[k] for result in search.results.values()) / tasks)
+        (point, sum(result.solved[k] for result in search.results.values()) / search.scored)
         for k, point in enumerate(search.points)
         if point > 0
     ]
@@ -136,9 +135,9 @@ def _solved(search: Source) -> list[tuple[int, float]]:
 
 def _distinct(search: Source) -> list[tuple[int, float]]:
     """The other ranking, at the milestones that the search wrote down."""
-    tasks, method = max(len(search.puzzles), 1), str(next(method for method in Method if method is not HEADLINE))
+    method = str(next(method for method in Method if method is not HEADLINE))
     found = ((row["programs"], row["solved"].get(method, {}).get("pass@3")) for row in search.curve)
-    return [(programs, count / tasks) for programs, count in found if count is not None]
+    return [(programs, count / search.scored) for programs, count in found if count is not None]
 
 
 def _finish(axes: Any, x: str, y: str) -> None:

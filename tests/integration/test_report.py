@@ -178,6 +178,23 @@ def test_tasks_without_test_outputs_are_told_apart(tmp_path):
     assert data_of(page)["tasks"][0]["results"][0]["status"] == "unscored"
 
 
+def test_shares_are_of_the_tasks_that_are_scored(tmp_path):
+    """`mirror` is solved, and of `near` nobody has the test output."""
+    for name in ("mirror", "near"):
+        write_tasks(tmp_path / "tasks" / "Mirrors", {name: TASKS[name]})
+        write_tasks(tmp_path / "tasks" / "Others", {f"other-{name}": TASKS[name]})
+    file = tmp_path / "tasks" / "Mirrors" / "near.json"
+    content = json.loads(file.read_text())
+    del content["test"][0]["output"]
+    file.write_text(json.dumps(content))
+    programs = {name: PROGRAMS[name] for name in ("mirror", "near")} | {"other-mirror": PROGRAMS["mirror"]}
+    folder = write_search(tmp_path / "search", tmp_path / "tasks", programs)
+    main(["report", str(folder)])
+    text = re.sub(r"\s*<[^>]+>\s*", " ", page_of(folder))
+    assert re.search(r"search +6,000 +66.7%", text)
+    assert re.search(r"concept +tasks +scored +solved .* Mirrors +2 +1 +1 +1 of 1 .* Others +2 +2 +1 +1 of 2", text)
+
+
 ANALYSES = {
     "forgetting": {
         "unit": "meta-iteration", "steps": [1, 2], "gained": [2, 0], "regained": [0, 0], "lost": [0, 1],
