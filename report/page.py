@@ -187,12 +187,13 @@ def _groups(sources: Sequence[Source], profiles: Sequence[Source]) -> list[dict[
     """Plots under their headings, those without plots left out."""
     runs = [source for source in sources if source.kind == "run"]
     searches = [source for source in sources if source.kind == "search"]
-    groups = {"": [*run_plots(runs), *search_plots(searches)]}
-    for source in sources:
-        plots = [*lesson_plots(source), *analysis_plots(source)]
-        groups.setdefault(source.name if len(sources) > 1 else "", []).extend(plots)
-    groups["Profile" if len(profiles) == 1 else "Profiles side by side"] = list(profile_plots(profiles))
-    return [{"title": title, "figures": [_figure(plot) for plot in plots]} for title, plots in groups.items() if plots]
+    together = [*run_plots(runs), *search_plots(searches)]
+    apart = [(source.name, [*lesson_plots(source), *analysis_plots(source)]) for source in sources]
+    if len(apart) == 1:
+        together, apart = together + apart[0][1], []
+    profiled = "Profile" if len(profiles) == 1 else "Profiles side by side"
+    groups = [("", together), *apart, (profiled, list(profile_plots(profiles)))]
+    return [{"title": title, "figures": [_figure(plot) for plot in plots]} for title, plots in groups if plots]
 
 
 def _figure(plot: Plot) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from threading import Thread
 from engine.errors import UsageError
 from engine.progress import console
 from report.page import render
-from report.sources.reading import read_source
+from report.sources.reading import read_sources
 
 HOST = "127.0.0.1"
 SECONDS = 2.0  # between two looks at the files
@@ -42,7 +42,7 @@ class Page:
         stamp = tuple(_stamp(folder / name) for folder in self._folders for name in _WATCHED)
         if self.content and stamp == self._stamp:
             return False
-        sources = [read_source(folder) for folder in self._folders]
+        sources = read_sources(self._folders)
         self.version = hashlib.sha256(repr(stamp).encode()).hexdigest()[:16]
         self.content = render(sources, self.version).encode()
         self._stamp = stamp

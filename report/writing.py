@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.files import make_folder, write_text
 from report.page import render
-from report.sources.reading import read_source
+from report.sources.reading import read_sources
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
@@ -15,7 +15,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
 
     Raises `UsageError` for a folder that is none of ours, or damaged, and where it cannot be written.
     """
-    page = render([read_source(folder) for folder in folders])
+    page = render(read_sources(folders))
     folder = out or folders[0] / "report"
     make_folder(folder)
     file = folder / "index.html"

@@ -7,7 +7,7 @@ from itertools import cycle
 from typing import Any
 
 from engine.ranking import Method
-from report.figures.drawing import SERIES, Plot, canvas, short
+from report.figures.drawing import SERIES, Plot, brief, canvas, short
 from report.intervals import PAPER_BASELINE, PAPER_SET
 from report.model import HEADLINE, Source
 
@@ -108,7 +108,7 @@ def search_plots(searches: Sequence[Source]) -> Iterator[Plot]:
     is_like_paper = any(search.task_set == PAPER_SET for search in searches)
     with canvas(f"Tasks solved against programs run, {text}") as drawn:
         for color, search in zip(cycle(SERIES), searches, strict=False):
-            drawn.axes.plot(*_columns(_solved(search)), color=color, marker="o", label=search.name[:40])
+            drawn.axes.plot(*_columns(_solved(search)), color=color, marker="o", label=brief(search.name))
             distinct = _distinct(search)
             if distinct:
                 drawn.axes.plot(*_columns(distinct), "--", color=color, marker="s", label="distinct ranking")

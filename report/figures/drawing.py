@@ -26,6 +26,7 @@ _VARIABLES = {
     _MUTED: "var(--muted)",
     _LINE: "var(--line)",
 }
+_LABEL = 40  # characters of a label at most
 _STYLE = {
     "figure.figsize": (5.2, 2.9),
     "figure.facecolor": "none",
@@ -83,6 +84,11 @@ def short(number: float) -> str:
     if number >= 1_000_000:
         return f"{number / 1_000_000:g}M"
     return f"{number / 1000:g}k" if number >= 1000 else f"{number:g}"
+
+
+def brief(name: str) -> str:
+    """A name as a legend has room for it: of a long one both ends, since names differ in either."""
+    return name if len(name) <= _LABEL else f"{name[: _LABEL // 2]}…{name[1 - _LABEL // 2 :]}"
 
 
 @contextmanager

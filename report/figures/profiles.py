@@ -11,7 +11,7 @@ from typing import Any
 from engine.errors import UsageError
 from engine.profiling.comparison import compare
 from engine.profiling.listing import Listing, comparison_listings, profile_listings
-from report.figures.drawing import SERIES, Plot, canvas
+from report.figures.drawing import SERIES, Plot, brief, canvas
 from report.model import Source
 
 Row = Mapping[str, Any]
@@ -72,7 +72,7 @@ def _plot(title: str, listing: Listing, names: Sequence[str], times: Sequence[Se
         height = 0.8 / len(times)
         for side, (name, color) in enumerate(zip(who, SERIES, strict=False)):
             places = [place + side * height for place in range(len(names))]
-            drawn.axes.barh(places, times[side][:BARS], height, color=color, label=name[:40])
+            drawn.axes.barh(places, times[side][:BARS], height, color=color, label=brief(name))
         drawn.axes.set_yticks([place + 0.4 - height / 2 for place in range(len(names))], names)
         drawn.axes.invert_yaxis()
         drawn.axes.grid(axis="y", visible=False)

@@ -1,8 +1,8 @@
-"""Which reader a folder is for."""
+"""Which reader a folder is for, and by which names several are told apart."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,23 @@ def read_source(path: Path) -> Source:
         f"{path}: nothing to report; right is the folder of a run (config.toml), of a search (search.json), of an "
         "evaluation (summary.json and tasks/) or of a profile (profile.json)"
     )
+
+
+def read_sources(paths: Sequence[Path]) -> list[Source]:
+    """What folders say, under names that tell them apart."""
+    names = distinct_names([path.resolve() for path in paths])
+    return [replace(read_source(path), name=name) for path, name in zip(paths, names, strict=True)]
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Of each absolute path the shortest end that is no end of another; the path itself where it has none."""
+    names = []
+    for path in paths:
+        others = [other.parts for other in paths if other != path]
+        ends = (path.parts[-length:] for length in range(1, len(path.parts)))
+        own = next((end for end in ends if all(other[-len(end) :] != end for other in others)), None)
+        names.append(str(path) if own is None else "/".join(own))
+    return names
 
 
 def _analyses(path: Path) -> dict[str, Mapping[str, Any]]:

@@ -15,7 +15,7 @@ from engine.ranking import Method
 from engine.run_folder import RunFolder
 from replay.store import ReplayStore
 from report.commands import end_in_report
-from report.sources.reading import read_source
+from report.sources.reading import distinct_names, read_source
 
 ROOT = Path(__file__).parents[2]
 
@@ -146,6 +146,31 @@ def test_two_folders_stand_side_by_side(search, run):
     page = page_of(search)
     assert [source["kind"] for source in data_of(page)["sources"]] == ["search", "run"]
     assert "Side by side" in page
+
+
+def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path, tasks):
+    searches = [write_search(tmp_path / parent / "eval" / "base", tasks) for parent in ("a", "b")]
+    assert main(["report", *map(str, searches), str(write_run(tmp_path / "run", tasks))]) == 0
+    page = page_of(searches[0])
+    names = ["a/eval/base", "b/eval/base", "run"]
+    assert [source["name"] for source in data_of(page)["sources"]] == names
+    assert "<title>a/eval/base and b/eval/base and run " in page
+    assert "a/eval/base and b/eval/base</th>" in page  # of what both solve
+    assert re.findall(r"<h3>(.*?)</h3>", page) == names
+    assert {f">{name}</text>" in page for name in names[:2]} == {True}  # of the curves
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["/x/a/s", "/x/b/t"], ["s", "t"]),
+        (["/x/s", "/x/y/x/s"], ["/x/s", "y/x/s"]),
+        (["/s", "/s"], ["s", "s"]),
+        (["/a/s", "/b/s", "/c"], ["a/s", "b/s", "c"]),
+    ],
+)
+def test_names_are_the_shortest_that_are_distinct(paths, names):
+    assert distinct_names([Path(path) for path in paths]) == names
 
 
 def test_a_detail_has_outputs_predictions_and_values(search):
