@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from engine.errors import UsageError
 
 MAX_NAME = 120  # characters of a name that stands for a text
+_BEGINNING = 2_000  # bytes of a file
 
 _DEBRIS = ("__MACOSX", "__pycache__")
 
@@ -170,6 +171,15 @@ def _held(lock: Path, otherwise: str) -> ExitStack:
     except Timeout:
         raise UsageError(otherwise) from None
     return held
+
+
+def check_ours(file: Path, mark: str) -> None:
+    """Raise `UsageError` for a file that is there without the `mark` near its beginning that ours have."""
+    if not file.exists():
+        return
+    content = b"" if file.is_dir() else read_bytes(file)
+    if mark.encode() not in content[:_BEGINNING]:
+        raise UsageError(f"{file} is there already, and codeit did not write it: choose another --out")
 
 
 def write_text(file: Path, text: str) -> None:

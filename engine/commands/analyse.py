@@ -14,7 +14,7 @@ from engine.analysis.subject import Subject
 from engine.commands.launch import mistakes
 from engine.commands.options.analyse import AnalyseOptions
 from engine.errors import UsageError
-from engine.files import make_folder, write_text
+from engine.files import check_ours, make_folder, write_text
 from engine.progress import compile_interpreter
 from engine.seeds.seed import load_seeds
 from engine.tasks import training_tasks
@@ -45,6 +45,7 @@ def analyse(options: AnalyseOptions) -> None:
 
 def _write(folder: Path, name: str, result: dict[str, Any]) -> None:
     make_folder(folder)
+    check_ours(folder / f"{name}.json", '"analysis":')
     write_text(folder / f"{name}.json", json.dumps(result) + "\n")
     sys.stdout.write(f"written: {folder / f'{name}.json'}\n")
 

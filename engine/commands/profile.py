@@ -22,7 +22,7 @@ from engine.commands.launch import mistakes
 from engine.commands.options.profile import ProfileOptions
 from engine.commands.speedscope import flame_graphs
 from engine.errors import UsageError
-from engine.files import make_folder, write_json
+from engine.files import check_ours, make_folder, write_json
 from engine.profiling.comparison import compare, read_profile
 from engine.profiling.listing import comparison_listings, profile_listings, totals
 from engine.profiling.work import Work, find_work
@@ -98,6 +98,7 @@ def _compare(options: ProfileOptions) -> None:
         console.print(listing.table(options.top))
     if options.out is not None:
         make_folder(options.out)
+        check_ours(options.out / "comparison.json", '"profiles":')
         write_json(options.out / "comparison.json", result)
         console.print(f"written: {options.out / 'comparison.json'}", markup=False, soft_wrap=True)
 

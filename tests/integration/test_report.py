@@ -350,6 +350,18 @@ def test_truncated_files_are_named_and_nothing_is_lost(search, name, capsys):
     assert page_of(search) == before
 
 
+def test_a_page_of_somebody_else_is_not_replaced(search, tmp_path, capsys):
+    (tmp_path / "web").mkdir()
+    file = tmp_path / "web" / "index.html"
+    file.write_text("<h1>my own page</h1>")
+    assert main(["report", str(search), "--out", str(file.parent)]) == 2
+    assert "index.html is there already, and codeit did not write it: choose another --out" in capsys.readouterr().err
+    assert file.read_text() == "<h1>my own page</h1>"
+    file.unlink()
+    for _ in range(2):  # a report is replaced by a later one
+        assert main(["report", str(search), "--out", str(file.parent)]) == 0
+
+
 def test_a_last_row_that_is_being_written_is_left_out(search):
     with (search / "search.jsonl").open("a") as rows:
         rows.write('{"number": 6000, "task": "mir')

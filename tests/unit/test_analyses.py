@@ -167,6 +167,21 @@ def test_questions_about_tasks_that_changed_are_refused(tmp_path):
         _ = Subject(tmp_path).tasks
 
 
+def test_a_file_of_somebody_else_is_not_replaced(tmp_path, capsys):
+    (tmp_path / "t.json").write_text(
+        json.dumps({"train": [{"input": [[1]], "output": [[1]]}], "test": [{"input": [[1]]}]})
+    )
+    (tmp_path / "search.json").write_text(
+        json.dumps({"tasks": str(tmp_path / "t.json"), "task_ids": [], "limit": None})
+    )
+    (tmp_path / "search.jsonl").touch()
+    (tmp_path / "length.json").write_text('{"metres": 3}')
+    assert main(["analyse", "length", str(tmp_path), "--out", str(tmp_path)]) == 2
+    assert "length.json is there already, and codeit did not write it" in capsys.readouterr().err
+    for _ in range(2):
+        assert main(["analyse", "length", str(tmp_path)]) == 0
+
+
 def test_counters_of_shares_are_exact():
     found = [Found("t", SHORT if k % 4 else LONG, k, "policy", False) for k in range(8)]
     shares = refined(found, "meta_iteration")["origins"]["policy"]["primitives"]
