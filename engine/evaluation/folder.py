@@ -78,6 +78,15 @@ from engine.tasks import Task, load_tasks
 
 SUMMARY, SETTINGS, PROGRESS, FOUND = "summary.json", "evaluation.json", "progress.json", "found.jsonl"
 TASKS, BENCHMARK = "tasks", "benchmark"
+SUBMISSION, TABLE = "submission.json", "programs.parquet"
+_WRITTEN = (
+    PROGRESS,
+    FOUND,
+    TASKS,
+    BENCHMARK,
+    SUBMISSION,
+    TABLE,
+)  # beside settings and summary, which are asked for first
 
 
 def evaluated_tasks(path: Path) -> list[Task]:
@@ -133,6 +142,9 @@ class EvaluationFolder:
             raise UsageError(f"{path} is the folder of a run or a search (it has {other}): choose another --out")
         if path.exists() and not path.is_dir():
             raise UsageError(f"{path} is no folder: choose another --out")
+        foreign = next((name for name in _WRITTEN if (path / name).exists()), None)
+        if foreign is not None:
+            raise UsageError(f"{path / foreign} is there already, and not of an evaluation: choose another --out")
         make_folder(path)
         folder = cls(path)
         folder._lock = lock_folder(path)

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.evaluation.evaluator import Evaluator
 from engine.evaluation.figures import Score, figures, score
-from engine.evaluation.folder import BENCHMARK, SUMMARY, TASKS, EvaluationFolder
+from engine.evaluation.folder import BENCHMARK, SUBMISSION, SUMMARY, TABLE, TASKS, EvaluationFolder
 from engine.evaluation.ranked import CUMULATIVE, POLICY, rows_by_task
 from engine.evaluation.scoring import Attempts, as_rows
 from engine.evaluation.sources import Source
@@ -46,7 +46,7 @@ def write_results(
         shutil.rmtree(folder.path / kind, ignore_errors=True)  # of an evaluation that was stopped here
     with (
         folder.writing(),
-        ParquetTable(folder.path / "programs.parquet", PROGRAMS) as table,
+        ParquetTable(folder.path / TABLE, PROGRAMS) as table,
         display.phase("rank", len(tasks)) as watch,
     ):
         for id_, rows in rows_by_task(folder, list(by_id), sampled):
@@ -70,7 +70,7 @@ def write_results(
         "runs_per_s": round(runs / max(evaluator.seconds, 1e-9), 1),
     }
     with folder.writing():
-        write_text(folder.path / "submission.json", json.dumps(ordered) + "\n")
+        write_text(folder.path / SUBMISSION, json.dumps(ordered) + "\n")
         write_json(folder.path / SUMMARY, summary)
     return summary
 

@@ -404,6 +404,15 @@ def test_the_folder_of_a_run_or_a_search_is_not_written_over(tmp_path, tasks, do
     assert "is the folder of a run or a search (it has search.json): choose another --out" in capsys.readouterr().err
 
 
+def test_a_folder_of_ones_own_tasks_is_not_written_over(tmp_path, tasks, capsys):
+    (tmp_path / "mine" / "tasks").mkdir(parents=True)
+    tasks.rename(tmp_path / "mine" / "tasks" / "a.json")
+    file = programs(tmp_path / "p.jsonl", {"program": FLIP})
+    evaluate(file, "--tasks", tmp_path / "mine" / "tasks", "--out", tmp_path / "mine", status=2)
+    assert "mine/tasks is there already, and not of an evaluation" in capsys.readouterr().err
+    assert [name.name for name in (tmp_path / "mine" / "tasks").iterdir()] == ["a.json"]
+
+
 def test_a_source_that_was_put_right_can_be_evaluated_to_the_same_folder(tmp_path, tasks):
     file, out = tmp_path / "p.jsonl", tmp_path / "out"
     file.write_text("{")
