@@ -4,7 +4,7 @@
     presets = ["cpu"]                # of all runs
     seeds = [0, 1, 2]
     baseline = "full"                # what the others are compared with; default: the first
-    compare = "end"                  # runs as they end; "time": all after as many seconds as the shortest took
+    compare = "end"                  # runs as they end; "time": all after the seconds that the shortest took
 
     [options.loop]                   # of all runs, as in a file for `codeit run --config`
     meta_iterations = 4

@@ -1,9 +1,12 @@
 """What the runs of a sweep came to, and how they differ from a baseline.
 
-    {"about", "baseline", "compare", "seeds", "measures": {measure: what it is},
+    {"about", "baseline", "compare", "after": seconds, "seeds", "measures": {measure: what it is},
      "configurations": {name: {"runs": [{"seed", "meta_iteration", "seconds", measure: value, ...}, ...],
                                measure: {"mean", "low", "high"}, ...}},
      "differences": {name: {measure: {"mean", "interval": [low, high], "over": "tasks" or "seeds", "pairs": n}, ...}}}
+
+With `compare = "time"` all runs are compared as they were `after` as many seconds as the shortest of them took: one
+that had no meta-iteration by then has number 0 and no values. Else `after` is null, and they are as they ended.
 
 A difference is that of two runs with the same seed, averaged over seeds. Its interval is a 95% bootstrap interval
 (`engine.evaluation.figures`): over tasks where each task has a value of its own, each the mean over seeds, else over
@@ -64,7 +67,7 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run at the meta-iteration where it is compared."""
+    """A run at the meta-iteration where it is compared; without a row where it had none by then."""
 
     configuration: str
     seed: int
@@ -76,13 +79,18 @@ class Outcome:
 
     def record(self) -> dict[str, Any]:
         values = {name: self.row.get(name) for name in (*MEASURES, "drawn_matching", "drawn_distinct")}
-        about = {"seed": self.seed, "meta_iteration": self.row["meta_iteration"], "seconds": round(self.seconds, 1)}
+        about = {"seed": self.seed, "meta_iteration": self.row.get("meta_iteration", 0)}
+        about["seconds"] = round(self.seconds, 1)
         return about | values
 
 
 def results(sweep: Sweep, places: Sequence[Place]) -> dict[str, Any]:
     """Of the runs that are done."""
-    outcomes = _outcomes(sweep, [place for place in places if place.is_done()])
+    rows = {place: RunFolder(place.folder).metrics() for place in places if place.is_done()}
+    after = None
+    if sweep.file.compare == "time":
+        after = min((_ends(some)[-1] for some in rows.values()), default=0.0)
+    outcomes = [_outcome(place, some, after) for place, some in rows.items()]
     by_name: dict[str, dict[int, Outcome]] = {one.name: {} for one in sweep.file.configurations}
     for outcome in outcomes:
         by_name[outcome.configuration][outcome.seed] = outcome
@@ -92,6 +100,7 @@ def results(sweep: Sweep, places: Sequence[Place]) -> dict[str, Any]:
         "about": sweep.file.about,
         "baseline": sweep.baseline,
         "compare": sweep.file.compare,
+        "after": None if after is None else round(after, 1),
         "seeds": sweep.file.seeds,
         "measures": {name: COLUMNS[name] for name in MEASURES},
         "configurations": {
@@ -107,21 +116,20 @@ def results(sweep: Sweep, places: Sequence[Place]) -> dict[str, Any]:
     }
 
 
-def _outcomes(sweep: Sweep, places: Sequence[Place]) -> list[Outcome]:
-    rows = {place: RunFolder(place.folder).metrics() for place in places}
-    ends = {place: list(accumulate(row["seconds"] for row in some)) for place, some in rows.items()}
-    least = min((some[-1] for some in ends.values()), default=0.0)
-    found = []
-    for place, some in rows.items():
-        last = len(some) - 1
-        if sweep.file.compare == "time":
-            last = max((k for k, end in enumerate(ends[place]) if end <= least), default=0)
-        solved = {row["meta_iteration"]: row for row in RunFolder(place.folder).solved()}
-        row = some[last]
-        tasks = read_json(place.folder / "summary.json")["tasks"]
-        at = solved.get(row["meta_iteration"], {})
-        found.append(Outcome(place.run.configuration, place.run.seed, row, at, ends[place][last], tasks))
-    return found
+def _outcome(place: Place, rows: Sequence[Mapping[str, Any]], after: float | None) -> Outcome:
+    """A run as it was after so many seconds, or as it ended."""
+    ends = _ends(rows)
+    done = len(rows) if after is None else sum(end <= after for end in ends)
+    row, seconds = (rows[done - 1], ends[done - 1]) if done else ({}, 0.0)
+    solved = {one["meta_iteration"]: one for one in RunFolder(place.folder).solved()}
+    at = solved.get(row.get("meta_iteration"), {})
+    tasks = read_json(place.folder / "summary.json")["tasks"]
+    return Outcome(place.run.configuration, place.run.seed, row, at, seconds, tasks)
+
+
+def _ends(rows: Sequence[Mapping[str, Any]]) -> list[float]:
+    """The seconds after which each meta-iteration of a run was done."""
+    return list(accumulate(row["seconds"] for row in rows))
 
 
 def _spread(values: Sequence[float | None]) -> dict[str, float] | None:
@@ -185,7 +193,8 @@ def _table(title: str) -> Table:
 
 
 def _values_table(found: Mapping[str, Any]) -> Table:
-    at = "as they end" if found["compare"] == "end" else "after as many seconds as the shortest run took"
+    after = found["after"]
+    at = "as they end" if after is None else f"after {after:,.1f} s, all that the shortest took (-: nothing by then)"
     table = _table(f"mean of the seeds (least to most), runs {at}")
     for name, some in found["configurations"].items():
         runs = len(some["runs"])

@@ -48,7 +48,8 @@ RUN = textwrap.dedent("""
     folder.mkdir(parents=True)
     better, seed = name == "no-priority", int(seed)
     (folder / "config.toml").write_text("")
-    rows = [{"meta_iteration": n, "seconds": 10.0 * (1 + better), "samples": 6,
+    slow = (folder.parent.parent / ("slow-" + folder.name)).exists()
+    rows = [{"meta_iteration": n, "seconds": 100.0 if slow else 10.0 * (1 + better), "samples": 6,
              "heldout_loss": 3.0 - 0.5 * better + seed, "heldout_tasks_loss": None, "valid_share": 0.5,
              "demonstration_performance": 0.25 + 0.125 * better * n, "solved_policy": 1,
              "solved_cumulative": 1 + better, "drawn_matching": 0.1, "drawn_distinct": 0.9}
@@ -166,6 +167,26 @@ def test_runs_can_be_compared_after_the_same_time(file: Path, tmp_path: Path, st
     ends = {name: {run["meta_iteration"] for run in some["runs"]} for name, some in found["configurations"].items()}
     assert ends == {"full": {2}, "no-priority": {1}}
     assert found["differences"]["no-priority"]["demonstration_performance"]["mean"] == 0.125
+
+
+def test_a_run_that_had_done_nothing_by_then_has_no_value(
+    file: Path, tmp_path: Path, stand_in: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two times 10 seconds, and two times 100: after 20 there is nothing to compare of the other."""
+    out = tmp_path / "out"
+    file.write_text('compare = "time"\n' + SMALL.replace("[0, 1, 2]", "[0, 1]"))
+    out.mkdir()
+    (out / "options").mkdir()
+    (out / "slow-no-priority-0").touch()
+    found = swept(file, out, "--resume")
+    assert found["after"] == 20.0
+    runs = found["configurations"]["no-priority"]["runs"]
+    assert [(run["meta_iteration"], run["seconds"], run["heldout_loss"]) for run in runs] == [
+        (0, 0, None),
+        (1, 20, 3.5),
+    ]
+    assert found["differences"]["no-priority"]["heldout_loss"]["pairs"] == 1
+    assert "runs after 20.0 s, all that the shortest took" in capsys.readouterr().out
 
 
 def test_a_plan_runs_nothing(file: Path, tmp_path: Path, stand_in: list[str], capsys: Any) -> None:
