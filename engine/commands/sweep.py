@@ -9,12 +9,12 @@ from pkgutil import resolve_name
 
 from engine.commands.options.sweep import SweepOptions
 from engine.errors import UsageError
-from engine.files import lock_folder, make_folder, new_folder, timed_folder, write_json, write_text
+from engine.files import lock_folder, new_folder, timed_folder, write_json, write_text
 from engine.progress import Display, compile_interpreter
 from engine.sweep.estimate import estimate, in_words
 from engine.sweep.plan import Sweep, read_sweep
 from engine.sweep.results import results, tables
-from engine.sweep.running import Ended, Place, check_folders, run_all
+from engine.sweep.running import Ended, Place, check_folders, check_is_sweep, run_all
 from interpreter.machine.pool import default_workers
 
 
@@ -33,11 +33,12 @@ def sweep(options: SweepOptions) -> None:
         _tell(display, asked, places, options.parallel)
         return
     if options.resume:
-        make_folder(folder)
+        check_is_sweep(folder)
     else:
         new_folder(folder, "--out")
     with lock_folder(folder):
         check_folders(places)
+        display.say(f"the sweep's folder: {folder}")
         _tell(display, asked, places, options.parallel)
         if not all(place.is_done() for place in places):
             compile_interpreter(search=True, learning=True)  # once, not in each of several runs
@@ -66,7 +67,11 @@ def _run(display: Display, places: Sequence[Place], options: SweepOptions) -> li
 
     with display:
         display.overall("runs", sum(place.is_done() for place in places), len(places))
-        run_all(places, options.parallel, tell)
+        try:
+            run_all(places, options.parallel, tell)
+        except KeyboardInterrupt:
+            display.say(f"the sweep goes on with --out {places[0].sweep} --resume")
+            raise
     return failed
 
 

@@ -36,6 +36,8 @@ from engine.errors import UsageError
 from engine.files import make_folder, read_bytes, write_text
 from trainer.section import Section
 
+OPTIONS = "options"  # of a sweep's folder, there as soon as it has begun
+
 Tables = dict[str, dict[str, Any]]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]
 
@@ -130,7 +132,7 @@ def read_sweep(source: str) -> Sweep:
 def write_options(run: Run, folder: Path, seeds: str | None) -> Path:
     """The file of a run's options in a sweep's folder; presets and seed programs stand in it as a comment. Raises
     `UsageError` where another one is there."""
-    file = folder / "options" / f"{run.configuration}.toml"
+    file = folder / OPTIONS / f"{run.configuration}.toml"
     text = f"# presets: {', '.join(run.presets)}\n# seed programs: {seeds or 'embedded'}\n{run.options}"
     if not file.is_file():
         make_folder(file.parent)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.errors import UsageError
 from engine.files import make_folder, read_json, read_lines
 from engine.run_folder import RunFolder
-from engine.sweep.plan import Run, write_options
+from engine.sweep.plan import OPTIONS, Run, write_options
 from interpreter.machine.pool import default_workers
 
 POLL = 0.2  # seconds between looks at what runs
@@ -106,6 +107,12 @@ def run_all(places: Sequence[Place], parallel: int, ended: Callable[[Ended], Non
                 process.wait(_PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def check_is_sweep(folder: Path) -> None:
+    """Raise `UsageError` for a folder that is of no sweep."""
+    if not (folder / OPTIONS).is_dir():
+        raise UsageError(f"{folder} is no sweep's folder: it has no {OPTIONS}/")
 
 
 def check_folders(places: Sequence[Place]) -> None:

@@ -123,7 +123,7 @@ def test_what_is_done_is_left_alone_and_what_failed_is_tried_again(
     file: Path, tmp_path: Path, stand_in: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    out.mkdir()
+    (out / "options").mkdir(parents=True)
     (out / "fail-full-1").touch()
     assert main(["sweep", str(file), "--out", str(out), "--resume"]) == 2
     errors = capsys.readouterr().err
@@ -141,6 +141,35 @@ def test_what_is_done_is_left_alone_and_what_failed_is_tried_again(
     assert stand_in == []
     assert main(["sweep", str(file), "--out", str(out)]) == 2
     assert "is already used" in capsys.readouterr().err
+
+
+def test_what_is_no_sweep_does_not_go_on(
+    file: Path, tmp_path: Path, stand_in: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    search = tmp_path / "search"
+    search.mkdir()
+    (search / "search.json").touch()
+    for folder in (search, tmp_path / "none"):
+        assert main(["sweep", str(file), "--out", str(folder), "--resume"]) == 2
+        assert f"{folder} is no sweep's folder" in capsys.readouterr().err
+    assert stand_in == []
+    assert [entry.name for entry in search.iterdir()] == ["search.json"]
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_sweep_says_where_it_is_and_how_it_goes_on(
+    file: Path, tmp_path: Path, stand_in: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("engine.commands.sweep.run_all", interrupt)
+    assert main(["sweep", str(file)]) == 130
+    (folder,) = Path("runs").iterdir()
+    said = capsys.readouterr().err
+    assert said.startswith(f"the sweep's folder: {folder}\n")
+    assert f"the sweep goes on with --out {folder} --resume\n" in said
 
 
 def test_more_can_be_added_but_what_has_run_cannot_change(
@@ -175,8 +204,7 @@ def test_a_run_that_had_done_nothing_by_then_has_no_value(
     """Two times 10 seconds, and two times 100: after 20 there is nothing to compare of the other."""
     out = tmp_path / "out"
     file.write_text('compare = "time"\n' + SMALL.replace("[0, 1, 2]", "[0, 1]"))
-    out.mkdir()
-    (out / "options").mkdir()
+    (out / "options").mkdir(parents=True)
     (out / "slow-no-priority-0").touch()
     found = swept(file, out, "--resume")
     assert found["after"] == 20.0
