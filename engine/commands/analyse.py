@@ -19,7 +19,6 @@ from engine.progress import compile_interpreter
 from engine.seeds.seed import load_seeds
 from engine.tasks import training_tasks
 
-WITH_SOLVERS = ("failures", "abstractions")
 SHOWN = 60  # characters of a list that is shown
 
 
@@ -27,10 +26,12 @@ SHOWN = 60  # characters of a list that is shown
 def analyse(options: AnalyseOptions) -> None:
     """Write the data of an analysis."""
     subjects = [Subject(path) for path in options.paths]
+    if options.solvers is not None and not any(_takes_solvers(options.name, subject) for subject in subjects):
+        raise UsageError("--solvers is of failures, and of abstractions of an evaluation: leave it out")
     compile_interpreter()
     results = []
     for subject in subjects:
-        solvers = _solvers(options.solvers, subject) if options.name in WITH_SOLVERS else {}
+        solvers = _solvers(options.solvers, subject) if _takes_solvers(options.name, subject) else {}
         results.append(analysed(options.name, subject, solvers))
     if options.as_json:
         sys.stdout.writelines(json.dumps(result) + "\n" for result in results)
@@ -41,6 +42,11 @@ def analyse(options: AnalyseOptions) -> None:
             _write(subject.path / "analysis", options.name, result)
     if options.out is not None:
         _write(options.out, options.name, {"analysis": options.name, "folders": results})
+
+
+def _takes_solvers(name: str, subject: Subject) -> bool:
+    """Whether known programs matter: to abstractions what is known are the seeds of a run or a search."""
+    return name == "failures" or (name == "abstractions" and not subject.seeds)
 
 
 def _write(folder: Path, name: str, result: dict[str, Any]) -> None:

@@ -128,6 +128,12 @@ def _plan(options: EvaluateOptions) -> Plan:
     sources = [find_source(path) for path in paths]
     if options.stored and options.samples is not None:
         raise UsageError("--samples: not allowed with argument --stored")
+    samples = ["samples"] * (options.samples is not None)
+    sampling = samples + [option for option in given_options(options.overrides) if option.startswith("sampler.")]
+    if sampling and (options.stored or not any(source.kind in (RUN, CHECKPOINT) for source in sources)):
+        raise UsageError(f"--{sampling[0]} is about sampling, and nothing is sampled but of runs and checkpoints")
+    if samples and "sampler.n-samples" in sampling:
+        raise UsageError("--sampler.n-samples: not allowed with argument --samples")
     task_set, task_ids, limit = options.tasks, options.task_ids, options.limit
     searched = next((found for source in sources if (found := _searched(source)) is not None), None)
     if searched is not None and task_set is None:

@@ -25,7 +25,7 @@ from engine.errors import UsageError
 from engine.files import check_ours, make_folder, write_json
 from engine.profiling.comparison import compare, read_profile
 from engine.profiling.listing import comparison_listings, profile_listings, totals
-from engine.profiling.work import Work, find_work
+from engine.profiling.work import FOLDER, TASKS, Work, find_work, kind_of
 from engine.progress import compile_interpreter, console
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
@@ -77,6 +77,10 @@ def profile(options: ProfileOptions) -> None:
     if options.folder.exists() and not options.folder.is_dir():
         raise UsageError(f"{options.folder} is no folder: choose another --out")
     (what,) = options.what
+    kind = kind_of(what)
+    for name, of in (("programs", FOLDER), ("seeds", TASKS)):
+        if name in options.model_fields_set and kind != of:
+            raise UsageError(f"--{name} is about {of}, and {what} is {kind}: leave it out")
     work = find_work(what, options.programs, options.seeds)
     compile_interpreter()
     result, tree = profile_work(what, work, ProfiledMachine(options.fuel), options.repeats)

@@ -93,6 +93,9 @@ def _check(options: SearchOptions) -> None:
         raise UsageError(f"--without {unknown[0]}: it is one of {', '.join(Ingredient)}")
     if options.without and options.method not in ("compose", "all"):
         raise UsageError(f"--without is about composition, and --method {options.method} has none")
+    mutants = [name for name in ("rates", "keep_repeats") if name in options.model_fields_set]
+    if mutants and options.method == "compose":
+        raise UsageError(f"--{mutants[0].replace('_', '-')} is about mutants, and --method compose has none")
     if options.fuel > MAX_FUEL:
         raise UsageError(f"--fuel must be at most {MAX_FUEL:,}, not {options.fuel:,}")
 

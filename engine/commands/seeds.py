@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from engine.commands.options.seeds import CheckOptions, DiscoverOptions, ImportOptions
-from engine.errors import UsageError
 from engine.progress import compile_interpreter
 from engine.search.seed_search import discover
 from engine.seeds import imports
@@ -18,8 +17,6 @@ from interpreter.machine.pool import default_workers
 
 def import_seeds(options: ImportOptions) -> None:
     """Say which programs solve their task, and write those."""
-    if options.keep_failing and options.out is None:
-        raise UsageError("--keep-failing says what is written: it needs --out")
     tasks = {task.id: task for task in load_tasks(options.tasks)}
     compile_interpreter()
     findings = imports.examine(options.path, tasks, Machine(options.fuel), options.task)

@@ -26,6 +26,7 @@ from interpreter.grids import Grid
 from interpreter.language.program import Program, ProgramError, parse
 
 KNOWN_SETS = ("arc1-train", "arc1-eval")  # whose tasks a file may name
+FOLDER, FILE, TASKS = "the folder of a run, a search or an evaluation", "a JSONL file", "a task set"
 SPREAD = 5  # tasks that a program without one of its own runs on
 
 _FOLDERS = ("config.toml", "search.json", SETTINGS)
@@ -46,16 +47,26 @@ def find_work(what: str, programs: int, seeds: str | None) -> Iterator[Work | st
 
     `programs` bounds what is drawn of a folder, `seeds` names the programs for a task set. Raises `UsageError`.
     """
+    kind = kind_of(what)
+    if kind == FOLDER:
+        return _of_folder(Path(what), programs)
+    if kind == FILE:
+        return _of_file(Path(what))
+    return _of_tasks(load_tasks(what), seeds)
+
+
+def kind_of(what: str) -> str:
+    """What a path or a name stands for: `FOLDER`, `FILE` or `TASKS`. Raises `UsageError`."""
     path = Path(what)
     if any((path / name).is_file() for name in _FOLDERS):
-        return _of_folder(path, programs)
+        return FOLDER
     if path.is_file() and path.suffix != ".json":
-        return _of_file(path)
+        return FILE
     if what in TASK_SETS or path.exists() or "=" in what:
-        return _of_tasks(load_tasks(what), seeds)
+        return TASKS
     raise UsageError(
-        f"{what}: no such file; right is a JSONL file, the folder of a run, a search or an evaluation, or a task set "
-        f"({', '.join(TASK_SETS)}, or a file or folder of tasks)"
+        f"{what}: no such file; right is {FILE}, {FOLDER}, or {TASKS} ({', '.join(TASK_SETS)}, or a file or folder of "
+        "tasks)"
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from engine.cli import main
 from engine.commands.execute import BLOCK
+from trainer.checkpoint import MANIFEST
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,6 +69,26 @@ ROOT = Path(__file__).parents[2]
         (["run", "--preset", ""], "unknown preset ''"),
         (["seeds", "discover", "--seed", "1.5"], "--seed: must be a whole number, not '1.5'"),
         (["seeds", "import", "x", "--keep-failing"], "--keep-failing says what is written: it needs --out"),
+        (["report", "a", "--port", "99"], "--port says where the page is served: it needs --watch"),
+        (["report", "a", "--out", "b", "--watch"], "--watch: not allowed with argument --out"),
+        (["show", "a", "--run", "b", "--fuel", "5"], "a folder's run with its own: it needs --program"),
+        (["show", "a", "--attempts", "3"], "--attempts says how many are shown of a folder: it needs --run"),
+        (["show", "a", "--input", "9"], "--input says what the values of lines are of: it needs --program or --run"),
+        (["show", "a", "--program", "O = hmirror(I)", "--run", "b"], "--run: not allowed with argument --program"),
+        (["analyse", "length", "a", "--json", "--out", "b"], "--out: not allowed with argument --json"),
+        (["profile", "--compare", "a", "b", "--fuel", "3"], "--fuel: not allowed with argument --compare"),
+        (["profile", "--compare", "a", "b", "--repeats", "3"], "--repeats: not allowed with argument --compare"),
+        (["profile", __file__, "--seeds", "nosuch"], "--seeds is about a task set, and"),
+        (["profile", __file__, "--programs", "7"], "is a JSONL file: leave it out"),
+        (["profile", "arc1-train", "--programs", "7"], "--programs is about the folder of a run"),
+        (["search", "--method", "compose", "--rates", "argument=0.3"], "--rates is about mutants, and"),
+        (["search", "--method", "compose", "--keep-repeats"], "--keep-repeats is about mutants, and"),
+        (["eval", __file__, "--samples", "50"], "--samples is about sampling, and nothing is sampled"),
+        (
+            ["eval", __file__, "--sampler.n_samples", "3"],
+            "--sampler.n-samples is about sampling, and nothing is sampled",
+        ),
+        (["eval", __file__, "--stored", "--sampler.threads", "3"], "--sampler.threads is about sampling, and"),
         (["seeds"], "required: ACTION (see codeit seeds --help)"),
         (["replay", "stats", "missing"], "missing"),
         (["fly"], "invalid choice: 'fly'"),
@@ -81,6 +102,12 @@ def test_a_mistake_is_one_line_and_changes_nothing(arguments, message, tmp_path,
     assert message in errors
     assert errors.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_number_of_samples_is_said_once(tmp_path, capsys):
+    (tmp_path / MANIFEST).touch()
+    assert main(["eval", str(tmp_path), "--samples", "50", "--sampler.n-samples", "3"]) == 2
+    assert "--sampler.n-samples: not allowed with argument --samples" in capsys.readouterr().err
 
 
 def test_help_names_every_verb_and_imports_nothing_heavy():

@@ -30,6 +30,7 @@ from engine.commands.options.parser import parse
 from engine.config import fields, load_config
 from engine.search import effort
 from engine.search.effort import Growth
+from trainer.checkpoint import MANIFEST
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -69,12 +70,15 @@ SMALL = {
         "--task-ids": None if "--resume" in words or "--tasks" in words else TASK_IDS,
     }),
     "eval": lambda words: resized(words, {
-        "--samples": "2" if "--samples" in words else None, "--sampler.backend": "transformers",
+        "--samples": "2" if "--samples" in words else None,
+        "--sampler.backend": "transformers" if is_sampled(words) else None,
         "--interpreter.workers": "1",
         "--limit": "5" if ("--tasks" in words and "mine" not in words) or "checkpoints" in str(words) else None,
     }),
     "seeds discover": lambda words: resized(words, {"--budget": thousandth, "--limit": "4", "--workers": "1"}),
-    "profile": lambda words: words if "--compare" in words else resized(words, {"--programs": "3", "--repeats": "1"}),
+    "profile": lambda words: words if "--compare" in words else resized(words, {
+        "--programs": "3" if "runs/mine" in words else None, "--repeats": "1",
+    }),
     "bench eval": lambda words: resized(words, {
         "--programs": "20", "--tasks": "2", "--repeats": "1", "--workers": "1",
     }),
@@ -123,6 +127,12 @@ def resized(words, values):
         elif isinstance(value, str):
             words += [option, value]
     return words
+
+
+def is_sampled(words):
+    """Whether an evaluation has a policy that it samples: of a run, or a checkpoint."""
+    kept = [Path(word, name) for word in words for name in ("config.toml", MANIFEST)]
+    return "--stored" not in words and any(file.is_file() for file in kept)
 
 
 def thousandth(minutes):

@@ -154,6 +154,10 @@ def test_what_cannot_be_asked_is_said(tmp_path, capsys):
     assert "required: DIR" in capsys.readouterr().err
     assert main(["analyse", "speed", "x"]) == 2
     assert "invalid choice: 'speed'" in capsys.readouterr().err
+    (tmp_path / "search" / "seeds.jsonl").write_text(json.dumps({"program": SHORT}) + "\n")
+    for name in ("length", "abstractions"):  # a search has seeds of its own
+        assert main(["analyse", name, str(tmp_path / "search"), "--solvers", "nosuchfile.jsonl"]) == 2
+        assert "--solvers is of failures, and of abstractions of an evaluation" in capsys.readouterr().err
 
 
 def test_questions_about_tasks_that_changed_are_refused(tmp_path):

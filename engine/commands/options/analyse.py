@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.commands.options.declaration import Argument, Folder, Options
+from engine.commands.options.declaration import Argument, Folder, OneOf, Options
 
 NAMES = ("forgetting", "refinement", "length", "relabelling", "abstractions", "failures")
 
@@ -23,6 +23,7 @@ class AnalyseOptions(Options):
 
     verb: ClassVar[str] = "analyse"
     does: ClassVar[str] = "engine.commands.analyse:analyse"
+    exclusive: ClassVar[tuple[OneOf, ...]] = (OneOf(("out", "as_json")),)
 
     name: Annotated[Literal[NAMES], Argument("NAME", is_positional=True)]
     """one of these: forgetting, refinement, length, relabelling, abstractions, failures"""

@@ -50,6 +50,15 @@ class OneOf:
     is_required: bool = False
 
 
+@dataclass(frozen=True)
+class Needs:
+    """An option that says nothing but beside one of others; `why` follows its name."""
+
+    field: str
+    others: tuple[str, ...]
+    why: str
+
+
 class Options(Section):
     """A verb and its options."""
 
@@ -60,6 +69,7 @@ class Options(Section):
     """The function that does it, `module:name`, which takes the options and may return an exit status."""
     epilog: ClassVar[str] = ""
     exclusive: ClassVar[tuple[OneOf, ...]] = ()
+    needs: ClassVar[tuple[Needs, ...]] = ()
 
     def execute(self) -> int:
         """Do what the verb does; the exit status. Raises `UsageError`."""

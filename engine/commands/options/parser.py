@@ -65,9 +65,11 @@ def parse(
     elif unknown:
         raise UsageError(_unrecognized(unknown[0], declaration, leaf))
     try:
-        return declaration(**given)
+        options = declaration(**given)
     except ValidationError as error:
         raise UsageError(_message(error, declaration, leaf)) from None
+    _check_together(options, leaf)
+    return options
 
 
 def _apart(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -157,6 +159,20 @@ def _marked(field: FieldInfo, kind: type[Mark]) -> Mark | None:
     """The mark of a kind in a field's annotation, that of the members of a union included."""
     members = (mark for member in get_args(field.annotation) for mark in getattr(member, "__metadata__", ()))
     return next((mark for mark in (*field.metadata, *members) if isinstance(mark, kind)), None)
+
+
+def _check_together(options: Options, leaf: argparse.ArgumentParser) -> None:
+    """Raise `UsageError` for what is given and would be ignored beside what else is given, or is not."""
+    given = options.model_fields_set
+    names = {name: _names(name, field)[0] for name, field in type(options).model_fields.items()}
+    for one_of in options.exclusive:
+        several = [names[name] for name in one_of.fields if name in given]
+        if len(several) > 1:
+            raise UsageError(f"{several[1]}: not allowed with argument {several[0]} (see {leaf.prog} --help)")
+    for needs in options.needs:
+        if needs.field in given and not given & {*needs.others}:
+            others = " or ".join(names[name] for name in needs.others)
+            raise UsageError(f"{names[needs.field]} {needs.why}: it needs {others} (see {leaf.prog} --help)")
 
 
 # ------------------------------------------------------------------------------------------------ messages

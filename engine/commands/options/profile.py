@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from engine.commands.options.declaration import DEFAULT_FUEL, Argument, Folder, Fuel, Options, Positive, Seeds
+from engine.commands.options.declaration import DEFAULT_FUEL, Argument, Folder, Fuel, OneOf, Options, Positive, Seeds
 
 
 class ProfileOptions(Options):
@@ -19,6 +19,9 @@ class ProfileOptions(Options):
 
     verb: ClassVar[str] = "profile"
     does: ClassVar[str] = "engine.commands.profile:profile"
+    exclusive: ClassVar[tuple[OneOf, ...]] = tuple(
+        OneOf(("compare", name)) for name in ("repeats", "programs", "seeds", "fuel")
+    )
 
     what: Annotated[tuple[str, ...], Argument("WHAT", is_positional=True, is_many=True)]
     """a JSONL file, the folder of a run, a search or an evaluation, or a task set; with --compare two profiles"""

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from engine.commands.options.declaration import DEFAULT_FUEL, Argument, Folder, Fuel, OneOf, Options, Positive
+from engine.commands.options.declaration import DEFAULT_FUEL, Argument, Folder, Fuel, Needs, OneOf, Options, Positive
 
 
 class ReportOptions(Options):
@@ -21,6 +21,7 @@ class ReportOptions(Options):
     verb: ClassVar[str] = "report"
     does: ClassVar[str] = "report.commands:report"
     exclusive: ClassVar[tuple[OneOf, ...]] = (OneOf(("out", "watch")),)
+    needs: ClassVar[tuple[Needs, ...]] = (Needs("port", ("watch",), "says where the page is served"),)
 
     folders: Annotated[tuple[Path, ...], Argument("DIR", is_positional=True, is_many=True)] = ()
     """folder of a run, a search, an evaluation or a profile"""
@@ -42,6 +43,11 @@ class ShowOptions(Options):
     verb: ClassVar[str] = "show"
     does: ClassVar[str] = "report.commands:show"
     exclusive: ClassVar[tuple[OneOf, ...]] = (OneOf(("program", "run")), OneOf(("tasks", "run")))
+    needs: ClassVar[tuple[Needs, ...]] = (
+        Needs("attempts", ("run",), "says how many are shown of a folder"),
+        Needs("input", ("program", "run"), "says what the values of lines are of"),
+        Needs("fuel", ("program",), "is of a program that is given, a folder's run with its own"),
+    )
 
     task: Annotated[str, Argument("TASK", is_positional=True)]
     """id of a task, or its file"""

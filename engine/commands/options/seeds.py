@@ -13,6 +13,7 @@ from engine.commands.options.declaration import (
     Limit,
     Minutes,
     Natural,
+    Needs,
     NewFile,
     Options,
     Seeds,
@@ -32,6 +33,7 @@ class ImportOptions(Options):
 
     verb: ClassVar[str] = "import"
     does: ClassVar[str] = "engine.commands.seeds:import_seeds"
+    needs: ClassVar[tuple[Needs, ...]] = (Needs("keep_failing", ("out",), "says what is written"),)
 
     path: Annotated[Path, Argument("PATH", is_positional=True)]
     out: Annotated[NewFile, Argument("SEEDS.jsonl")] | None = None
