@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -282,12 +283,13 @@ def fields() -> Iterator[tuple[str, FieldInfo]]:
             yield f"{section}.{name.replace('_', '-')}", field
 
 
-def options_text() -> str:
-    """Every option with its type, its default and its documentation, for `codeit run --options`."""
+def options_text(config: Config) -> str:
+    """Every option with its type, its value in `config` and its documentation, for `codeit run --options`."""
     lines = []
     for name, field in fields():
         kind = getattr(field.annotation, "__name__", None) or str(field.annotation).removeprefix("typing.")
-        default = f"default {field.default}" if field.default not in (None, []) else ""
+        value = attrgetter(name.replace("-", "_"))(config)
+        default = f"default {value}" if value not in (None, [], ()) else ""
         lines.append(f"--{name} {kind}  {default}\n    {field.description or ''}\n")
     return "".join(lines)
 

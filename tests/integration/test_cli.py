@@ -137,7 +137,14 @@ def test_what_is_given_cannot_change_in_a_continued_run_whatever_its_value(optio
 
 def test_run_lists_the_options_of_the_configuration(capsys):
     assert main(["run", "--options"]) == 0
-    assert "--sampler.n-samples int  default 24\n    Programs sampled for each task" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "--sampler.n-samples int  default 24\n    Programs sampled for each task" in shown
+    assert "--loop.meta-iterations int  default 25\n" in shown  # of `cpu`, which is the preset of a run that names none
+    assert main(["run", "--options", "--preset", "smoke", "--preset", "a3-no-priority", "--fill.mutants", "7"]) == 0
+    shown = capsys.readouterr().out
+    assert "--loop.meta-iterations int  default 2\n" in shown
+    assert "--replay.priority-exponent float  default 0.0\n" in shown
+    assert "--fill.mutants int  default 7\n" in shown
 
 
 def test_exec_runs_lines_in_order_and_goes_on_after_a_broken_one(tmp_path):

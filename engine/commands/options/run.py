@@ -36,13 +36,13 @@ class RunOptions(Options):
     """continue the run in --run-dir after its last complete meta-iteration"""
     cluster: Cluster = None
     options: bool = False
-    """list all --section.field options, with their defaults"""
+    """list all --section.field options, with their defaults in the presets and in --config"""
     overrides: Overrides = ()
 
     def execute(self) -> int:
         if self.options:
-            from engine.config import options_text
+            from engine.config import load_config, options_text
 
-            sys.stdout.write(options_text())
+            sys.stdout.write(options_text(load_config(self.preset, self.config, self.overrides)))
             return 0
         return super().execute()
