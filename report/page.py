@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from engine.errors import printable
+from engine.tasks.task_set import short_name
 from report.catalogue import Case, catalogue
 from report.detail import Runner, compact, detail
 from report.figures.analyses import analysis_plots
@@ -100,7 +101,7 @@ def _overviews(sources: Sequence[Source], lettered: bool = True) -> list[dict[st
 
 def _overview(letter: str, source: Source) -> dict[str, Any]:
     rows = list(figures(source)) if source.scored else []
-    asked = f"{len(source.puzzles)} tasks" + (f" of {source.task_set}" if source.task_set else "")
+    asked = f"{len(source.puzzles)} tasks" + (f" of {short_name(source.task_set)}" if source.task_set else "")
     about = "" if source.kind == PROFILE else f" on {asked}"
     return {
         "letter": letter,

@@ -27,7 +27,7 @@ from engine.progress import Display, compile_interpreter
 from engine.run_folder import RunFolder
 from engine.search.folder import hash_of
 from engine.tasks import Task, load_tasks
-from engine.tasks.task_set import short_name
+from engine.tasks.task_set import lasting, short_name
 from interpreter.machine.pool import default_workers
 from trainer.checkpoint import load_codec, load_manifest, load_vocabulary
 
@@ -94,7 +94,7 @@ def evaluate(options: EvaluateOptions) -> None:
         except NothingToEvaluate:
             folder.discard()
             raise
-        summary = write_results(folder, plan.task_set, tasks, read, evaluator, display)
+        summary = write_results(folder, short_name(plan.task_set), tasks, read, evaluator, display)
         display.say(verdict(summary))
         display.say(f"written to {folder.path}")
     end_in_report(folder.path)
@@ -141,7 +141,7 @@ def _plan(options: EvaluateOptions) -> Plan:
         if task_ids is None and limit is None:
             _, task_ids, limit = searched
     return Plan(
-        task_set or DEFAULT_TASKS, list(task_ids or ()), limit, [str(path) for path in paths], options.stored,
+        lasting(task_set or DEFAULT_TASKS), list(task_ids or ()), limit, [str(path) for path in paths], options.stored,
         options.samples, options.exhaustive, list(options.overrides),
     )  # fmt: skip
 

@@ -19,6 +19,7 @@ from engine.loop.beginning import begin
 from engine.loop.metrics import EventWriter, replay_counts
 from engine.progress import Display, compile_interpreter
 from engine.run_folder import RunFolder
+from engine.tasks.task_set import lasting, short_name
 from interpreter.machine.pool import default_workers
 from replay.experience import ReplayError
 from replay.store import ReplayStore
@@ -55,7 +56,7 @@ def run(options: RunOptions) -> None:
             return
         seeds = str(folder.seeds)
     else:
-        config, seeds = load_config(options.preset, options.config, options.overrides), options.seeds
+        config, seeds = _lasting(load_config(options.preset, options.config, options.overrides)), options.seeds
     if options.cluster is not None and config.sampler.transfer != "in_process":
         raise UsageError("with --cluster weights go by network: --sampler.transfer in_process")
     check_installed(config)
@@ -80,7 +81,9 @@ def run(options: RunOptions) -> None:
         compile_interpreter(search=True, learning=True)
         with Display() as display:
             tasks = len(beginning.search_tasks)
-            display.say(f"{folder.path}: {tasks} tasks of {config.tasks.search}, {len(beginning.seeds)} seeds")
+            display.say(
+                f"{folder.path}: {tasks} tasks of {short_name(config.tasks.search)}, {len(beginning.seeds)} seeds"
+            )
             if cluster:
                 display.say(str(cluster))
             for line in (*beginning.notes, *expectations(config, tasks)):
@@ -90,6 +93,12 @@ def run(options: RunOptions) -> None:
             display.say(verdict(summary))
     folder.close()
     end_in_report(folder.path)
+
+
+def _lasting(config: Config) -> Config:
+    """A configuration whose sets of tasks are found from anywhere."""
+    sets = {name: lasting(getattr(config.tasks, name)) for name in ("train", "search")}
+    return config.model_copy(update={"tasks": config.tasks.model_copy(update=sets)})
 
 
 def _resume(options: RunOptions) -> tuple[Config, RunFolder | None]:

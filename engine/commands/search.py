@@ -22,6 +22,7 @@ from engine.search.limits import Limits
 from engine.search.ranked import METHODS, RankedSearch, SearchSettings
 from engine.seeds.seed import load_seeds
 from engine.tasks import TASK_SETS, load_tasks, training_tasks
+from engine.tasks.task_set import lasting, short_name
 from interpreter.language.vocabulary import VARIABLES, has_tokens
 from interpreter.machine.screening import MAX_FUEL
 from interpreter.mutation.mutator import Rates
@@ -58,7 +59,7 @@ def search(options: SearchOptions) -> dict[str, Any]:
             folder = SearchFolder.create(out, settings.as_json(), [seed.row for seed in seeds])
         stack.enter_context(closing(folder))
         display = stack.enter_context(Display())
-        display.say(f"{folder.path}: {method}, {len(tasks)} tasks of {settings.tasks}, {len(seeds)} seeds")
+        display.say(f"{folder.path}: {method}, {len(tasks)} tasks of {short_name(settings.tasks)}, {len(seeds)} seeds")
         longer = sum(not has_tokens(seed.program) for seed in seeds)
         if longer:
             display.say(
@@ -102,7 +103,7 @@ def _check(options: SearchOptions) -> None:
 
 def _settings(options: SearchOptions) -> SearchSettings:
     return SearchSettings(
-        options.tasks, options.task_ids or (), options.limit, options.seed, options.exhaustive, options.fuel,
+        lasting(options.tasks), options.task_ids or (), options.limit, options.seed, options.exhaustive, options.fuel,
         options.keep_repeats, asdict(_rates(options.rates)), options.leave_own_out, options.without,
     )  # fmt: skip
 

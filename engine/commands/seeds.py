@@ -11,6 +11,7 @@ from engine.seeds import imports
 from engine.seeds.check import check_seeds
 from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
+from engine.tasks.task_set import lasting
 from interpreter.machine.machine import Machine
 from interpreter.machine.pool import default_workers
 
@@ -32,7 +33,7 @@ def discover_seeds(options: DiscoverOptions) -> None:
     out = options.out / "discovered.jsonl" if options.out.is_dir() else options.out
     compile_interpreter(search=True)
     workers = default_workers() if options.workers is None else options.workers
-    solved = discover(options.tasks, tasks, out, options.seed, options.budget, workers, options.resume)
+    solved = discover(lasting(options.tasks), tasks, out, options.seed, options.budget, workers, options.resume)
     sys.stdout.write(f"written: {out}, {solved} of {len(tasks)} tasks solved\n")
 
 

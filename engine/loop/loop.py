@@ -47,6 +47,7 @@ from engine.progress import Display
 from engine.run_folder import RunFolder
 from engine.sampler import Sampler
 from engine.search.limits import Spent
+from engine.tasks.task_set import short_name
 from interpreter.language.vocabulary import VARIABLES
 from replay.experience import Experience, Origin, demonstration_performance, relabel
 from replay.rows import Rows
@@ -185,7 +186,9 @@ class Loop:
             rollout, found = self._sample_and_search(number)
         policy = self._evaluate(number, rollout, found)
         seconds = elapsed()
-        summary = self.boards.summary(self.config.tasks.search, len(self.tasks), policy, self.spent, seconds)
+        summary = self.boards.summary(
+            short_name(self.config.tasks.search), len(self.tasks), policy, self.spent, seconds
+        )
         performances = policy.performances()
         judged = {"demonstration_performance": round(float(np.mean([*performances.values()])), 4)}
         row = self._metrics(number, trained, losses | drawn | judged, rollout, summary)

@@ -22,6 +22,7 @@ from typing import Any, Self
 from engine.errors import UsageError
 from engine.files import cut_unfinished
 from engine.seeds.seed import Seed
+from engine.tasks.task_set import lasting
 from interpreter.language.program import Program, parse
 
 Near = list[tuple[Program, int]]
@@ -79,7 +80,7 @@ class Journal:
         rows = _rows(progress)
         if not rows:
             self._write(self._progress, header)
-        elif rows[0] != header:
+        elif {name: lasting(value) if name == "tasks" else value for name, value in rows[0].items()} != header:
             made = ", ".join(f"--{name} {value}" for name, value in rows[0].items())
             raise UsageError(f"{out} was made with {made}: --resume needs the same")
         try:

@@ -34,6 +34,7 @@ from engine.search.sources.source import Proposal, Source, State
 from engine.search.workers import Clock, OpenWorkers, Workers
 from engine.seeds.seed import Seed
 from engine.tasks import Task
+from engine.tasks.task_set import short_name
 from interpreter.language.program import Program, parse
 from interpreter.language.symbols import Symbols
 from interpreter.machine.pool import default_workers
@@ -228,7 +229,7 @@ class RankedSearch:
 
     def summary(self) -> dict[str, Any]:
         """The content of `summary.json` for what was found so far."""
-        record = summary_record(self.settings.tasks, None, self.board, len(self.tasks), self._seconds)
+        record = summary_record(short_name(self.settings.tasks), None, self.board, len(self.tasks), self._seconds)
         return {**record, "programs": self.search.programs, "runs": self.search.runs, "matching": self.board.programs}
 
     @property

@@ -49,6 +49,22 @@ def short_name(source: str) -> str:
     return source if source in TASK_SETS else Path(_split_options(source)[0]).name or "tasks"
 
 
+def lasting(source: str) -> str:
+    """A set as it is kept in a folder, which is read from anywhere: its paths in full. Names stay, and so does what is
+    not there."""
+    if source in TASK_SETS:
+        return source
+    path, options = _parted(source)
+    values = {name: _in_full(value) if name == "solutions" else value for name, value in options}
+    if "," in values.get("solutions", ""):  # which an option has not
+        values = dict(options)
+    return _in_full(path) + "".join(f",{name}={value}" for name, value in values.items())
+
+
+def _in_full(path: str) -> str:
+    return str(Path(path).resolve()) if Path(path).exists() else path
+
+
 def _known_ids(task_ids: Sequence[str], by_id: Mapping[str, Task], source: str) -> list[str]:
     """The ids of a list that was split at commas, which an id may have, too. Raises `UsageError` for an unknown one."""
     found: list[str] = []
@@ -105,16 +121,23 @@ def _load_path(source: str) -> list[Task]:
 
 
 def _split_options(source: str) -> tuple[str, Choice]:
-    """Path and options of a source. A path that is there as it is written has none."""
-    found: dict[str, str] = {}
-    while not Path(source).exists() and (match := _OPTION.fullmatch(source)):
-        source, name, value = match.groups()
-        found.setdefault(name, value)
+    """Path and options of a source."""
+    source, options = _parted(source)
+    found = dict(options)
     solutions = found.pop("solutions", None)
     if solutions is not None and not Path(solutions).is_file():
         raise UsageError(f"{source},solutions={solutions}: no such file")
     numbers = {name: _number(source, name, value) for name, value in found.items()}
     return source, Choice(**numbers, solutions=None if solutions is None else Path(solutions))
+
+
+def _parted(source: str) -> tuple[str, list[tuple[str, str]]]:
+    """Path and options of a source, as texts in order. A path that is there as it is written has none."""
+    found: list[tuple[str, str]] = []
+    while not Path(source).exists() and (match := _OPTION.fullmatch(source)):
+        source, name, value = match.groups()
+        found.insert(0, (name, value))
+    return source, found
 
 
 def _number(source: str, name: str, value: str) -> int:

@@ -13,6 +13,7 @@ import pytest
 
 from engine.cli import main
 from engine.commands.execute import BLOCK
+from engine.errors import UsageError
 from trainer.checkpoint import MANIFEST
 
 ROOT = Path(__file__).parents[2]
@@ -133,6 +134,21 @@ def test_what_is_given_cannot_change_in_a_continued_search_whatever_its_value(op
 def test_what_is_given_cannot_change_in_a_continued_run_whatever_its_value(option, tmp_path, capsys):
     assert main(["run", "--run-dir", str(tmp_path), "--resume", *option]) == 2
     assert "--resume takes preset, configuration and seeds from the run's folder" in capsys.readouterr().err
+
+
+def test_a_run_keeps_its_tasks_in_full(tmp_path, monkeypatch):
+    begun = []
+
+    def begin(config, *_):
+        begun.append(config)
+        raise UsageError("enough")
+
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("engine.commands.launch.begin", begin)
+    monkeypatch.setattr("engine.commands.launch.check_installed", lambda _config: None)
+    assert main(["run", "--tasks.search", "mine"]) == 2
+    assert (begun[0].tasks.train, begun[0].tasks.search) == ("arc1-train", str(tmp_path.resolve() / "mine"))
 
 
 def test_run_lists_the_options_of_the_configuration(capsys):

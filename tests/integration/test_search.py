@@ -270,6 +270,26 @@ def test_mistakes_are_one_line(arguments, message, capsys, tmp_path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
+def test_ones_own_tasks_are_found_from_anywhere(tmp_path, monkeypatch, capsys):
+    """A search, its report and its evaluation, begun beside a folder of tasks and gone on with inside it."""
+    pair = {"input": [[1, 2], [3, 4]], "output": [[2, 1], [4, 3]]}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "flip.json").write_text(json.dumps({"train": [pair], "test": [pair]}))
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["search", "--tasks", "mine", "--programs", "20", "--workers", "1", "--out", "s1"]) == 0
+    assert json.loads(Path("s1/search.json").read_text())["tasks"] == str(tmp_path.resolve() / "mine")
+    assert json.loads(Path("s1/summary.json").read_text())["task_set"] == "mine"
+    assert "1 tasks of mine" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path / "mine")
+    assert cli.main(["search", "--out", "../s1", "--resume", "--programs", "40", "--workers", "1"]) == 0
+    assert cli.main(["report", "../s1"]) == 0
+    assert "on 1 tasks of mine" in Path("../s1/report/index.html").read_text()
+    assert cli.main(["eval", "../s1", "--tasks", "."]) == 0
+    kept = json.loads(Path("../s1/eval/mine/evaluation.json").read_text())
+    assert kept["task_set"] == str(tmp_path.resolve() / "mine")
+    assert json.loads(Path("../s1/eval/mine/summary.json").read_text())["task_set"] == "mine"
+
+
 def test_seeds_may_be_of_the_tasks_of_ones_own_that_are_searched(tmp_path):
     """And of no others: a named set's tasks have none but ARC's training seeds."""
     pair = {"input": [[1, 2], [3, 4]], "output": [[2, 1], [4, 3]]}

@@ -39,6 +39,16 @@ def test_what_was_written_is_known_again(tmp_path):
     assert found.composed == 3
 
 
+def test_a_discovery_that_kept_its_tasks_as_they_were_named_goes_on(tmp_path, monkeypatch):
+    out = tmp_path / "seeds.jsonl"
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    Journal(out, {"tasks": "mine", "seed": 0}, resume=False).__exit__()
+    Journal(out, {"tasks": str(tmp_path.resolve() / "mine"), "seed": 0}, resume=True).__exit__()
+    with pytest.raises(UsageError, match="was made with --tasks mine, --seed 0"):
+        Journal(out, {"tasks": "arc1-train", "seed": 0}, resume=True)
+
+
 def test_a_row_that_was_cut_off_is_dropped(tmp_path):
     out = tmp_path / "seeds.jsonl"
     write(out)

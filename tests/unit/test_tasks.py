@@ -9,6 +9,7 @@ import pytest
 from engine.errors import UsageError
 from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks
+from engine.tasks.task_set import lasting
 
 PAIR = {"input": [[1, 2]], "output": [[2], [1]]}
 
@@ -299,6 +300,26 @@ def test_a_task_that_says_what_is_a_test_takes_no_number_of_demonstrations(tmp_p
 def test_a_path_with_an_option_in_its_name_is_a_path(tmp_path):
     file = write(tmp_path / "x,tests=1" / "a.json", {"train": pairs(1), "test": pairs(2)})
     assert [task.id for task in load_tasks(os.path.dirname(file))] == ["a"]
+
+
+def test_a_set_is_kept_so_that_it_is_found_from_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    write(tmp_path / "mine" / "all.json", {"a": {"train": pairs(1), "test": [{"input": grid(2)}]}})
+    write(tmp_path / "outputs.json", {"a": [grid(3)]})
+    monkeypatch.chdir(tmp_path)
+    full = tmp_path.resolve()
+    assert lasting("mine") == lasting("mine/") == f"{full}/mine"
+    given = "mine/all.json,demonstrations=2,solutions=outputs.json"
+    assert lasting(given) == f"{full}/mine/all.json,demonstrations=2,solutions={full}/outputs.json"
+    assert lasting(lasting(given)) == lasting(given)
+    assert [lasting(name) for name in ("arc1-eval", "nowhere")] == ["arc1-eval", "nowhere"]
+    (task,) = load_tasks(kept := lasting("mine/all.json,solutions=outputs.json"))
+    monkeypatch.chdir("/")
+    assert outputs(load_tasks(kept)[0]) == outputs(task)
+    (tmp_path / "a,b").mkdir()
+    monkeypatch.chdir(tmp_path / "a,b")
+    write(tmp_path / "a,b" / "outputs.json", {"a": [grid(3)]})
+    assert load_tasks(lasting("../mine/all.json,solutions=outputs.json"))  # an option has no comma
 
 
 def test_folders_of_a_collection_are_concepts(tmp_path):
