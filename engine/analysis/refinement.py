@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from statistics import mean
 from typing import Any
 
@@ -70,14 +71,18 @@ def refinement(subject: Subject) -> dict[str, Any]:
 
 
 def refined(found: Iterable[Found], unit: str) -> dict[str, Any]:
-    """The figures of programs in order of discovery."""
+    """The figures of programs in any order; of those of a step the first goes before."""
     shorter: dict[str, list[dict[str, Any]]] = {}
     uses: dict[str, Use] = {}
-    steps: dict[int, dict[str, Any]] = {}
+    fitting: list[Found] = []
     for one in found:
         uses.setdefault(one.origin, Use()).add(one.program)
+        if one.fits:
+            fitting.append(one)
+    steps: dict[int, dict[str, Any]] = {}
+    for one in sorted(fitting, key=attrgetter("step")):
         known = shorter.get(one.task, [])
-        if one.fits and (not known or len(one.program) < known[-1]["characters"]):
+        if not known or len(one.program) < known[-1]["characters"]:
             point = {
                 "step": one.step,
                 "characters": len(one.program),
@@ -86,13 +91,19 @@ def refined(found: Iterable[Found], unit: str) -> dict[str, Any]:
             }
             shorter.setdefault(one.task, []).append(point)
             steps[one.step] = _shortest(one.step, shorter)
-    points = [steps[step] for step in sorted(steps)]
     return {
         "unit": unit,
         "tasks": shorter,
-        "shortest": points[:: max(len(points) // POINTS, 1)] + points[-1:] * (len(points) > POINTS),
+        "shortest": _thinned(list(steps.values())),
         "origins": {origin: use.as_json() for origin, use in uses.items()},
     }
+
+
+def _thinned(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """At most `POINTS` of the points, the first and the last among them."""
+    if len(points) <= POINTS:
+        return points
+    return [points[round(k * (len(points) - 1) / (POINTS - 1))] for k in range(POINTS)]
 
 
 def _shortest(step: int, shorter: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from engine.analysis.abstractions import recurring, subprograms
 from engine.analysis.failures import failed
 from engine.analysis.forgetting import history
 from engine.analysis.length import by_length
-from engine.analysis.refinement import Found, refined
+from engine.analysis.refinement import POINTS, Found, refined
 from engine.analysis.subject import Judged, Subject
 from engine.cli import main
 from engine.commands.options.analyse import NAMES
@@ -61,6 +61,17 @@ def test_a_shorter_program_is_a_refinement():
     assert result["shortest"][-1]["share_of_first"] == pytest.approx(len(SHORT) / len(LONG), abs=1e-4)
     assert result["origins"]["policy"]["primitives"] == {"rot90": 0.5, "vmirror": 0.5, "rot180": 0.25, "hmirror": 0.25}
     assert result["origins"]["mutated"]["programs"] == 1
+
+
+@pytest.mark.parametrize("steps", [99, 100, 101, 199, 1000])
+def test_of_many_points_a_hundred_are_kept_in_the_order_of_discovery(steps):
+    """A program that was inserted first may be discovered last: tasks so far never become fewer."""
+    found = [Found(f"t{k}", SHORT, k, "policy", True) for k in range(steps)]
+    points = refined([*found[50:], *found[:50]], "meta_iteration")["shortest"]
+    assert len(points) == min(steps, POINTS)
+    assert [point["tasks"] for point in points] == [point["step"] + 1 for point in points]
+    assert (points[0]["step"], points[-1]["step"]) == (0, steps - 1)
+    assert len({point["step"] for point in points}) == len(points)
 
 
 def test_generalisation_is_by_length_and_by_size():
