@@ -32,6 +32,8 @@ from interpreter.runtime.outcome import Outcome
 # Lines run at a time: memory stays constant, whatever the file's size.
 BLOCK = 1000
 
+FORM = 'right is {"program": "...", "inputs": [grid, ...]}'
+
 
 def execute(options: ExecuteOptions) -> None:
     """Run a file; the results go to `out`, which is there once it is whole, or to standard output."""
@@ -52,17 +54,25 @@ def execute_lines(lines: Iterable[bytes], machine: Machine) -> Iterator[dict[str
         yield from _execute_block([read_line(line) for line in block], machine)
 
 
-def read_line(line: bytes) -> tuple[Program, list[Grid]] | str:
-    """A line's program and inputs, or what is wrong with it."""
+def read_record(line: bytes) -> dict[str, Any] | str:
+    """A line's object, which has a program, or what is wrong with the line."""
     try:
         record = json.loads(line.decode("utf-8-sig"))
-        text, inputs = record["program"], record["inputs"]
     except RecursionError:
         return "not JSON that can be read: nested too deeply"
     except ValueError as error:  # no UTF-8, no JSON, or a number of thousands of digits
         return f"not JSON: {error}"
-    except (KeyError, TypeError):
-        return 'right is {"program": "...", "inputs": [grid, ...]}'
+    return record if isinstance(record, dict) and "program" in record else FORM
+
+
+def read_line(line: bytes) -> tuple[Program, list[Grid]] | str:
+    """A line's program and inputs, or what is wrong with it."""
+    record = read_record(line)
+    if isinstance(record, str):
+        return record
+    if "inputs" not in record:
+        return FORM
+    text, inputs = record["program"], record["inputs"]
     if not isinstance(text, str) or not isinstance(inputs, list):
         return '"program" must be a string and "inputs" a list of grids'
     try:

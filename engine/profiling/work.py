@@ -8,14 +8,13 @@ a task set                         seed programs on the tasks that they are for;
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from engine.analysis.subject import Subject
-from engine.commands.execute import read_line
+from engine.commands.execute import read_line, read_record
 from engine.errors import UsageError
 from engine.evaluation.folder import SETTINGS
 from engine.evaluation.sources import Stored, find_source
@@ -23,7 +22,7 @@ from engine.seeds.seed import load_seeds
 from engine.seeds.solver_source import SourceError, read_program
 from engine.tasks import TASK_SETS, Task, load_tasks
 from interpreter.grids import Grid
-from interpreter.language.program import Program, ProgramError, parse
+from interpreter.language.program import Program, ProgramError
 
 KNOWN_SETS = ("arc1-train", "arc1-eval")  # whose tasks a file may name
 FOLDER, FILE, TASKS = "the folder of a run, a search or an evaluation", "a JSONL file", "a task set"
@@ -80,19 +79,18 @@ def _of_file(path: Path) -> Iterator[Work | str]:
 
 def _read(number: int, line: bytes, tasks: Mapping[str, Task]) -> Work | str:
     """The work of a line, or what is wrong with it."""
-    try:
-        record = json.loads(line.decode())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        return f"line {number}: not JSON: {error}"
-    if not isinstance(record, dict) or "inputs" in record or "task" not in record:
+    record = read_record(line)
+    if isinstance(record, str):
+        return f"line {number}: {record}"
+    if "inputs" in record or "task" not in record:
         work = read_line(line)
         return f"line {number}: {work}" if isinstance(work, str) else Work(number, None, *work)
     task = tasks.get(record["task"]) if isinstance(record["task"], str) else None
     if task is None:
         return f"line {number}: task {record['task']!r} is not among the {len(tasks)} of ARC-AGI-1"
     try:
-        return Work(number, task.id, parse(str(record.get("program", ""))), _inputs(task))
-    except ProgramError as error:
+        return Work(number, task.id, read_program(str(record["program"])), _inputs(task))
+    except (ProgramError, SourceError) as error:
         return f"line {number}: {error}"
 
 

@@ -59,11 +59,11 @@ def read_entries(path: Path, task: str | None = None) -> list[Entry]:
     return [replace(entries[0], task=task)]
 
 
-def read_rows(text: str, where: str) -> Iterator[Entry]:
-    """The programs of a JSONL text."""
+def read_rows(text: str, where: str, task: str | None = None) -> Iterator[Entry]:
+    """The programs of a JSONL text; `task` is that of rows that name none."""
     for number, row in enumerate(text.split("\n"), 1):
         if row.strip():
-            yield _read_row(row, f"{where}, line {number}")
+            yield _read_row(row, f"{where}, line {number}", task)
 
 
 def _read_folder(folder: Path) -> Iterator[Entry]:
@@ -88,12 +88,12 @@ def _read_file(file: Path, task: str | None = None) -> Iterator[Entry]:
     if not start:
         raise UsageError(f"{file}: an empty file")
     if file.suffix == ".jsonl":
-        return read_rows(text, str(file))
+        return read_rows(text, str(file), task)
     if file.suffix == ".json":
         return _read_json(text, file)
     if file.suffix == ".py" or start != "{":
         return _read_python(text, file, task)
-    return read_rows(text, str(file)) if _json(text) is None else _read_json(text, file)
+    return read_rows(text, str(file), task) if _json(text) is None else _read_json(text, file)
 
 
 def _text(file: Path) -> str:
@@ -148,8 +148,8 @@ def _read_json(text: str, file: Path) -> Iterator[Entry]:
         yield from _read_record(record, f"{file}, {key!r}", key)
 
 
-def _read_row(row: str, where: str) -> Entry:
-    entries = list(_read_record(_json(row), where, None))
+def _read_row(row: str, where: str, task: str | None) -> Entry:
+    entries = list(_read_record(_json(row), where, task))
     return entries[0] if entries else Entry(where, "", RECORD)
 
 

@@ -125,6 +125,18 @@ def test_mistakes_are_told(arguments, message, tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "bad-profile").exists()
 
 
+def test_a_profile_reads_what_exec_reads(tmp_path):
+    """A byte order mark and Python functions, in lines with inputs and in those with a task."""
+    source = "def solve(I):\n    O = vmirror(I)\n    return O"
+    rows = [{"program": source, "task": "67a3c6ac"}, {"program": source, "inputs": [[[1, 2]]]}, {"task": "67a3c6ac"}]
+    file, out = tmp_path / "programs.jsonl", tmp_path / "out"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows) + "[" * 100_000 + "\n", encoding="utf-8-sig")
+    assert main(["profile", str(file), "--out", str(out), "--repeats", "1"]) == 0
+    found = sorted((row["line"], row["program"]) for row in profiled(out)["programs"])
+    assert found == [(1, "O = vmirror(I)"), (2, "O = vmirror(I)")]
+    assert [error.split(":")[0] for error in profiled(out)["errors"]] == ["line 3", "line 4"]
+
+
 def test_every_primitive_has_a_module():
     assert module_of("objects") == "objects"
     assert module_of("fill") == "painting"

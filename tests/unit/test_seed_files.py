@@ -127,6 +127,10 @@ def test_a_task_can_be_given_for_the_only_program_of_a_file(tmp_path):
     for content in (ANONYMOUS, SOLVER, TEXT, json.dumps({"program": TEXT}), json.dumps({"task": "b", "program": TEXT})):
         file.write_text(content)
         assert [(entry.task, entry.program.text) for entry in read_entries(file, "zzz")] == [("zzz", TEXT)]
+    lines = tmp_path / "program.jsonl"
+    for row in ({"program": TEXT}, {"task": "b", "program": TEXT}):
+        lines.write_text(json.dumps(row) + "\n")
+        assert [(entry.task, entry.program.text) for entry in read_entries(lines, "zzz")] == [("zzz", TEXT)]
     file.write_text(SOLVER + VERIFIER)
     with pytest.raises(UsageError, match="2 programs, which cannot all be for task 'zzz'"):
         read_entries(file, "zzz")
