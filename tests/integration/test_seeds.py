@@ -147,7 +147,7 @@ def test_check_shows_seeds_that_fail(tmp_path, flips, capsys):
     programs = ["O = vmirror(I)", "x1 = hmirror(I)\nO = hmirror(x1)"]
     file.write_text("".join(json.dumps({"task": "flip", "program": program}) + "\n" for program in programs))
     options = ["seeds", "check", "--seeds", str(file), "--tasks", flips]
-    assert main([*options, "--json"]) == 0
+    assert main([*options, "--json"]) == 1
     figures = json.loads(capsys.readouterr().out)
     problem = "fails on 3 of 3 pairs (wrong_grid 3)"
     assert figures["failing"] == [{"task": "flip", "program": programs[1], "origin": "import", "problem": problem}]
@@ -155,7 +155,7 @@ def test_check_shows_seeds_that_fail(tmp_path, flips, capsys):
     assert figures["lines"] == {"min": 1, "median": 1.5, "mean": 1.5, "max": 2}
     assert figures["most_used"] == {"hmirror": 2, "vmirror": 1}
     assert figures["least_used"] == {"vmirror": 1, "hmirror": 2}
-    assert main(options) == 0
+    assert main(options) == 1
     assert f"flip (import): {problem}\n" in capsys.readouterr().out
 
 

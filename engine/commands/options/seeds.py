@@ -74,7 +74,7 @@ class DiscoverOptions(Options):
 class CheckOptions(Options):
     """What seeds cover, and whether they solve their tasks.
 
-    Run every seed on its task; coverage, lengths, primitives used. Exit status 1 where an embedded seed fails.
+    Run every seed on its task; coverage, lengths, primitives used. Exit status 1 where a seed fails.
     """
 
     verb: ClassVar[str] = "check"
