@@ -140,8 +140,6 @@ def _rates(text: str | None) -> Rates:
         except ValueError:
             raise UsageError(f"--rates {part.strip()!r}: {value!r} is no number") from None
     try:
-        rates = Rates(**values)
-        rates.weights()
+        return Rates(**values)
     except ValueError as error:
         raise UsageError(f"--rates: {error}") from None
-    return rates

@@ -10,6 +10,7 @@ All of it is compiled. The same parents, rates and seed give the same mutants on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -42,13 +43,21 @@ class Rates:
     new_line: float = 0.5
     """Share of replaced arguments that become a new line."""
     again: float = 0.0
-    """Chance of one more operation after each."""
+    """Chance of one more operation after each: below 1, where there would be no end."""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for what is no rate."""
+        shares = [getattr(self, name) for name in OPERATIONS]
+        if min(shares) < 0 or not 0 < sum(shares) < math.inf:  # false of nan, too
+            raise ValueError(f"rates of operations must be numbers of at least 0, one of them more, not {shares}")
+        if not 0 <= self.new_line <= 1:
+            raise ValueError(f"new_line is a chance, from 0 to 1, not {self.new_line}")
+        if not 0 <= self.again < 1:
+            raise ValueError(f"again is a chance below 1, and at least 0, not {self.again}")
 
     def weights(self) -> npt.NDArray[np.float64]:
-        """The operations' shares, added up. Raises `ValueError` where there are none."""
+        """The operations' shares, added up."""
         shares = np.array([getattr(self, name) for name in OPERATIONS])
-        if shares.min() < 0 or shares.sum() <= 0:
-            raise ValueError(f"rates of operations must be at least 0, one of them more, not {shares.tolist()}")
         return np.cumsum(shares / shares.sum())
 
 

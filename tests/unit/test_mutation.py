@@ -1,5 +1,7 @@
 """Typed mutation: what mutants are, and that a seed decides them."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -128,6 +130,14 @@ def test_rates_must_be_shares():
         Mutator(PROGRAMS, rates=Rates(argument=-1.0))
     with pytest.raises(ValueError, match="one of them more"):
         Mutator(PROGRAMS, rates=Rates(argument=0, function=0, definition=0))
+    for wrong in (math.nan, math.inf, -0.1):
+        for name in (*OPERATIONS, "new_line", "again"):
+            with pytest.raises(ValueError, match=r"must be numbers|is a chance"):
+                Rates(**{name: wrong})
+    for name, wrong in (("new_line", 1.1), ("again", 1.0)):
+        with pytest.raises(ValueError, match=f"{name} is a chance"):
+            Rates(**{name: wrong})
+    assert Rates(new_line=1.0, again=0.99, argument=7.0).weights()[-1] == pytest.approx(1.0)
 
 
 def test_kinds_are_those_of_values_and_not_of_declarations():
