@@ -222,13 +222,15 @@ def read_lines(file: Path, *keys: str) -> list[dict[str, Any]]:
     return list(rows_of(file, *keys)) if file.is_file() else []
 
 
-def rows_of(file: Path, *keys: str) -> Iterator[dict[str, Any]]:
-    """The rows of a JSONL file in order, each an object with `keys`.
+def rows_of(file: Path, *keys: str, length: int | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of a JSONL file in order, each an object with `keys`; where a length is given, of so many bytes.
 
     A last line cut short by a kill is left out. Raises `UsageError` for any other line that is damaged.
     """
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
+            if length is not None and (length := length - len(line)) < 0:
+                return
             if line.endswith(b"\n"):
                 yield _row(line, f"{file}, line {number}", keys)
 

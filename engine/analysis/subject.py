@@ -16,7 +16,7 @@ from engine.execution import digest
 from engine.files import read_lines
 from engine.progress import Display
 from engine.run_folder import RunFolder
-from engine.search.folder import searched_tasks
+from engine.search.folder import found_rows, searched_tasks
 from engine.tasks import Task, load_tasks
 from interpreter.machine.pool import default_workers
 
@@ -97,7 +97,7 @@ class Subject:
 
     def _rows(self) -> Iterator[Row]:
         if self.kind == SEARCH:
-            for row in read_lines(self.path / "search.jsonl", "task", "program", "prediction", "number"):
+            for row in found_rows(self.path):
                 yield Row(
                     row["number"], row["task"], row["program"], row["demonstration_performance"], row["prediction"], 0,
                     POLICY if row.get("method") == POLICY else FOUND, None,

@@ -87,6 +87,14 @@ def searched_tasks(path: Path) -> list[Task]:
     return tasks
 
 
+def found_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """What the search of a folder found until the point to go on from: rows behind it are of a batch that is not done,
+    and are found again."""
+    file = path / "progress.json"
+    lengths = read_json(file).get("lengths", {}) if file.is_file() else {}
+    return rows_of(path / "search.jsonl", *COLUMNS, length=lengths.get("search.jsonl", 0))
+
+
 def entry_of(row: Mapping[str, Any]) -> Entry:
     """The entry that a row of `search.jsonl` stands for."""
     return Entry(row["program"], row["demonstration_performance"], bytes.fromhex(row["prediction"]), row["number"])

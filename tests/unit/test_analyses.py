@@ -197,6 +197,19 @@ def test_a_file_of_somebody_else_is_not_replaced(tmp_path, capsys):
         assert main(["analyse", "length", str(tmp_path)]) == 0
 
 
+def test_of_a_search_that_was_killed_its_last_batch_does_not_count(tmp_path):
+    """It is found again when the search goes on, and an evaluation leaves it out, too."""
+    row = {"task": "67a3c6ac", "program": SHORT, "demonstration_performance": 1.0, "prediction": "", "number": 0}
+    line = json.dumps(row) + "\n"
+    (tmp_path / "search.json").write_text(json.dumps({"tasks": "arc1-train", "task_ids": [row["task"]], "limit": None}))
+    (tmp_path / "search.jsonl").write_text(3 * line)
+    subject = Subject(tmp_path)
+    for lines, progress in ((0, None), (2, {"lengths": {"search.jsonl": 2 * len(line)}})):
+        if progress is not None:
+            (tmp_path / "progress.json").write_text(json.dumps(progress))
+        assert len(list(subject.programs())) == lines == len(list(subject.source.programs()))
+
+
 def test_counters_of_shares_are_exact():
     found = [Found("t", SHORT if k % 4 else LONG, k, "policy", False) for k in range(8)]
     shares = refined(found, "meta_iteration")["origins"]["policy"]["primitives"]
