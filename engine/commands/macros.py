@@ -13,10 +13,10 @@ from rich.table import Table
 
 from engine.commands.options.macros import MacrosOptions
 from engine.errors import UsageError, printable
-from engine.files import rows_of, write_new
+from engine.files import write_new
 from engine.progress import compile_interpreter
 from engine.search.composition.macro import Macro, Miner
-from engine.search.folder import check_is_search, searched_tasks
+from engine.search.folder import check_is_search, found_rows, searched_tasks
 from engine.seeds.seed import load_seeds
 from engine.tables import as_text
 from engine.tasks import Task, load_tasks
@@ -87,7 +87,7 @@ def macros(options: MacrosOptions) -> None:
 def _found(search: Path, tasks: Mapping[str, Task]) -> Iterator[tuple[Task, Program]]:
     """The first program of each task that a search found right on all demonstrations."""
     seen: set[str] = set()
-    for row in rows_of(search / "search.jsonl", "task", "program", "demonstration_performance"):
+    for row in found_rows(search):
         if row["demonstration_performance"] == 1.0 and row["task"] not in seen:
             seen.add(row["task"])
             yield tasks[row["task"]], parse(row["program"])
