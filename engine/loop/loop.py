@@ -186,9 +186,8 @@ class Loop:
             rollout, found = self._sample_and_search(number)
         policy = self._evaluate(number, rollout, found)
         seconds = elapsed()
-        summary = self.boards.summary(
-            short_name(self.config.tasks.search), len(self.tasks), policy, self.spent, seconds
-        )
+        name = short_name(self.config.tasks.search)
+        summary = self.boards.summary(name, len(self.tasks), policy, self.spent, seconds)
         performances = policy.performances()
         judged = {"demonstration_performance": round(float(np.mean([*performances.values()])), 4)}
         row = self._metrics(number, trained, losses | drawn | judged, rollout, summary)
@@ -227,10 +226,8 @@ class Loop:
             drawn = draw(self.store, generator, self.config.replay, self.heldout_programs)
             examples = self._examples(drawn.rows, self.store, drawn.weights)
             if not len(examples):
-                raise UsageError(
-                    f"nothing to learn from in meta-iteration {number}: none of {len(drawn.rows):,} experiences drawn "
-                    "fits trainer.max-prompt-tokens and sampler.max-tokens"
-                )
+                what = f"nothing to learn from in meta-iteration {number}: none of {len(drawn.rows):,} experiences"
+                raise UsageError(f"{what} drawn fits trainer.max-prompt-tokens and sampler.max-tokens")
             return examples, drawn.columns()
 
     def _examples(
