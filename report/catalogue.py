@@ -23,19 +23,20 @@ class Case:
 
 def catalogue(sources: Sequence[Source]) -> list[Case]:
     """The tasks of all sources, in order of id. What has the same id but other grids is another task."""
-    known: dict[str, list[Puzzle]] = {}
+    known: dict[str, list[str]] = {}  # id -> keys of what has it
     names: dict[tuple[int, str], str] = {}  # source, id -> key
     puzzles: dict[str, Puzzle] = {}
     for number, source in enumerate(sources):
         for puzzle in source.puzzles:
             alike = known.setdefault(puzzle.id, [])
-            same = next((k for k, other in enumerate(alike) if puzzle.is_like(other)), None)
-            if same is None:
-                same = len(alike)
-                alike.append(puzzle)
-            key = puzzle.id if same == 0 else f"{puzzle.id} ({source.task_set})"
+            key = next((key for key in alike if puzzle.is_like(puzzles[key])), None)
+            if key is None:
+                key = puzzle.id if not alike else f"{puzzle.id} ({source.task_set})"
+                if key in puzzles:  # of the same name, too
+                    key = f"{puzzle.id} ({source.task_set}, {len(alike) + 1})"
+                alike.append(key)
+                puzzles[key] = puzzle
             names[number, puzzle.id] = key
-            puzzles.setdefault(key, puzzle)
     cases = []
     for key in sorted(puzzles):
         puzzle = puzzles[key]

@@ -79,14 +79,8 @@ from engine.tasks import Task, load_tasks
 SUMMARY, SETTINGS, PROGRESS, FOUND = "summary.json", "evaluation.json", "progress.json", "found.jsonl"
 TASKS, BENCHMARK = "tasks", "benchmark"
 SUBMISSION, TABLE = "submission.json", "programs.parquet"
-_WRITTEN = (
-    PROGRESS,
-    FOUND,
-    TASKS,
-    BENCHMARK,
-    SUBMISSION,
-    TABLE,
-)  # beside settings and summary, which are asked for first
+# What is written beside settings and summary, which are asked for first.
+_WRITTEN = (PROGRESS, FOUND, TASKS, BENCHMARK, SUBMISSION, TABLE)
 
 
 def evaluated_tasks(path: Path) -> list[Task]:

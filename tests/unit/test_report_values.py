@@ -1,10 +1,14 @@
 """Pictures: what is drawn of the values of a program's lines."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from interpreter.dropin.trace import Tracer
 from interpreter.language.program import parse
+from report.catalogue import catalogue
+from report.model import Puzzle
 from report.values import MAX_ITEMS, pictures
 
 GRID = np.array([[1, 1, 0], [0, 0, 2]], np.int8)
@@ -63,3 +67,19 @@ def test_tuples_of_grids_are_drawn_and_pairs_told(tracer):
 def test_colours_outside_the_ten_are_marked(tracer):
     (picture,) = drawn(tracer, "O = canvas(TEN, THREE_BY_THREE)")
     assert picture["g"] == "???/???/???"
+
+
+def test_tasks_of_one_id_are_told_apart_by_their_grids():
+    """Whatever their sets are called; and one that several sources have is one."""
+
+    def source(task_set, color):
+        grid = np.full((1, 1), color, np.int8)
+        puzzle = Puzzle("t", (grid,), (grid,), (grid,), (None,))
+        return SimpleNamespace(task_set=task_set, puzzles=[puzzle], results={})
+
+    cases = catalogue([source("a", 1), source("mine", 2), source("mine", 3), source("other", 2), source("b", 1)])
+    assert [(case.key, case.has) for case in cases] == [
+        ("t", (True, False, False, False, True)),
+        ("t (mine)", (False, True, False, True, False)),
+        ("t (mine, 3)", (False, False, True, False, False)),
+    ]
