@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from engine.cluster.starting import prepare
@@ -53,6 +55,9 @@ class LocalCluster:
 def local_cluster(nodes: int, cpus: int = 1) -> Iterator[LocalCluster]:
     """`nodes` with `cpus` processors each, which listen on this machine alone; gone when the block is left."""
     folder = tempfile.mkdtemp(prefix="codeit-ray-")
+    (Path(folder) / "ray").mkdir()
+    before = os.environ.get("RAY_TMPDIR")
+    os.environ["RAY_TMPDIR"] = folder  # where Ray notes which cluster is the machine's: another's note stays as it is
     try:
         cluster = LocalCluster(cpus, folder)
         try:
@@ -62,4 +67,7 @@ def local_cluster(nodes: int, cpus: int = 1) -> Iterator[LocalCluster]:
         finally:
             cluster.close()
     finally:
+        del os.environ["RAY_TMPDIR"]
+        if before is not None:
+            os.environ["RAY_TMPDIR"] = before
         shutil.rmtree(folder, ignore_errors=True)
