@@ -28,7 +28,7 @@ from typing import Any, Protocol
 import torch
 
 from trainer.examples import Example, Examples
-from trainer.processes import spawn
+from trainer.processes import ProcessDied, died, spawn
 from trainer.training import Progress, Trainer, TrainResult
 
 # Seconds between looks at a process whose weights are being received.
@@ -88,7 +88,7 @@ class TrainerGroup:
     """`processes` trainers that learn as one does which accumulates that many batches, up to rounding.
 
     `make` makes a trainer, the same in each process, and must be picklable. Methods are those of `Trainer`; what a
-    process raises is raised here and ends the group, as does RuntimeError for a process that died. A context manager.
+    process raises is raised here and ends the group, as does `ProcessDied` for a process that died. A context manager.
     The GPU of the first process is number `first_device`.
     """
 
@@ -226,8 +226,8 @@ class TrainerGroup:
         except (EOFError, OSError):
             return self._died(rank)
 
-    def _died(self, rank: int) -> RuntimeError:
-        return RuntimeError(f"training process {rank} of {len(self._members)} died")
+    def _died(self, rank: int) -> ProcessDied:
+        return died(f"training process {rank} of {len(self._members)}", self._members[rank][0])
 
 
 class _Member:

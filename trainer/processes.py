@@ -14,6 +14,7 @@ from typing import Any
 
 # A fork would take the parent's threads and GPU for its own.
 CONTEXT: BaseContext = multiprocessing.get_context("spawn")
+_REAPED = 1.0  # seconds in which the system says how a process ended
 
 
 def spawn(serve: Callable[..., None], *arguments: Any) -> tuple[BaseProcess, Connection]:
@@ -30,6 +31,20 @@ def spawn(serve: Callable[..., None], *arguments: Any) -> tuple[BaseProcess, Con
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     theirs.close()
     return process, ours
+
+
+class ProcessDied(RuntimeError):
+    """A process that works for this one has ended before its time."""
+
+
+def died(what: str, process: BaseProcess) -> ProcessDied:
+    """What to raise of a process that has hung up, called `what`."""
+    process.join(_REAPED)
+    status = process.exitcode
+    how = ""
+    if status is not None:
+        how = f" (killed by signal {-status}: too little memory, say)" if status < 0 else f" (exit status {status})"
+    return ProcessDied(f"{what} died{how}")
 
 
 def _serve(serve: Callable[..., None], connection: Connection, *arguments: Any) -> None:

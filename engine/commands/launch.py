@@ -24,6 +24,7 @@ from interpreter.machine.pool import default_workers
 from replay.experience import ReplayError
 from replay.store import ReplayStore
 from trainer.errors import CheckpointError
+from trainer.processes import ProcessDied
 
 # What a resumed run may change: how long it goes on, and how many processors it uses.
 RESUMABLE = (
@@ -40,11 +41,13 @@ _HINTS = {
 
 @contextmanager
 def mistakes() -> Iterator[None]:
-    """Turn what is wrong with a checkpoint or a replay store into a `UsageError`."""
+    """Turn what is wrong with a checkpoint or a replay store, and the end of a process, into a `UsageError`."""
     try:
         yield
     except (CheckpointError, ReplayError) as error:
         raise UsageError(str(error)) from error
+    except ProcessDied as error:
+        raise UsageError(f"{error}; what was begun goes on with --resume") from error
 
 
 @mistakes()

@@ -22,7 +22,7 @@ from engine.sampler.base import CheckpointSampler
 from engine.sampler.config import SamplerConfig
 from engine.sampler.protocol import Sample, Sampler, SampleRequest
 from engine.sampler.published import Published
-from trainer.processes import spawn
+from trainer.processes import died, spawn
 
 # A process sends what is finished after so many samples or seconds.
 _SENT_TOGETHER, _SENT_AFTER = 32, 0.2
@@ -40,7 +40,7 @@ class _Done:
 
 
 class SamplerGroup(CheckpointSampler):
-    """A `Sampler` of `processes`. What one of them raises is raised here and closes all, as does RuntimeError for one
+    """A `Sampler` of `processes`. What one of them raises is raised here and closes all, as does `ProcessDied` for one
     that died. See `open_sampler`."""
 
     def __init__(self, open_one: OpenSampler, checkpoint: Path, config: SamplerConfig, max_model_len: int) -> None:
@@ -108,7 +108,7 @@ class SamplerGroup(CheckpointSampler):
             try:
                 message = connection.recv()
             except (EOFError, OSError):
-                self._fail(RuntimeError(f"sampling process {number} of {len(self._members)} died"))
+                self._fail(died(f"sampling process {number} of {len(self._members)}", self._members[number][0]))
             except Exception as error:  # its exception cannot be made here again
                 self._fail(RuntimeError(f"sampling process {number} of {len(self._members)} failed: {error}"))
             if not isinstance(message, _Done):

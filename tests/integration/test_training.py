@@ -18,6 +18,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, GPTNeoXConfig, LlamaForCausalLM, MistralConfig, masking_utils
 
+from engine.commands.launch import mistakes
+from engine.errors import UsageError
 from engine.sampler import SamplerConfig, SampleRequest, open_sampler
 from trainer import training
 from trainer.checkpoint import MANIFEST, TRAINING, load_manifest
@@ -147,7 +149,8 @@ def test_a_training_process_that_dies_is_an_error() -> None:
             member.kill()
             if waits:
                 member.join()
-            with pytest.raises(RuntimeError, match=r"training process \d of 2 died"):
+            message = r"^training process \d of 2 died \(killed by signal 9: too little memory, say\); .*--resume"
+            with pytest.raises(UsageError, match=message), mistakes():
                 group.train(make_examples(4))
         assert multiprocessing.active_children() == []
 
