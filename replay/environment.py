@@ -17,7 +17,6 @@ from replay.experience import ReplayError, pack, unpack
 from replay.lmdb_file import TornFile, check_whole
 
 MAX_READERS = 256
-MAX_DATABASES = 6
 
 DATA_FILE, _LOCK_FILE, _WRITER_FILE = "data.mdb", "lock.mdb", "writer.lock"
 _UNBORN = ".new"  # a store that is being made
@@ -54,8 +53,9 @@ def open_environment(folder: Path, readonly: bool, map_size: int) -> lmdb.Enviro
             _create(folder, map_size)
         check_whole(folder / DATA_FILE)
         environment = lmdb.open(
-            str(folder), map_size=map_size, readonly=readonly, lock=lock, max_dbs=MAX_DATABASES, max_readers=MAX_READERS
-        )
+            str(folder), map_size=map_size, readonly=readonly, lock=lock, max_dbs=len(Databases.names()),
+            max_readers=MAX_READERS,
+        )  # fmt: skip
     except TornFile as error:
         raise ReplayError(f"{folder / DATA_FILE} is damaged: {error}; copy it again from where it came") from None
     except lmdb.InvalidError:
@@ -74,7 +74,7 @@ def _create(folder: Path, map_size: int) -> None:
     unborn = folder / _UNBORN
     shutil.rmtree(unborn, ignore_errors=True)
     unborn.mkdir()
-    opened = lmdb.open(str(unborn), map_size=map_size, max_dbs=MAX_DATABASES)
+    opened = lmdb.open(str(unborn), map_size=map_size, max_dbs=len(Databases.names()))
     with closing(opened) as environment, environment.begin(write=True) as txn:
         databases = [environment.open_db(name, txn=txn) for name in Databases.names()]
         set_format(txn, databases[FIRST_DATABASES - 1])

@@ -23,9 +23,9 @@ from engine.evaluation.results import write_results
 from engine.evaluation.scoreboard import verdict
 from engine.evaluation.sources import CHECKPOINT, RUN, SEARCH, Source, find_source
 from engine.files import read_json, timed_folder, write_lines
+from engine.kept_tasks import hash_of
 from engine.progress import Display, compile_interpreter
 from engine.run_folder import RunFolder
-from engine.search.folder import hash_of
 from engine.tasks import Task, load_tasks
 from engine.tasks.task_set import lasting, short_name
 from interpreter.machine.pool import default_workers

@@ -12,7 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from engine.commands.options.macros import MacrosOptions
-from engine.errors import UsageError, printable
+from engine.errors import printable
 from engine.files import write_new
 from engine.progress import compile_interpreter
 from engine.search.composition.macro import Macro, Miner
@@ -56,8 +56,6 @@ class _Row:
 
 def macros(options: MacrosOptions) -> None:
     """List the macros of seeds, and of what a search found, those first that save most."""
-    if options.new and options.search is None:
-        raise UsageError("--new lists what a search found and no seed has: it needs --search")
     tasks, source = {task.id: task for task in load_tasks(options.tasks)}, options.seeds
     found: list[tuple[Task, Program]] = []
     if options.search is not None:

@@ -15,9 +15,10 @@ from engine.commands.options.search import SearchOptions
 from engine.errors import UsageError
 from engine.evaluation import verdict
 from engine.files import timed_folder
+from engine.kept_tasks import hash_of
 from engine.progress import Display, compile_interpreter
 from engine.search.composition.ingredients import Ingredient
-from engine.search.folder import SearchFolder, hash_of, searched_tasks
+from engine.search.folder import SearchFolder, searched_tasks
 from engine.search.limits import Limits
 from engine.search.ranked import METHODS, RankedSearch, SearchSettings
 from engine.seeds.seed import load_seeds

@@ -73,8 +73,8 @@ from typing import Any, NamedTuple
 
 from engine.errors import UsageError
 from engine.files import lock_folder, make_folder, read_json, resumable, rows_of, safe_name, write_json, write_text
-from engine.search.folder import hash_of
-from engine.tasks import Task, load_tasks
+from engine.kept_tasks import kept_tasks
+from engine.tasks import Task
 
 SUMMARY, SETTINGS, PROGRESS, FOUND = "summary.json", "evaluation.json", "progress.json", "found.jsonl"
 TASKS, BENCHMARK = "tasks", "benchmark"
@@ -91,13 +91,7 @@ def evaluated_tasks(path: Path) -> list[Task]:
     settings = read_json(path / SETTINGS)
     if not isinstance(settings, Mapping) or "task_set" not in settings:
         raise UsageError(f"{path / SETTINGS}: no settings of an evaluation; the file was damaged")
-    tasks = load_tasks(settings["task_set"], settings.get("task_ids"), settings.get("limit"))
-    if settings.get("tasks_hash", "") not in ("", hash_of(tasks, scored=True)):
-        raise UsageError(
-            f"{path} is about {settings['task_set']} as it was, and tasks were added, changed or removed since: put "
-            "them back, or evaluate again, to another --out"
-        )
-    return tasks
+    return kept_tasks(path, settings["task_set"], settings, "evaluate again, to another --out", scored=True)
 
 
 class Row(NamedTuple):

@@ -20,7 +20,7 @@ from typing import Any
 from engine.errors import UsageError
 from engine.files import read_json
 from engine.run_folder import RunFolder, open_replay
-from engine.search.folder import is_search
+from engine.search.folder import found_bytes, is_search
 from engine.seeds.files import TASK_KEYS, read_entries
 from interpreter.language.program import Program, quoted
 from trainer.checkpoint import MANIFEST
@@ -81,7 +81,7 @@ class Source:
             with open_replay(self.path) as store:
                 return {"programs": len(store)}
         if self.kind == SEARCH:
-            return {"bytes": _committed(self.path)}
+            return {"bytes": found_bytes(self.path)}
         return {}
 
 
@@ -128,18 +128,13 @@ def _experiences(path: Path, all_origins: bool) -> Iterator[Stored]:
 
 def _search(path: Path) -> Iterator[Stored]:
     """The rows of a search that are committed: others are of a batch that is not done."""
-    left = _committed(path)
+    left = found_bytes(path)
     with (path / "search.jsonl").open("rb") as lines:
         for line in lines:
             left -= len(line)
             if left < 0:
                 return
             yield _stored(line)
-
-
-def _committed(path: Path) -> int:
-    file = path / "progress.json"
-    return read_json(file).get("lengths", {}).get("search.jsonl", 0) if file.is_file() else 0
 
 
 def _lines(file: Path) -> Iterator[Stored]:

@@ -15,10 +15,11 @@ from dataclasses import asdict, replace
 from types import TracebackType
 
 from engine.config import Config
+from engine.kept_tasks import hash_of
 from engine.loop.rollout import Update, Work
 from engine.progress import Display
 from engine.run_folder import RunFolder
-from engine.search.folder import hash_of, open_search
+from engine.search.folder import open_search
 from engine.search.limits import Limits, Spent
 from engine.search.ranked import POLICY, RankedSearch, SearchSettings
 from engine.search.workers import OpenWorkers, Workers

@@ -15,7 +15,6 @@ a batch that was not finished, and is cut off by `SearchFolder.open`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -28,11 +27,11 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import UsageError
-from engine.execution import digest
 from engine.files import append_line, lock_folder, new_folder, read_json, resumable, rows_of, write_json, write_lines
+from engine.kept_tasks import kept_tasks
 from engine.ranking import Entry
 from engine.run_folder import provenance
-from engine.tasks import Task, load_tasks
+from engine.tasks import Task
 from interpreter.language.vocabulary import PROGRAM_TOKENS
 from trainer.codec import vocabulary_hash
 
@@ -64,35 +63,24 @@ def check_is_search(path: Path) -> None:
         raise UsageError(f"{path} is no search folder: it has no search.json")
 
 
-def hash_of(tasks: Sequence[Task], scored: bool = False) -> str:
-    """What tells whether tasks are the same: ids, demonstrations, test inputs, if `scored` test outputs, in order."""
-    state = hashlib.sha256()
-    for task in tasks:
-        tests = [*task.test_inputs, *(task.test_outputs if scored else ())]
-        state.update(f"{task.id}\n".encode() + digest([*task.inputs, *task.outputs, *tests]))
-    return state.hexdigest()
-
-
 def searched_tasks(path: Path) -> list[Task]:
     """The tasks that the search of a folder is about. Raises `UsageError` where they are not there as they were."""
     settings = read_json(path / "search.json")
     if not isinstance(settings, Mapping) or "tasks" not in settings:
         raise UsageError(f"{path / 'search.json'}: no settings of a search; the file was damaged")
-    tasks = load_tasks(settings["tasks"], settings.get("task_ids"), settings.get("limit"))
-    if settings.get("tasks_hash") not in (None, "", hash_of(tasks)):
-        raise UsageError(
-            f"{path} is about {settings['tasks']} as it was, and tasks were added, changed or removed since: put them "
-            "back, or start another search"
-        )
-    return tasks
+    return kept_tasks(path, settings["tasks"], settings, "start another search")
 
 
 def found_rows(path: Path) -> Iterator[dict[str, Any]]:
     """What the search of a folder found until the point to go on from: rows behind it are of a batch that is not done,
     and are found again."""
+    return rows_of(path / "search.jsonl", *COLUMNS, length=found_bytes(path))
+
+
+def found_bytes(path: Path) -> int:
+    """How much of `search.jsonl` is until the point to go on from."""
     file = path / "progress.json"
-    lengths = read_json(file).get("lengths", {}) if file.is_file() else {}
-    return rows_of(path / "search.jsonl", *COLUMNS, length=lengths.get("search.jsonl", 0))
+    return read_json(file).get("lengths", {}).get("search.jsonl", 0) if file.is_file() else 0
 
 
 def entry_of(row: Mapping[str, Any]) -> Entry:

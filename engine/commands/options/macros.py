@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from engine.commands.options.declaration import Argument, AsJson, NewFile, Options, Positive
+from engine.commands.options.declaration import Argument, AsJson, Needs, NewFile, Options, Positive
 
 
 class MacrosOptions(Options):
@@ -17,6 +17,7 @@ class MacrosOptions(Options):
 
     verb: ClassVar[str] = "macros"
     does: ClassVar[str] = "engine.commands.macros:macros"
+    needs: ClassVar[tuple[Needs, ...]] = (Needs("new", ("search",), "lists what a search found and no seed has"),)
 
     tasks: Annotated[str, Argument("SET")] = "arc1-train"
     """task set of the seeds: a name, or a file or folder of tasks; beside it that of --search"""
