@@ -45,6 +45,11 @@ class TrainerConfig(Section):
     """Type that training computes in; weights stay float32. auto takes bfloat16 where the hardware multiplies in it."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Whether torch compiles the layers of a decoder-only policy, within a minute: auto does on a GPU."""
+    packing: Literal["auto", "on", "off"] = "auto"
+    """Whether the examples of a batch follow one another in a single row, without padding: auto does on a GPU in
+    bfloat16 where a decoder-only policy attends to all tokens before."""
+    graphs: Literal["auto", "off"] = "auto"
+    """Whether a GPU's work of a packed batch is recorded as a CUDA graph; auto does where one process trains."""
     max_prompt_tokens: int = Field(640, ge=64)
     """Longer prompts lose whole demonstrations, largest first."""
     keep_checkpoints: int = Field(2, ge=1)

@@ -32,15 +32,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AttentionInterface, PreTrainedModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers import PreTrainedModel
 
-from trainer.batches import NO_TOKEN, POOL_BATCHES, Batch, plan_batches
 from trainer.checkpoint import MANIFEST, TRAINING, load_manifest, load_vocabulary, publishing, write_vocabulary
 from trainer.codec import Codec
 from trainer.config import TrainerConfig
@@ -48,6 +45,10 @@ from trainer.errors import CheckpointError
 from trainer.examples import Example, Examples
 from trainer.policy import load_policy
 from trainer.pretrained import lora_factors, save_policy
+from trainer.updates.batches import POOL_BATCHES, Batch, Padding
+from trainer.updates.loss import ProgramLoss, attends_to_all, can_pack, compile_layers, skip_masks
+from trainer.updates.packing import Packing
+from trainer.updates.recording import Recording
 
 # Updates after which gradients are checked and free memory goes back to the system.
 LOOK_EVERY = 64
@@ -59,8 +60,6 @@ GPU_POOL_BATCHES = 32
 OPTIMIZER_FILE = "optimizer.safetensors"
 FACTORS_FILE = "factors.safetensors"
 STATE_FILE = "state.json"
-# Torch's attention under a name for which transformers makes no masks.
-UNMASKED = "codeit_unmasked"
 
 Progress = Callable[[int, int], None]
 
@@ -76,35 +75,6 @@ class TrainResult:
     tokens: int
     padding_share: float
     seconds: float
-
-
-class ProgramLoss(nn.Module):
-    """The mean cross-entropy (nats) of a policy on the program tokens of a batch, each by its weight."""
-
-    def __init__(self, policy: PreTrainedModel, bf16: bool = False) -> None:
-        super().__init__()
-        self.policy = policy
-        self.bf16 = bf16
-
-    def forward(
-        self,
-        ids: Tensor,
-        predicting: Tensor,
-        targets: Tensor,
-        prompts: Tensor | None = None,
-        weights: Tensor | None = None,
-    ) -> Tensor:
-        with torch.autocast(ids.device.type, torch.bfloat16, enabled=self.bf16):
-            if prompts is None:
-                hidden = self.policy.base_model(ids, use_cache=False).last_hidden_state
-                logits = self.policy.get_output_embeddings()(hidden.flatten(0, 1).index_select(0, predicting))
-            else:
-                real = prompts != NO_TOKEN
-                read = {"input_ids": prompts.clamp(min=0), "attention_mask": real, "decoder_input_ids": ids}
-                logits = self.policy(**read, use_cache=False).logits.flatten(0, 1).index_select(0, predicting)
-        if weights is None:
-            return nn.functional.cross_entropy(logits.float(), targets)
-        return (weights * nn.functional.cross_entropy(logits.float(), targets, reduction="none")).mean()
 
 
 class Trainer:
@@ -138,11 +108,21 @@ class Trainer:
         )
         if self._start is None and attends_to_all(policy):
             skip_masks(policy)
+        packs = config.packing != "off" and self._start is None and can_pack(policy, self.device, bf16)
+        if config.packing == "on" and not packs:
+            raise ValueError(
+                "trainer.packing is on, and this policy's examples cannot be packed here: that takes a GPU, bfloat16 "
+                "and a decoder-only policy that attends to all tokens before; auto packs where it can"
+            )
         if config.compile == "on" or (config.compile == "auto" and is_on_gpu):
-            compile_layers(policy)
-        self._multiple, self._pool_batches = (GPU_MULTIPLE, GPU_POOL_BATCHES) if is_on_gpu else (1, POOL_BATCHES)
+            compile_layers(policy, None if packs else True)
+        padding = (GPU_MULTIPLE, GPU_POOL_BATCHES) if is_on_gpu else (1, POOL_BATCHES)
+        self._batches = Packing(config.batch_tokens) if packs else Padding(config.batch_tokens, self._start, *padding)
         modules = (part.p for part in policy.modules() if isinstance(part, nn.Dropout))
         self._has_dropout = any([*modules, getattr(policy.config, "attention_dropout", 0.0)])
+        self._records = packs and config.graphs == "auto" and not self._has_dropout
+        self._records &= self._accelerator.num_processes == 1
+        self._recording: Recording | None = None
         self._writer = ThreadPoolExecutor(1, "publish")
         self._writing: Future[None] | None = None
         self._evaluated = ProgramLoss(policy, bf16)
@@ -162,8 +142,7 @@ class Trainer:
         self._check(examples)
         self.settle()  # what is written is what changes now
         started = time.perf_counter()
-        lengths = self._lengths(examples)
-        batches = plan_batches(self._padded(lengths), self.config.batch_tokens, self._generator, self._pool_batches)
+        batches = self._batches.plan(examples, self._generator)
         size = self.config.accumulate * self._accelerator.num_processes
         updates = [batches[start : start + size] for start in range(0, len(batches), size)]
         losses: list[Tensor] = []
@@ -171,7 +150,7 @@ class Trainer:
         done = padded = 0
         self.policy.train()
         for update in updates:
-            made = [self._batch(examples, indices) for indices in update]
+            made = [self._batches.batch(examples.take(indices)) for indices in update]
             loss, norm = self._update(made)
             losses.append(loss)
             norms.append(norm)
@@ -182,7 +161,7 @@ class Trainer:
             if progress is not None:
                 progress(done, len(examples))
         self._look(norms)
-        tokens = int(lengths.sum()) - (len(lengths) if self._start is None else 0)
+        tokens = len(examples.tokens) - (len(examples) if self._start is None else 0)
         total = self._accelerator.reduce(torch.stack(losses).sum(), "sum")
         return TrainResult(
             loss=total.item() / examples.weight,
@@ -200,9 +179,9 @@ class Trainer:
         self._check(examples)
         self.policy.eval()
         losses: list[Tensor] = []
-        for indices in plan_batches(self._padded(self._lengths(examples)), self.config.batch_tokens, None):
-            batch = self._batch(examples, indices)
-            losses.append(self._evaluated(*batch.to(self.device).parts).double() * batch.program_tokens)
+        for indices in self._batches.plan(examples, None):
+            batch = self._batches.batch(examples.take(indices))
+            losses.append(self._evaluated(*batch.to(self.device).parts).double())
         return torch.stack(losses).sum().item() / examples.weight
 
     def publish(self, folder: Path, policy_version: int, later: bool = False) -> Path:
@@ -271,9 +250,6 @@ class Trainer:
         """Wait for what is being written; `trainer.group` has processes to end."""
         self._writer.shutdown()
 
-    def _batch(self, examples: Examples, indices: npt.NDArray[np.int64]) -> Batch:
-        return Batch.of(examples.take(indices), self._start, self._multiple)
-
     def _update(self, batches: Sequence[Batch]) -> tuple[Tensor, Tensor]:
         """One step of the optimizer: the loss of this process's batches before it, summed over tokens, and the norm of
         the gradients."""
@@ -283,19 +259,29 @@ class Trainer:
         rank, processes = self._accelerator.process_index, self._accelerator.num_processes
         every = sum(batch.program_tokens for batch in batches)
         # Gradients of the processes are averaged, and each takes part, if with nothing.
-        shares = [(batch, batch.program_tokens) for batch in batches[rank::processes]] or [(batches[0], 0)]
+        shares = [(batch, processes / every) for batch in batches[rank::processes]] or [(batches[0], 0.0)]
         losses = []
-        for number, (batch, tokens) in enumerate(shares, 1):
+        for number, (batch, scale) in enumerate(shares, 1):
             with nullcontext() if number == len(shares) else self._accelerator.no_sync(self._loss):
-                on_device = batch.to(self.device)
-                with self._dropout(rank + processes * number):
-                    loss = self._loss(*on_device.parts)
-                self._accelerator.backward(loss * (tokens * processes / every))
-            losses.append(loss.detach() * tokens)
+                loss = self._backward(batch, scale, rank + processes * number)
+            losses.append(loss if scale else 0 * loss)
         norm = nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.clip_norm)
         self._optimizer.step()
-        self._optimizer.zero_grad()
+        self._optimizer.zero_grad(set_to_none=self._recording is None)
         return torch.stack(losses).sum(), norm
+
+    def _backward(self, batch: Batch, scale: float, number: int) -> Tensor:
+        """The loss of a batch, summed over tokens; `scale` times its gradients are added to the parameters'."""
+        if self._records:
+            if self._recording is None or not self._recording.fits(batch):
+                self._recording = None  # its memory is free before another one takes some
+                self._recording = Recording(self._evaluated, batch)
+            return self._recording.backward(batch, scale)
+        on_device = batch.to(self.device)
+        with self._dropout(number):
+            loss = self._loss(*on_device.parts)
+        self._accelerator.backward(loss * scale)
+        return loss.detach()
 
     def _look(self, norms: list[Tensor]) -> None:
         """Raise RuntimeError where one of the last updates' gradients was not finite; here a GPU is waited for."""
@@ -318,15 +304,6 @@ class Trainer:
             torch.manual_seed(int(entropy.generate_state(1)[0]))
             yield
 
-    def _lengths(self, examples: Examples) -> npt.NDArray[np.int64]:
-        """The tokens of each example, (n, parts): of the one sequence that it is, or of its prompt and its program."""
-        if self._start is None:
-            return examples.lengths[:, None]
-        return np.column_stack([examples.prompts, examples.programs])
-
-    def _padded(self, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        return -(-lengths // self._multiple) * self._multiple
-
     def _check(self, examples: Examples) -> None:
         if not len(examples):
             raise ValueError("no examples to learn from")
@@ -347,33 +324,6 @@ class Trainer:
             parameter, key = name.rsplit(".", 1)
             state.setdefault(indices[parameter], {})[key] = tensor
         self._optimizer.load_state_dict(self._optimizer.state_dict() | {"state": state})
-
-
-def attends_to_all(policy: PreTrainedModel) -> bool:
-    """Whether every layer attends to all tokens before, by torch's attention: none to a window, none in its own way."""
-    config = policy.config
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    is_windowed = getattr(config, "sliding_window", None) is not None or kinds != {"full_attention"}
-    return config._attn_implementation == "sdpa" and not is_windowed
-
-
-def skip_masks(policy: PreTrainedModel) -> None:
-    """Let a decoder-only policy attend causally, with no mask: padding is on the right (`trainer.batches`).
-
-    Transformers would come to the same, but looks in each forward pass at whether positions begin anew within a row,
-    for which the processor waits until a GPU has done all that it was given. Such a policy ignores `attention_mask`.
-    """
-    AttentionInterface.register(UNMASKED, sdpa_attention_forward)
-    policy.set_attn_implementation(UNMASKED)
-
-
-def compile_layers(policy: PreTrainedModel) -> None:
-    """Let torch compile the layers of a decoder-only policy, which are alike, so that the first one's code serves for
-    all, and the norm behind them, where there are parts of these names."""
-    base = policy.base_model
-    for part in (*getattr(base, "layers", ()), getattr(base, "norm", None)):
-        if part is not None:
-            part.compile(dynamic=True)
 
 
 def release_memory() -> None:

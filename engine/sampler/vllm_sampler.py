@@ -12,6 +12,7 @@ the caller's decision; `SamplerConfig.threads` holds for the engine's steps.
 from __future__ import annotations
 
 import atexit
+import gc
 import logging
 from collections.abc import Iterator, Sequence
 from copy import copy
@@ -73,11 +74,16 @@ class VllmSampler(CheckpointSampler):
         return self._engine
 
     def _discard(self) -> None:
-        """Shut the engine down, whatever state it is in."""
+        """Shut the engine down, whatever state it is in, and free its weights and cache.
+
+        They are parts of cycles; on a CPU vLLM's weights do not survive being freed while torch compiles something.
+        """
         engine, self._engine = self._engine, None
         self._keys.clear()
         if engine is not None:
             engine.engine_core.shutdown()
+            del engine
+            gc.collect()
 
     def _load(self, published: Published) -> None:
         weights = self._transport.read(published)

@@ -7,12 +7,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.train import busy_share, measure, model_flops
-from trainer.batches import Batch
 from trainer.catalogue import POLICIES
 from trainer.codec import CompactCodec
 from trainer.examples import Example, Examples
 from trainer.policy import new_policy
-from trainer.training import ProgramLoss
+from trainer.updates.batches import Batch
+from trainer.updates.loss import ProgramLoss
 
 CODEC = CompactCodec(320)
 

@@ -1,4 +1,4 @@
-"""Batches: examples of similar length, padded on the right.
+"""Padded batches: examples of similar length, padded on the right.
 
 A decoder-only policy reads prompt and program as one sequence. Attention is causal, so no real token ever sees padding
 and no mask is needed; only the positions that predict a program token reach the output layer and the loss. An
@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from trainer.examples import Example, Examples, padded
+from trainer.examples import Example, Examples, Integers, padded
 
 # Pads encoder prompts; tokens are 0 and more.
 NO_TOKEN = -1
@@ -31,14 +31,21 @@ class Batch:
 
     `predicting` (k,) are the positions of the flat `ids` after which a program token comes, `targets` (k,) these
     tokens, and `weights` (k,) those of their losses; None where all are 1. They are known before anything is computed,
-    so that no step waits for the device to count them.
+    so that no step waits for the device to count them. `program_tokens` of them are real: those behind have weight 0.
+
+    A packed batch (`trainer.updates.packing`) has one row, the `positions` (1, length) of its tokens in their
+    sequences, the `bounds` (s + 1,) of these, and a length that none exceeds.
     """
 
     ids: Tensor
     predicting: Tensor
     targets: Tensor
+    program_tokens: int
     prompts: Tensor | None = None
     weights: Tensor | None = None
+    positions: Tensor | None = None
+    bounds: Tensor | None = None
+    longest: int = 0
 
     @classmethod
     def of(cls, examples: Sequence[Example], start: int | None = None, multiple: int = 1) -> Batch:
@@ -62,7 +69,7 @@ class Batch:
         targets = tokens[offsets >= np.repeat(some.prompts, some.lengths)].astype(np.int64)
         flat = torch.from_numpy(np.flatnonzero(predicting)), torch.from_numpy(targets)
         weights = None if some.weights is None else torch.from_numpy(np.repeat(some.weights, some.programs))
-        return cls(torch.from_numpy(ids), *flat, prompts, weights)
+        return cls(torch.from_numpy(ids), *flat, len(targets), prompts, weights)
 
     @property
     def size(self) -> int:
@@ -70,22 +77,62 @@ class Batch:
         return self.ids.numel() + (0 if self.prompts is None else self.prompts.numel())
 
     @property
-    def program_tokens(self) -> int:
-        """The number of tokens that are predicted."""
-        return len(self.targets)
+    def parts(self) -> tuple[Tensor | int | None, ...]:
+        """What `ProgramLoss` takes."""
+        return (*self._tensors, self.longest)
+
+    @property
+    def shape(self) -> tuple[torch.Size | int | None, ...]:
+        """What batches have in common that are computed in the same steps."""
+        return (*(None if part is None else part.shape for part in self._tensors), self.longest)
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device; a copy to a GPU goes on while the processor does."""
-        return Batch(*(None if part is None else _copied(part, device) for part in self.parts))
+        ids, predicting, targets, *others = (None if part is None else _copied(part, device) for part in self._tensors)
+        return Batch(ids, predicting, targets, self.program_tokens, *others, self.longest)
+
+    def take(self, other: Batch) -> None:
+        """Copy what a batch of the same shape has into this one's tensors."""
+        for mine, given in zip(self._tensors, other._tensors, strict=True):
+            if mine is not None:
+                mine.copy_(given.pin_memory() if mine.is_cuda else given, non_blocking=True)
 
     @property
-    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
-        """What `ProgramLoss` takes."""
-        return self.ids, self.predicting, self.targets, self.prompts, self.weights
+    def _tensors(self) -> tuple[Tensor | None, ...]:
+        parts = self.prompts, self.weights, self.positions, self.bounds
+        return self.ids, self.predicting, self.targets, *parts
 
 
 def _copied(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+class Padding:
+    """Makes padded batches of at most `batch_tokens`, or of one example.
+
+    `start` is as in `Batch.of`; lengths are padded to a `multiple`. Examples are sorted in pools of `pool_batches`.
+    """
+
+    def __init__(
+        self, batch_tokens: int, start: int | None = None, multiple: int = 1, pool_batches: int = POOL_BATCHES
+    ) -> None:
+        self.batch_tokens = batch_tokens
+        self.start = start
+        self.multiple = multiple
+        self.pool_batches = pool_batches
+
+    def plan(self, examples: Examples, generator: np.random.Generator | None) -> list[Integers]:
+        """Indices of examples, batch by batch, as `plan_batches` has them."""
+        # The tokens of each example, (n, parts): of the one sequence that it is, or of its prompt and its program.
+        parts = examples.lengths[:, None]
+        if self.start is not None:
+            parts = np.column_stack([examples.prompts, examples.programs])
+        rounded = -(-parts // self.multiple) * self.multiple
+        return plan_batches(rounded, self.batch_tokens, generator, self.pool_batches)
+
+    def batch(self, examples: Sequence[Example]) -> Batch:
+        """One batch of examples."""
+        return Batch.of(examples, self.start, self.multiple)
 
 
 def plan_batches(

@@ -1,0 +1,102 @@
+"""Packed batches: examples one after the other in a single row, each attending to itself alone.
+
+Nothing is padded but the row's end, and examples need not be alike in length to share a batch, so that batches are
+random draws. All batches have the same shape, which a CUDA graph can record (`trainer.updates.recording`): the row has
+as many tokens as a batch may have, and what is left of it is filled with sequences that nothing learns from. The
+attention that keeps examples apart is torch's for sequences of various lengths, which a GPU computes in bf16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from trainer.examples import Example, Examples, Integers
+from trainer.updates.batches import Batch
+
+# What shapes are rounded up to, so that they seldom change: compiled code and graphs are made for a shape.
+_TOKENS, _SEQUENCES, _PREDICTED, _LONGEST = 8, 64, 2048, 128
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Tokens of a row, sequences in it, program tokens that are predicted, and tokens of its longest sequence."""
+
+    tokens: int = 0
+    sequences: int = 0
+    predicted: int = 0
+    longest: int = 0
+
+    def covering(self, other: Shape) -> Shape:
+        """A shape that holds what either holds."""
+        names = ("tokens", "sequences", "predicted", "longest")
+        return Shape(**{name: max(getattr(self, name), getattr(other, name)) for name in names})
+
+
+class Packing:
+    """Makes packed batches of `batch_tokens`, or as many as the longest example has. The shape only ever grows."""
+
+    def __init__(self, batch_tokens: int) -> None:
+        self.batch_tokens = batch_tokens
+        self.shape = Shape()
+
+    def plan(self, examples: Examples, generator: np.random.Generator | None) -> list[Integers]:
+        """Indices of examples, batch by batch, in a random order where there is a generator.
+
+        What `batch` makes afterwards has the shape that all these need.
+        """
+        reads = examples.lengths - 1  # the last token is only a target
+        order = np.arange(len(reads)) if generator is None else generator.permutation(len(reads))
+        tokens = _rounded(max(self.batch_tokens, int(reads.max())), _TOKENS)
+        batches = _cut(order, reads, tokens)
+        longest = _rounded(int(reads.max()), _LONGEST)
+        fillers = [-(-(tokens - int(reads[batch].sum())) // longest) for batch in batches]
+        sequences = max(len(batch) + filler for batch, filler in zip(batches, fillers, strict=True))
+        predicted = max(int(examples.programs[batch].sum()) for batch in batches)
+        needed = Shape(tokens, _rounded(sequences, _SEQUENCES), _rounded(predicted, _PREDICTED), longest)
+        self.shape = self.shape.covering(needed)
+        return batches
+
+    def batch(self, examples: Sequence[Example]) -> Batch:
+        """One batch of examples that fit its shape."""
+        some, shape = Examples.of(examples), self.shape
+        ends, owners = some.starts[1:], np.repeat(np.arange(len(some)), some.lengths)
+        offsets = np.arange(len(some.tokens)) - some.starts[owners]
+        is_read = np.ones(len(some.tokens), bool)
+        is_read[ends - 1] = False
+        is_target = offsets >= some.prompts[owners]
+        real, targets = int(is_read.sum()), some.tokens[is_target]
+        ids, positions = np.zeros(shape.tokens, np.int64), np.zeros(shape.tokens, np.int64)
+        ids[:real], positions[:real] = some.tokens[is_read], offsets[is_read]
+        fill = np.arange(real, shape.tokens, shape.longest)  # where the sequences begin that fill the row
+        bounds = np.full(shape.sequences + 1, shape.tokens, np.int32)  # those behind the row's end are empty
+        bounds[: len(some)] = np.cumsum(some.lengths - 1) - (some.lengths - 1)
+        bounds[len(some) : len(some) + len(fill)] = fill
+        positions[real:] = np.arange(shape.tokens - real) % shape.longest
+        tokens = len(targets)
+        # A token's place in the row is its place among all, less the last tokens before it, which are not read.
+        predicting = np.flatnonzero(is_target) - owners[is_target] - 1
+        weights = np.ones(len(targets), np.float32) if some.weights is None else some.weights[owners[is_target]]
+        parts = (
+            np.pad(part, (0, shape.predicted - tokens)) for part in (predicting, targets.astype(np.int64), weights)
+        )
+        row, places, predicting, targets, weights, bounds = map(torch.from_numpy, (ids, positions, *parts, bounds))
+        return Batch(row[None], predicting, targets, tokens, None, weights, places[None], bounds, shape.longest)
+
+
+def _rounded(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple
+
+
+def _cut(order: Integers, lengths: Integers, limit: int) -> list[Integers]:
+    """Cut indices in their order into batches of at most `limit` tokens, which no example exceeds."""
+    totals = np.cumsum(lengths[order])
+    cuts, end = [], 0
+    while end < len(order):
+        before = totals[end - 1] if end else 0
+        end = int(np.searchsorted(totals, before + limit, side="right"))
+        cuts.append(end)
+    return np.split(order, cuts[:-1])
