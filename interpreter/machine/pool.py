@@ -134,7 +134,7 @@ class Pool:
         self._grids = SharedGrids(grids)
         try:
             for _ in range(workers or default_workers()):
-                self._workers.append(self._start(deque(Slot() for _ in range(SLOTS))))
+                self._workers.append(self._start(deque(map(Slot, range(SLOTS)))))
         except BaseException:
             self.close()
             raise

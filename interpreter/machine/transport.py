@@ -8,7 +8,6 @@ slot is one side's at a time, so it needs no lock.
 
 from __future__ import annotations
 
-from itertools import count
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
 from typing import NamedTuple
@@ -21,16 +20,14 @@ from interpreter.language.bytecode import Code
 from interpreter.machine.machine import MAX_CELLS, Runs
 from interpreter.machine.memory import Field, Region, total_size
 
-_NUMBERS = count()
-
 
 class Request(NamedTuple):
-    """The message to a worker: the region where the chunk lies, how large region and chunk are.
+    """The message to a worker: the slot where the chunk lies, how large its region and the chunk are.
 
     The region itself follows where it is new to the worker.
     """
 
-    region: int
+    slot: int
     size: int
     is_new: bool
     lines: int
@@ -48,11 +45,11 @@ def _fields(lines: int, programs: int, jobs: int) -> list[Field]:
 
 
 class Slot:
-    """The pool's side of a slot; grows as chunks do."""
+    """The pool's side of a slot; grows as chunks do. `number` tells it from a worker's other ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self._number = number
         self._region: Region | None = None
-        self._number = -1
         self._is_new = True
         self._sizes = (0, 0, 0)
 
@@ -63,7 +60,7 @@ class Slot:
         needed = total_size(fields)
         if self._region is None or self._region.size < needed:
             self.close()
-            self._region, self._number, self._is_new = Region.create(needed + needed // 2), next(_NUMBERS), True
+            self._region, self._is_new = Region.create(needed + needed // 2), True
         for array, source in zip(self._region.views(fields), (code.rows, code.starts, jobs), strict=False):
             array[...] = source
         connection.send(Request(self._number, self._region.size, self._is_new, *self._sizes))
@@ -89,19 +86,18 @@ class Slot:
 
 
 class SlotReader:
-    """The worker's side: regions arrive with the first message that names them, and make room for later ones."""
+    """The worker's side: the region of each slot, which arrives with the slot's first message and may be replaced."""
 
-    def __init__(self, connection: Connection, slots: int) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._slots = slots
         self._regions: dict[int, Region] = {}
 
     def get(self, request: Request) -> tuple[Code, npt.NDArray[np.int32]]:
         """The chunk that a message announces."""
         if request.is_new:
-            while len(self._regions) >= self._slots:
-                self._regions.pop(next(iter(self._regions))).close()
-            self._regions[request.region] = Region(recv_handle(self._connection), request.size)
+            if old := self._regions.pop(request.slot, None):
+                old.close()
+            self._regions[request.slot] = Region(recv_handle(self._connection), request.size)
         rows, starts, jobs = self._views(request)[:3]
         return Code(rows, starts), jobs
 
@@ -111,7 +107,7 @@ class SlotReader:
             array[: len(source)] = source
 
     def _views(self, request: Request) -> list[npt.NDArray]:
-        return self._regions[request.region].views(_fields(request.lines, request.programs, request.jobs))
+        return self._regions[request.slot].views(_fields(request.lines, request.programs, request.jobs))
 
 
 class SharedGrids:

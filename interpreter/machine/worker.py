@@ -51,7 +51,7 @@ def work(connection: Connection, fuel: int, words: int) -> None:
     try:
         grids = receive_grids(connection)
         machine = Machine(fuel, words)
-        reader = SlotReader(connection, SLOTS)
+        reader = SlotReader(connection)
         connection.send("ready")
         while True:
             request = connection.recv()

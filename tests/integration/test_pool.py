@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from multiprocessing import Pipe
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from interpreter.machine import pool as pool_module
 from interpreter.machine.machine import Machine, Runs
 from interpreter.machine.memory import Region
 from interpreter.machine.pool import Pool
+from interpreter.machine.transport import Slot, SlotReader
+from interpreter.machine.worker import SLOTS
 from interpreter.runtime.outcome import Outcome
 
 ROOT = Path(__file__).parents[2]
@@ -174,6 +177,25 @@ def test_a_stream_gives_each_batch_in_order_and_is_not_ahead_of_its_consumer(bat
     assert len(taken) == -(-len(jobs) // 150)
 
 
+def test_a_slot_may_grow_twice_before_the_other_does_once():
+    """A worker that gets one chunk of each batch sees chunks of any sizes, by turns in its slots."""
+    code = Code.assemble([parse(PROGRAMS[0])])
+    ours, theirs = Pipe()
+    slots, reader = [Slot(number) for number in range(SLOTS)], SlotReader(theirs)
+    with ours, theirs:
+        for turn, size in enumerate([1, 100, 10, 5, 50, 5, 500, 90, 2, 1000]):
+            slot, jobs = slots[turn % SLOTS], np.zeros((size, 2), np.int32)
+            slot.ask(ours, code, jobs)
+            request = theirs.recv()
+            read, asked = reader.get(request)
+            assert np.array_equal(read.rows, code.rows)
+            assert np.array_equal(asked, jobs)
+            reader.answer(request, Runs.failed(size, Outcome.CRASHED))
+            assert (slot.take().outcomes == Outcome.CRASHED).all()
+    for slot in slots:
+        slot.close()
+
+
 def test_killed_workers_cost_a_stream_nothing_but_time(batch, expected):
     grids, code, jobs = batch
     parts = []
@@ -260,6 +282,8 @@ import signal, sys, numpy as np
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
 from interpreter.machine.pool import Pool
+from interpreter.machine.transport import Slot, SlotReader
+from interpreter.machine.worker import SLOTS
 from interpreter.language.program import parse
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background may have it ignored
