@@ -53,6 +53,8 @@ def measure(
     examples: int,
     batch_tokens: int,
     repeats: int,
+    packing: Literal["auto", "on", "off"] = "auto",
+    graphs: Literal["auto", "off"] = "auto",
 ) -> dict[str, Any]:
     """All of it as one JSON object."""
     compilation.warm_up(compilation.LEARNING)
@@ -60,7 +62,8 @@ def measure(
     rows, inputs = solved_rows(seeds)
     chosen = rows.take(np.random.default_rng(0).integers(0, len(rows), examples))
     learned = encode(chosen, inputs, codec, MAX_TOKENS)
-    config = TrainerConfig(policy=policy, device=device, dtype=dtype, compile=compile, batch_tokens=batch_tokens)
+    how = {"dtype": dtype, "compile": compile, "packing": packing, "graphs": graphs}
+    config = TrainerConfig(policy=policy, device=device, batch_tokens=batch_tokens, **how)
     untrained = new_policy(policy, len(codec.tokens), MAX_PROMPT_TOKENS + MAX_TOKENS, seed=0)
     trainer = Trainer(untrained, codec, config)
     epochs = [trainer.train(learned) for _ in range(repeats + 1)]
@@ -80,7 +83,7 @@ def measure(
         "parameters": parameter_count(untrained),
         "device": name,
         "threads": torch.get_num_threads(),
-        "dtype": dtype,
+        **how,
         "batch_tokens": batch_tokens,
         "examples": len(learned),
         "tokens_mean": round(float(learned.lengths.mean()), 1),

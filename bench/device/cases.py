@@ -26,6 +26,7 @@ CASES = (
     Case("vllm", "peers:measure_vllm"),
     Case("generate", "peers:measure_generate"),
     *(Case(name, "processes:measure_processes") for name in PROCESSES),
+    Case("training", "training:check_training"),
     *(Case(name, "training:measure_training") for name in TRAININGS),
     *(Case(name, "whole:measure_loop") for name in LOOPS),
     *(Case(name, "sampling:measure_variant") for name in DIAGNOSES),

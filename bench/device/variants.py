@@ -42,12 +42,17 @@ PROCESSES: dict[str, dict[str, Any]] = {
     **{f"processes-{number}": _DECODE | {"processes": number} for number in (1, 2, 3, 4, 6)},
     "processes-3-full": _TRITON | _FULL | {"processes": 3},
 }
-# Training: the policy, whether layers are compiled, examples of an epoch. Tokens of a batch are those of preset `gpu`.
-TRAININGS: dict[str, tuple[str, str, int]] = {
-    "train-25m": ("compact-25m", "on", 20_000),
-    "train-25m-plain": ("compact-25m", "off", 8_000),
-    "train-220m": ("compact-220m", "on", 5_000),
-    "train-220m-plain": ("compact-220m", "off", 3_000),
+# Training: arguments of `bench.train.measure`, over those of preset `gpu`.
+_25M = {"policy": "compact-25m", "examples": 20_000}
+_220M = {"policy": "compact-220m", "examples": 5_000}
+TRAININGS: dict[str, dict[str, Any]] = {
+    "train-25m": _25M,
+    "train-25m-64k": _25M | {"batch_tokens": 65536},
+    "train-25m-unrecorded": _25M | {"graphs": "off"},
+    "train-25m-padded": _25M | {"packing": "off"},
+    "train-25m-plain": _25M | {"compile": "off", "packing": "off", "examples": 8_000},
+    "train-220m": _220M,
+    "train-220m-padded": _220M | {"packing": "off"},
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
@@ -12,7 +13,9 @@ import pytest
 from bench import device
 from bench.device.cases import CASES, PREPARE
 from bench.device.running import explained
-from bench.device.variants import DIAGNOSES, VARIANTS
+from bench.device.training import check_training, measure_training
+from bench.device.variants import DIAGNOSES, TRAININGS, VARIANTS
+from bench.device.work import Work
 from engine.errors import UsageError
 from engine.sampler import SamplerConfig
 
@@ -48,6 +51,20 @@ def test_every_case_has_a_function_and_every_variant_is_a_configuration() -> Non
         assert callable(resolve_name(f"bench.device.{case.function}"))
     for changes in (VARIANTS | DIAGNOSES).values():
         SamplerConfig(**changes)
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_training_is_measured_in_its_ways(name: str, tmp_path: Path) -> None:
+    measured = measure_training(Work(tmp_path, name, tiny=True))
+    assert measured["examples_per_s"] > 0
+    assert measured["packing"] == TRAININGS[name].get("packing", "auto")
+
+
+def test_gradients_in_bfloat16_are_near_those_in_float32(tmp_path: Path) -> None:
+    checked = check_training(Work(tmp_path, "training", tiny=True))
+    assert checked["right"]
+    assert checked["errors"]["float32"] == 0 < checked["errors"]["padded"] < 0.05
+    assert checked["losses"]["padded"] == pytest.approx(checked["losses"]["float32"], abs=0.01)
 
 
 def test_of_a_failed_case_what_explains_it_is_kept() -> None:

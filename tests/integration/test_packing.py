@@ -3,6 +3,8 @@ because a CPU has none for packed sequences."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ from trainer.config import TrainerConfig
 from trainer.examples import Example, Examples
 from trainer.policy import new_policy
 from trainer.training import Trainer
-from trainer.updates import loss
+from trainer.updates import loss, recording
 from trainer.updates.batches import Padding
 from trainer.updates.loss import ProgramLoss, can_pack, skip_masks
 from trainer.updates.packing import Packing
@@ -124,6 +126,28 @@ def test_training_and_judging_are_those_of_padded_batches(packs: None) -> None:
         results.append([*losses, trainer.heldout_loss(examples)])
     assert results[0] == pytest.approx(results[1], rel=1e-5)
     assert results[0][-1] < results[0][0]
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_recorded_updates_are_those_of_others(packs: None, monkeypatch: pytest.MonkeyPatch, accumulate: int) -> None:
+    """What is recorded is computed again in the same tensors, as a graph does it; shapes grow in the second epoch."""
+    recorded = []
+
+    def record(compute: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        recorded.append(compute())
+        return compute
+
+    monkeypatch.setattr(recording, "record", record)
+    results = []
+    for graphs in ("auto", "off"):
+        config = TrainerConfig(
+            batch_tokens=512, dtype="float32", device="cpu", packing="on", graphs=graphs, accumulate=accumulate
+        )
+        trainer = Trainer(new_policy("compact-tiny", TOKENS, POSITIONS, seed=1), CODEC, config)
+        epochs = [trainer.train(examples_of(count, seed=count)) for count in (40, 80, 80)]
+        results.append([*(epoch.loss for epoch in epochs), trainer.heldout_loss(examples_of(9))])
+    assert results[0] == pytest.approx(results[1], rel=1e-5)
+    assert 1 <= len(recorded) <= 2
 
 
 def test_where_it_cannot_pack_it_says_why() -> None:

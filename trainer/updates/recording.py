@@ -5,6 +5,8 @@ Without it the processor launches some hundred kernels an update one by one, and
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -18,26 +20,17 @@ class Recording:
     """What `ProgramLoss` and its gradients take for batches of one shape, recorded from the first of them.
 
     Gradients are added to those that the parameters have, which must stay the tensors that they are: an optimizer
-    clears them in place. Beside the recording nothing computes on the device.
+    clears them in place.
     """
 
     def __init__(self, loss: ProgramLoss, batch: Batch) -> None:
         self._module = loss
         self._batch = batch.to(loss.device)
-        self._scale = torch.zeros((), device=loss.device)
-        learned = [parameter for parameter in loss.parameters() if parameter.requires_grad]
-        for parameter in learned:
-            if parameter.grad is None:
+        self._scale = torch.zeros((), device=loss.device)  # with which no gradient changes yet
+        for parameter in loss.parameters():
+            if parameter.requires_grad and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        beside, current = torch.cuda.Stream(), torch.cuda.current_stream()
-        beside.wait_stream(current)
-        with torch.cuda.stream(beside):  # the scale is 0, and no gradient changes
-            for _ in range(_WARM_UPS):
-                self._compute()
-        current.wait_stream(beside)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._loss = self._compute()
+        self._replay = record(self._compute)
 
     def fits(self, batch: Batch) -> bool:
         """Whether a batch has the shape that was recorded."""
@@ -47,10 +40,28 @@ class Recording:
         """The loss of a batch, and `scale` times its gradients added to the parameters'."""
         self._batch.take(batch)
         self._scale.fill_(scale)
-        self._graph.replay()
-        return self._loss.clone()
+        return self._replay().clone()
 
     def _compute(self) -> Tensor:
         loss = self._module(*self._batch.parts)
         (loss * self._scale).backward()
         return loss.detach()
+
+
+def record(compute: Callable[[], Tensor]) -> Callable[[], Tensor]:
+    """Does what `compute` does on the device, from the same memory to the same memory; it is called some times here."""
+    beside, current = torch.cuda.Stream(), torch.cuda.current_stream()
+    beside.wait_stream(current)
+    with torch.cuda.stream(beside):
+        for _ in range(_WARM_UPS):
+            compute()
+    current.wait_stream(beside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may use the device meanwhile
+        result = compute()
+
+    def replay() -> Tensor:
+        graph.replay()
+        return result
+
+    return replay
