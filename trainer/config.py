@@ -46,8 +46,8 @@ class TrainerConfig(Section):
     compile: Literal["auto", "on", "off"] = "auto"
     """Whether torch compiles the layers of a decoder-only policy, within a minute: auto does on a GPU."""
     packing: Literal["auto", "on", "off"] = "auto"
-    """Whether the examples of a batch follow one another in a single row, without padding: auto does on a GPU in
-    bfloat16 where a decoder-only policy attends to all tokens before."""
+    """Whether the examples of a batch follow one another in a single row, without padding and in any order: auto does
+    for decoder-only policies (compact, Llama, Mistral, Qwen), on a GPU in bfloat16."""
     graphs: Literal["auto", "off"] = "auto"
     """Whether a GPU's work of a packed batch is recorded as a CUDA graph; auto does where one process trains."""
     max_prompt_tokens: int = Field(640, ge=64)

@@ -111,17 +111,18 @@ class Trainer:
         packs = config.packing != "off" and self._start is None and can_pack(policy, self.device, bf16)
         if config.packing == "on" and not packs:
             raise ValueError(
-                "trainer.packing is on, and this policy's examples cannot be packed here: that takes a GPU, bfloat16 "
-                "and a decoder-only policy that attends to all tokens before; auto packs where it can"
+                "trainer.packing is on, and this policy's examples cannot be packed here: it is not one of the "
+                "decoder-only kinds that can, or computes in float32 on a GPU; auto packs where it can"
             )
         if config.compile == "on" or (config.compile == "auto" and is_on_gpu):
             compile_layers(policy, None if packs else True)
         padding = (GPU_MULTIPLE, GPU_POOL_BATCHES) if is_on_gpu else (1, POOL_BATCHES)
-        self._batches = Packing(config.batch_tokens) if packs else Padding(config.batch_tokens, self._start, *padding)
+        packed, padded = Packing(config.batch_tokens, is_on_gpu), Padding(config.batch_tokens, self._start, *padding)
+        self._batches = packed if packs else padded
         modules = (part.p for part in policy.modules() if isinstance(part, nn.Dropout))
         self._has_dropout = any([*modules, getattr(policy.config, "attention_dropout", 0.0)])
-        self._records = packs and config.graphs == "auto" and not self._has_dropout
-        self._records &= self._accelerator.num_processes == 1
+        can_record = is_on_gpu and not self._has_dropout and self._accelerator.num_processes == 1
+        self._records = packs and can_record and config.graphs == "auto"
         self._recording: Recording | None = None
         self._writer = ThreadPoolExecutor(1, "publish")
         self._writing: Future[None] | None = None

@@ -63,12 +63,12 @@ def measure_training(work: Work) -> dict[str, Any]:
 
 
 def check_training(work: Work) -> dict[str, Any]:
-    """Gradients of the same examples in all ways that the device has: a CPU has those that pad."""
+    """Gradients of the same examples in all ways that the device has: a CPU records nothing."""
     rows, inputs = solved_rows(None)
     chosen = np.random.default_rng(0).integers(0, len(rows), 8 if work.tiny else _EXAMPLES)
     examples = encode(rows.take(chosen), inputs, work.codec, MAX_TOKENS)
     torch.backends.cuda.matmul.allow_tf32 = False
-    ways = {name: way for name, way in WAYS.items() if torch.cuda.is_available() or not (way.packs or way.compiles)}
+    ways = {name: way for name, way in WAYS.items() if torch.cuda.is_available() or not (way.records or way.compiles)}
     learned = {name: _learned(work, examples, way) for name, way in ways.items()}
     _, exact = learned[EXACT]
     errors = {name: float((found - exact).norm() / exact.norm()) for name, (_, found) in learned.items()}
@@ -101,6 +101,6 @@ def _learned(work: Work, examples: Examples, way: Way) -> tuple[float, Tensor]:
 
 
 def _batches(examples: Examples, packs: bool, tokens: int) -> Iterator[Batch]:
-    batches = Packing(tokens) if packs else Padding(tokens)
+    batches = Packing(tokens, torch.cuda.is_available()) if packs else Padding(tokens)
     for indices in batches.plan(examples, None):
         yield batches.batch(examples.take(indices))

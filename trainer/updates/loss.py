@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.attention.varlen import varlen_attn
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
@@ -14,7 +15,10 @@ from trainer.updates.batches import NO_TOKEN
 
 # Torch's attention under a name for which transformers makes no masks.
 UNMASKED = "codeit_unmasked"
-_WIDEST_HEAD = 256  # of torch's attention for packed sequences
+# Kinds of transformers' models whose layers tell their attention where the sequences of a packed row begin: what others
+# do with it was not looked at.
+_PACKED = ("llama", "mistral", "qwen2", "qwen3")
+_WIDEST_HEAD = 256  # of a GPU's attention for packed sequences
 
 
 class ProgramLoss(nn.Module):
@@ -70,11 +74,12 @@ def attends_to_all(policy: PreTrainedModel) -> bool:
 
 
 def can_pack(policy: PreTrainedModel, device: torch.device, bf16: bool) -> bool:
-    """Whether torch can compute a policy's attention on packed batches."""
+    """Whether a policy learns from packed batches: on a CPU, or in bf16 on a GPU."""
     config = policy.config
+    if config.model_type not in _PACKED or not attends_to_all(policy) or getattr(config, "attention_dropout", 0.0):
+        return False
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    fits = head <= _WIDEST_HEAD and not getattr(config, "attention_dropout", 0.0)
-    return device.type == "cuda" and bf16 and fits and attends_to_all(policy)
+    return device.type == "cpu" or (device.type == "cuda" and bf16 and head <= _WIDEST_HEAD)
 
 
 def skip_masks(policy: PreTrainedModel) -> None:
@@ -95,12 +100,28 @@ def _attend(
     if bounds is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     # Queries and keys come out of the rotation in fp32, values in what the layers compute in.
-    rows = [part.to(value.dtype).transpose(1, 2).flatten(0, 1).contiguous() for part in (query, key, value)]
+    query, key, value = (part.to(value.dtype).transpose(1, 2).flatten(0, 1) for part in (query, key, value))
+    if not query.is_cuda:
+        return _one_by_one(query, key, value, bounds, options.get("scaling"))[None], None
+    rows = (part.contiguous() for part in (query, key, value))
     grouped = {"enable_gqa": True} if query.shape[1] != key.shape[1] else {}  # torch 2.11 does not know it
     attended = varlen_attn(
         *rows, bounds, bounds, longest, longest, scale=options.get("scaling"), window_size=(-1, 0), **grouped
     )
     return attended[None], None
+
+
+@torch.compiler.disable  # it would be compiled anew for other lengths
+def _one_by_one(query: Tensor, key: Tensor, value: Tensor, bounds: Tensor, scale: float | None) -> Tensor:
+    """Causal attention in each sequence of a row (length, heads, width), which a CPU computes one after the other."""
+    sizes = [size for size in torch.diff(bounds).tolist() if size]
+    attended = []
+    for parts in zip(*(part.split(sizes) for part in (query, key, value)), strict=True):
+        heads_first = (part.transpose(0, 1)[None] for part in parts)
+        is_grouped = query.shape[1] != key.shape[1]
+        one = scaled_dot_product_attention(*heads_first, is_causal=True, scale=scale, enable_gqa=is_grouped)
+        attended.append(one[0].transpose(0, 1))
+    return torch.cat(attended)
 
 
 def compile_layers(policy: PreTrainedModel, dynamic: bool | None = True) -> None:

@@ -1,9 +1,8 @@
 """Packed batches: examples one after the other in a single row, each attending to itself alone.
 
-Nothing is padded but the row's end, and examples need not be alike in length to share a batch, so that batches are
-random draws. All batches have the same shape, which a CUDA graph can record (`trainer.updates.recording`): the row has
-as many tokens as a batch may have, and what is left of it is filled with sequences that nothing learns from. The
-attention that keeps examples apart is torch's for sequences of various lengths, which a GPU computes in bf16.
+Examples need not be alike in length to share a batch, so that batches are random draws: sorted by length, they hold
+much of the same tasks. Nothing is padded. For a GPU a row is filled, with sequences that nothing learns from, so that
+all batches have one shape, which a CUDA graph can record (`trainer.updates.recording`).
 """
 
 from __future__ import annotations
@@ -37,32 +36,41 @@ class Shape:
 
 
 class Packing:
-    """Makes packed batches of `batch_tokens`, or as many as the longest example has. The shape only ever grows."""
+    """Makes packed batches of at most `batch_tokens`, or of one example.
 
-    def __init__(self, batch_tokens: int) -> None:
+    Where it `fills` them all batches of a plan have one shape, which only ever grows.
+    """
+
+    def __init__(self, batch_tokens: int, fills: bool) -> None:
         self.batch_tokens = batch_tokens
+        self.fills = fills
         self.shape = Shape()
 
     def plan(self, examples: Examples, generator: np.random.Generator | None) -> list[Integers]:
-        """Indices of examples, batch by batch, in a random order where there is a generator.
-
-        What `batch` makes afterwards has the shape that all these need.
-        """
+        """Indices of examples, batch by batch, in a random order where there is a generator."""
         reads = examples.lengths - 1  # the last token is only a target
         order = np.arange(len(reads)) if generator is None else generator.permutation(len(reads))
         tokens = _rounded(max(self.batch_tokens, int(reads.max())), _TOKENS)
         batches = _cut(order, reads, tokens)
+        if self.fills:
+            self.shape = self.shape.covering(self._needed(examples, batches, tokens))
+        return batches
+
+    def _needed(self, examples: Examples, batches: Sequence[Integers], tokens: int) -> Shape:
+        """The shape that all of these batches fit."""
+        reads = examples.lengths - 1
         longest = _rounded(int(reads.max()), _LONGEST)
         fillers = [-(-(tokens - int(reads[batch].sum())) // longest) for batch in batches]
         sequences = max(len(batch) + filler for batch, filler in zip(batches, fillers, strict=True))
         predicted = max(int(examples.programs[batch].sum()) for batch in batches)
-        needed = Shape(tokens, _rounded(sequences, _SEQUENCES), _rounded(predicted, _PREDICTED), longest)
-        self.shape = self.shape.covering(needed)
-        return batches
+        return Shape(tokens, _rounded(sequences, _SEQUENCES), _rounded(predicted, _PREDICTED), longest)
 
     def batch(self, examples: Sequence[Example]) -> Batch:
-        """One batch of examples that fit its shape."""
-        some, shape = Examples.of(examples), self.shape
+        """One batch of examples of a plan."""
+        some = Examples.of(examples)
+        reads = some.lengths - 1
+        own = Shape(int(reads.sum()), len(some), int(some.programs.sum()), int(reads.max()))
+        shape = self.shape if self.fills else own
         ends, owners = some.starts[1:], np.repeat(np.arange(len(some)), some.lengths)
         offsets = np.arange(len(some.tokens)) - some.starts[owners]
         is_read = np.ones(len(some.tokens), bool)
@@ -73,7 +81,7 @@ class Packing:
         ids[:real], positions[:real] = some.tokens[is_read], offsets[is_read]
         fill = np.arange(real, shape.tokens, shape.longest)  # where the sequences begin that fill the row
         bounds = np.full(shape.sequences + 1, shape.tokens, np.int32)  # those behind the row's end are empty
-        bounds[: len(some)] = np.cumsum(some.lengths - 1) - (some.lengths - 1)
+        bounds[: len(some)] = np.cumsum(reads) - reads
         bounds[len(some) : len(some) + len(fill)] = fill
         positions[real:] = np.arange(shape.tokens - real) % shape.longest
         tokens = len(targets)
