@@ -42,17 +42,19 @@ def test_memory_and_time_are_told_beforehand(gpus):
     memory, time = said(load_config("gpu"))
     assert memory.startswith("GPU 0, NVIDIA H200: 138.0 of 140.0 GiB are free, needed are about 37.2 (CUDA 4.0, ")
     assert "weights for sampling 0.1, cache 28.0, training 0.4, a batch 4.7" in memory
-    assert "of each of 100 meta-iterations training on 100,000 examples takes 15 s, 9,600 samples 2 s" in time
+    assert "of each of 100 meta-iterations training on 100,000 examples takes 10 s, 9,600 samples 2 s" in time
 
 
+@pytest.mark.parametrize("file", ["2026-11-27-h200-device.jsonl", "2026-11-28-h200-training.jsonl"])
 @pytest.mark.parametrize(("case", "policy"), [("train-25m", "compact-25m"), ("train-220m", "compact-220m")])
-def test_the_estimate_of_training_is_what_was_measured(case, policy, gpus):
+def test_the_estimate_of_training_is_what_was_measured(case, policy, file, gpus):
+    """Packed batches take somewhat less."""
     gpus(1)
-    rows = [json.loads(line) for line in (RESULTS / "2026-11-27-h200-device.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (RESULTS / file).read_text().splitlines()]
     (row,) = (row for row in rows if row["case"] == case)
     options = ["--trainer.policy", policy, "--trainer.batch-tokens", str(row["batch_tokens"])]
     parts = hardware._memory(load_config("gpu", None, options))[0]
-    assert (parts["training"] + parts["a batch"]) / GIB == pytest.approx(row["memory_gib"], rel=0.05)
+    assert 0.95 < (parts["training"] + parts["a batch"]) / GIB / row["memory_gib"] < 1.1
 
 
 @pytest.mark.parametrize("preset", ["gpu", "paper", "paper-codet5", "sizes"])
