@@ -53,7 +53,7 @@ def measure(
     examples: int,
     batch_tokens: int,
     repeats: int,
-    packing: Literal["auto", "on", "off"] = "auto",
+    packing: Literal["auto", "off"] = "auto",
     graphs: Literal["auto", "off"] = "auto",
 ) -> dict[str, Any]:
     """All of it as one JSON object."""

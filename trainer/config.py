@@ -45,7 +45,7 @@ class TrainerConfig(Section):
     """Type that training computes in; weights stay float32. auto takes bfloat16 where the hardware multiplies in it."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Whether torch compiles the layers of a decoder-only policy, within a minute: auto does on a GPU."""
-    packing: Literal["auto", "on", "off"] = "auto"
+    packing: Literal["auto", "off"] = "auto"
     """Whether the examples of a batch follow one another in a single row, without padding and in any order: auto does
     for decoder-only policies (compact, Llama, Mistral, Qwen), on a GPU in bfloat16."""
     graphs: Literal["auto", "off"] = "auto"

@@ -108,12 +108,7 @@ class Trainer:
         )
         if self._start is None and attends_to_all(policy):
             skip_masks(policy)
-        packs = config.packing != "off" and self._start is None and can_pack(policy, self.device, bf16)
-        if config.packing == "on" and not packs:
-            raise ValueError(
-                "trainer.packing is on, and this policy's examples cannot be packed here: it is not one of the "
-                "decoder-only kinds that can, or computes in float32 on a GPU; auto packs where it can"
-            )
+        packs = config.packing == "auto" and self._start is None and can_pack(policy, self.device, bf16)
         if config.compile == "on" or (config.compile == "auto" and is_on_gpu):
             compile_layers(policy, None if packs else True)
         padding = (GPU_MULTIPLE, GPU_POOL_BATCHES) if is_on_gpu else (1, POOL_BATCHES)

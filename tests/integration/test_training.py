@@ -105,15 +105,15 @@ def test_it_learns_its_examples_and_from_their_prompts(tmp_path: Path) -> None:
     assert sum(written[number] == example.program for number, example in enumerate(examples)) >= 28
 
 
-@pytest.mark.parametrize("packing", ["on", "off"])
-def test_accumulated_batches_learn_as_one_large_batch(packing: Literal["on", "off"]) -> None:
+@pytest.mark.parametrize("packing", ["auto", "off"])
+def test_accumulated_batches_learn_as_one_large_batch(packing: Literal["auto", "off"]) -> None:
     """An update on several batches is one on the mean over all their program tokens."""
     examples = make_examples(12)
     large = make_trainer(config=learning(batch_tokens=100_000, packing=packing))
     small = make_trainer(config=learning(batch_tokens=300, accumulate=100, packing=packing))
     expected, result = large.train(examples), small.train(examples)
     assert (expected.steps, result.steps) == (1, 1)
-    assert result.padding_share < expected.padding_share or packing == "on"
+    assert result.padding_share < expected.padding_share or packing == "auto"
     assert result.loss == pytest.approx(expected.loss, rel=1e-5)
     assert_close_weights(small.policy.state_dict(), large.policy.state_dict())
 

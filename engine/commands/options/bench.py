@@ -162,8 +162,8 @@ class TrainBench(_Bench):
     """auto, float32 or bfloat16"""
     compile: Annotated[Literal["auto", "on", "off"], Argument("HOW")] = "auto"
     """auto, on or off, as trainer.compile"""
-    packing: Annotated[Literal["auto", "on", "off"], Argument("HOW")] = "auto"
-    """auto, on or off, as trainer.packing"""
+    packing: Annotated[Literal["auto", "off"], Argument("HOW")] = "auto"
+    """auto or off, as trainer.packing"""
     graphs: Annotated[Literal["auto", "off"], Argument("HOW")] = "auto"
     """auto or off, as trainer.graphs"""
     seeds: Seeds = None
