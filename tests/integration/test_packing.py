@@ -78,11 +78,21 @@ def test_a_shape_only_grows() -> None:
     assert packing.shape == second
 
 
-def test_an_example_may_be_longer_than_a_batch() -> None:
-    long = Examples.of([Example((4,) * 350, (5,) * 20), Example((4,) * 300, (5, 6))])
-    packing = Packing(256, fills=False)
-    assert [indices.tolist() for indices in packing.plan(long, None)] == [[0], [1]]
-    assert packing.batch(long[:1]).program_tokens == 20
+@pytest.mark.parametrize("fills", [True, False])
+def test_an_example_may_be_longer_than_a_batch(fills: bool) -> None:
+    """And other ones come after it, whose rows are as long then where they are filled."""
+    short = [Example((4,) * 20, (5,) * 13)] * 40
+    long, others = Examples.of([Example((4,) * 350, (5,) * 20), *short]), Examples.of(short)
+    packing = Packing(257, fills)
+    for examples in (long, others):
+        batches = packing.plan(examples, None)
+        made = [packing.batch(examples.take(indices)) for indices in batches]
+        assert sum(batch.program_tokens for batch in made) == examples.programs.sum()
+        assert all(int(batch.bounds[-1]) == batch.size for batch in made)
+        assert all(
+            batch.size == 376 if fills else batch.size <= 257 or len(some) == 1
+            for batch, some in zip(made, batches, strict=True)
+        )
 
 
 POLICIES = {

@@ -38,7 +38,8 @@ class Shape:
 class Packing:
     """Makes packed batches of at most `batch_tokens`, or of one example.
 
-    Where it `fills` them all batches of a plan have one shape, which only ever grows.
+    Where it `fills` rows, all batches of a plan have one shape, which only ever grows; an example that is longer than
+    `batch_tokens` makes all rows as long.
     """
 
     def __init__(self, batch_tokens: int, fills: bool) -> None:
@@ -50,20 +51,12 @@ class Packing:
         """Indices of examples, batch by batch, in a random order where there is a generator."""
         reads = examples.lengths - 1  # the last token is only a target
         order = np.arange(len(reads)) if generator is None else generator.permutation(len(reads))
-        tokens = _rounded(max(self.batch_tokens, int(reads.max())), _TOKENS)
+        if not self.fills:
+            return _cut(order, reads, self.batch_tokens)
+        tokens = max(self.shape.tokens, _rounded(max(self.batch_tokens, int(reads.max())), _TOKENS))
         batches = _cut(order, reads, tokens)
-        if self.fills:
-            self.shape = self.shape.covering(self._needed(examples, batches, tokens))
+        self.shape = self.shape.covering(_needed(examples, batches, tokens))
         return batches
-
-    def _needed(self, examples: Examples, batches: Sequence[Integers], tokens: int) -> Shape:
-        """The shape that all of these batches fit."""
-        reads = examples.lengths - 1
-        longest = _rounded(int(reads.max()), _LONGEST)
-        fillers = [-(-(tokens - int(reads[batch].sum())) // longest) for batch in batches]
-        sequences = max(len(batch) + filler for batch, filler in zip(batches, fillers, strict=True))
-        predicted = max(int(examples.programs[batch].sum()) for batch in batches)
-        return Shape(tokens, _rounded(sequences, _SEQUENCES), _rounded(predicted, _PREDICTED), longest)
 
     def batch(self, examples: Sequence[Example]) -> Batch:
         """One batch of examples of a plan."""
@@ -95,16 +88,26 @@ class Packing:
         return Batch(row[None], predicting, targets, tokens, None, weights, places[None], bounds, shape.longest)
 
 
+def _needed(examples: Examples, batches: Sequence[Integers], tokens: int) -> Shape:
+    """The shape that all of these batches fit in rows of so many tokens."""
+    reads = examples.lengths - 1
+    longest = _rounded(int(reads.max()), _LONGEST)
+    fillers = [-(-(tokens - int(reads[batch].sum())) // longest) for batch in batches]
+    sequences = max(len(batch) + filler for batch, filler in zip(batches, fillers, strict=True))
+    predicted = max(int(examples.programs[batch].sum()) for batch in batches)
+    return Shape(tokens, _rounded(sequences, _SEQUENCES), _rounded(predicted, _PREDICTED), longest)
+
+
 def _rounded(number: int, multiple: int) -> int:
     return -(-number // multiple) * multiple
 
 
 def _cut(order: Integers, lengths: Integers, limit: int) -> list[Integers]:
-    """Cut indices in their order into batches of at most `limit` tokens, which no example exceeds."""
+    """Cut indices in their order into batches of at most `limit` tokens, or one example."""
     totals = np.cumsum(lengths[order])
     cuts, end = [], 0
     while end < len(order):
         before = totals[end - 1] if end else 0
-        end = int(np.searchsorted(totals, before + limit, side="right"))
+        end = max(end + 1, int(np.searchsorted(totals, before + limit, side="right")))
         cuts.append(end)
     return np.split(order, cuts[:-1])
