@@ -5,6 +5,7 @@
     model_flops_per_s    floating-point operations that the model needs for them: forward and backward, causal
                          attention, the output layer on program tokens alone; no padding, nothing that is computed twice
     model_flops_share    of what the device multiplies in bf16 at most (data sheet, dense); null where that is unknown
+    packs, records       whether batches are packed, and their work recorded as a CUDA graph
     first_s              the first epoch, in which layers are compiled
     look_s               the held-out loss of the same examples
     device_busy_share    of a stretch of some 20 steps, under a profiler, the share that the device computes or copies
@@ -62,8 +63,8 @@ def measure(
     rows, inputs = solved_rows(seeds)
     chosen = rows.take(np.random.default_rng(0).integers(0, len(rows), examples))
     learned = encode(chosen, inputs, codec, MAX_TOKENS)
-    how = {"dtype": dtype, "compile": compile, "packing": packing, "graphs": graphs}
-    config = TrainerConfig(policy=policy, device=device, batch_tokens=batch_tokens, **how)
+    ways = {"dtype": dtype, "compile": compile, "packing": packing, "graphs": graphs}
+    config = TrainerConfig(policy=policy, device=device, batch_tokens=batch_tokens, **ways)
     untrained = new_policy(policy, len(codec.tokens), MAX_PROMPT_TOKENS + MAX_TOKENS, seed=0)
     trainer = Trainer(untrained, codec, config)
     epochs = [trainer.train(learned) for _ in range(repeats + 1)]
@@ -83,7 +84,10 @@ def measure(
         "parameters": parameter_count(untrained),
         "device": name,
         "threads": torch.get_num_threads(),
-        **how,
+        "dtype": dtype,
+        "compile": compile,
+        "packs": trainer.packs,
+        "records": trainer.records,
         "batch_tokens": batch_tokens,
         "examples": len(learned),
         "tokens_mean": round(float(learned.lengths.mean()), 1),

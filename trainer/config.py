@@ -44,12 +44,15 @@ class TrainerConfig(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type that training computes in; weights stay float32. auto takes bfloat16 where the hardware multiplies in it."""
     compile: Literal["auto", "on", "off"] = "auto"
-    """Whether torch compiles the layers of a decoder-only policy, within a minute: auto does on a GPU."""
+    """Whether torch compiles the layers of a decoder-only policy, within a minute: auto does on a GPU. What is compiled
+    on a CPU learns from padded batches."""
     packing: Literal["auto", "off"] = "auto"
     """Whether the examples of a batch follow one another in a single row, without padding and in any order: auto does
-    for decoder-only policies (compact, Llama, Mistral, Qwen), on a GPU in bfloat16."""
+    for decoder-only policies (compact, Llama, Mistral, Qwen) that attend to all tokens before, on a CPU and, in
+    bfloat16, on a GPU."""
     graphs: Literal["auto", "off"] = "auto"
-    """Whether a GPU's work of a packed batch is recorded as a CUDA graph; auto does where one process trains."""
+    """Whether forward and backward of a packed batch are recorded as a CUDA graph: auto does on a GPU where one process
+    trains a policy without dropout."""
     max_prompt_tokens: int = Field(640, ge=64)
     """Longer prompts lose whole demonstrations, largest first."""
     keep_checkpoints: int = Field(2, ge=1)

@@ -11,8 +11,8 @@ processes train (`trainer.group`) in as many of each of them: both come to the s
 
 The learning rate rises linearly over the first `warmup_steps` updates of a trainer's life and is constant then.
 All randomness comes from the trainer's own generator, that of dropout from the seed and the number of updates. These
-and the optimizer's moments travel with the checkpoint, so that a resumed trainer continues exactly. They are twice as
-much as the weights, and can be written while the policy already samples:
+and the optimizer's moments travel with the checkpoint, so that a resumed trainer continues exactly, on a GPU up to
+rounding. They are twice as much as the weights, and can be written while the policy already samples:
 
     training/optimizer.safetensors    `<parameter>.<moment>`
              factors.safetensors      of a policy with LoRA, its factors
@@ -83,7 +83,8 @@ class Trainer:
     `config` says how it learns and on what device, whichever policy it names; what is random follows from the seed.
 
     One of several processes that `accelerate` knows of trains on its share of each update's batches; all are given
-    the same examples and come to the same weights.
+    the same examples and come to the same weights. Whether it `packs` batches and `records` their work follows from
+    `config`, the policy and the device.
     """
 
     def __init__(self, policy: PreTrainedModel, codec: Codec, config: TrainerConfig, seed: int = 0) -> None:
@@ -108,16 +109,22 @@ class Trainer:
         )
         if self._start is None and attends_to_all(policy):
             skip_masks(policy)
-        packs = config.packing == "auto" and self._start is None and can_pack(policy, self.device, bf16)
-        if config.compile == "on" or (config.compile == "auto" and is_on_gpu):
-            compile_layers(policy, None if packs else True)
-        padding = (GPU_MULTIPLE, GPU_POOL_BATCHES) if is_on_gpu else (1, POOL_BATCHES)
-        packed, padded = Packing(config.batch_tokens, is_on_gpu), Padding(config.batch_tokens, self._start, *padding)
-        self._batches = packed if packs else padded
+        compiles = config.compile == "on" or (config.compile == "auto" and is_on_gpu)
+        self.packs = (
+            config.packing == "auto"
+            and self._start is None
+            and (is_on_gpu or not compiles)  # the attention of a CPU is not compiled, and breaks layers in two
+            and can_pack(policy, self.device, bf16 and computes_in_bf16(self.device))
+        )
+        if compiles:
+            compile_layers(policy, None if self.packs else True)
+        pools = (GPU_MULTIPLE, GPU_POOL_BATCHES) if is_on_gpu else (1, POOL_BATCHES)
+        size = config.batch_tokens
+        self._batches = Packing(size, fills=is_on_gpu) if self.packs else Padding(size, self._start, *pools)
         modules = (part.p for part in policy.modules() if isinstance(part, nn.Dropout))
         self._has_dropout = any([*modules, getattr(policy.config, "attention_dropout", 0.0)])
         can_record = is_on_gpu and not self._has_dropout and self._accelerator.num_processes == 1
-        self._records = packs and can_record and config.graphs == "auto"
+        self.records = self.packs and can_record and config.graphs == "auto"
         self._recording: Recording | None = None
         self._writer = ThreadPoolExecutor(1, "publish")
         self._writing: Future[None] | None = None
@@ -268,7 +275,7 @@ class Trainer:
 
     def _backward(self, batch: Batch, scale: float, number: int) -> Tensor:
         """The loss of a batch, summed over tokens; `scale` times its gradients are added to the parameters'."""
-        if self._records:
+        if self.records:
             if self._recording is None or not self._recording.fits(batch):
                 self._recording = None  # its memory is free before another one takes some
                 self._recording = Recording(self._evaluated, batch)

@@ -57,7 +57,7 @@ def test_every_case_has_a_function_and_every_variant_is_a_configuration() -> Non
 def test_training_is_measured_in_its_ways(name: str, tmp_path: Path) -> None:
     measured = measure_training(Work(tmp_path, name, tiny=True))
     assert measured["examples_per_s"] > 0
-    assert measured["packing"] == TRAININGS[name].get("packing", "auto")
+    assert measured["packs"] == ("packing" not in TRAININGS[name])
 
 
 def test_gradients_in_bfloat16_are_near_those_in_float32(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_recorded_updates_are_those_of_others(monkeypatch: pytest.MonkeyPatch, a
     for records in (True, False):
         config = TrainerConfig(batch_tokens=512, dtype="float32", device="cpu", accumulate=accumulate)
         trainer = Trainer(new_policy("compact-tiny", TOKENS, POSITIONS, seed=1), CODEC, config)
-        trainer._records, trainer._batches.fills = records, records  # as on a GPU
+        trainer.records, trainer._batches.fills = records, records  # as on a GPU
         epochs = [trainer.train(examples_of(count, seed=count)) for count in (40, 80, 80)]
         results.append([*(epoch.loss for epoch in epochs), trainer.heldout_loss(examples_of(9))])
     assert results[0] == pytest.approx(results[1], rel=1e-5)
@@ -166,3 +166,5 @@ def test_which_policies_learn_from_packed_batches() -> None:
         AutoConfig.for_model("gpt2", n_layer=1, n_embd=32, n_head=2, vocab_size=TOKENS)
     )
     assert not can_pack(other, cpu, bf16=False)
+    policy.config.rope_parameters["rope_type"] = "dynamic"
+    assert not can_pack(policy, cpu, bf16=False)

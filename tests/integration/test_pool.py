@@ -282,8 +282,6 @@ import signal, sys, numpy as np
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
 from interpreter.machine.pool import Pool
-from interpreter.machine.transport import Slot, SlotReader
-from interpreter.machine.worker import SLOTS
 from interpreter.language.program import parse
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background may have it ignored

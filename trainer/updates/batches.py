@@ -1,4 +1,4 @@
-"""Padded batches: examples of similar length, padded on the right.
+"""Batches as tensors, and those that are padded: examples of similar length, padded on the right.
 
 A decoder-only policy reads prompt and program as one sequence. Attention is causal, so no real token ever sees padding
 and no mask is needed; only the positions that predict a program token reach the output layer and the loss. An
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -136,11 +135,11 @@ class Padding:
 
 
 def plan_batches(
-    lengths: Sequence[int] | npt.NDArray[np.int64],
+    lengths: Sequence[int] | Integers,
     batch_tokens: int,
     generator: np.random.Generator | None,
     pool_batches: int = POOL_BATCHES,
-) -> list[npt.NDArray[np.int64]]:
+) -> list[Integers]:
     """Indices of examples, batch by batch; a batch is at most `batch_tokens` with padding, or one example.
 
     An example has one length, or several, (n, parts), of parts that are padded separately: then their sum counts.
@@ -160,7 +159,7 @@ def plan_batches(
     return [batches[index] for index in generator.permutation(len(batches))]
 
 
-def _cut(order: npt.NDArray[np.int64], parts: npt.NDArray[np.int64], limit: int) -> list[npt.NDArray[np.int64]]:
+def _cut(order: Integers, parts: Integers, limit: int) -> list[Integers]:
     """Cut indices in order of size into batches; `parts` (n, k) are the lengths of all examples."""
     cuts, start = [], 0
     longest = [0] * parts.shape[1]

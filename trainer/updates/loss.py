@@ -18,6 +18,7 @@ UNMASKED = "codeit_unmasked"
 # Kinds of transformers' models whose layers tell their attention where the sequences of a packed row begin: what others
 # do with it was not looked at.
 _PACKED = ("llama", "mistral", "qwen2", "qwen3")
+_ROTATED_BY_LENGTH = ("dynamic", "longrope")  # the longest position of a row, filled or not, changes all others
 _WIDEST_HEAD = 256  # of a GPU's attention for packed sequences
 
 
@@ -74,9 +75,11 @@ def attends_to_all(policy: PreTrainedModel) -> bool:
 
 
 def can_pack(policy: PreTrainedModel, device: torch.device, bf16: bool) -> bool:
-    """Whether a policy learns from packed batches: on a CPU, or in bf16 on a GPU."""
+    """Whether a policy can learn from packed batches: on a CPU, or in bf16 on a GPU that has it."""
     config = policy.config
     if config.model_type not in _PACKED or not attends_to_all(policy) or getattr(config, "attention_dropout", 0.0):
+        return False
+    if (getattr(config, "rope_parameters", None) or {}).get("rope_type") in _ROTATED_BY_LENGTH:
         return False
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return device.type == "cpu" or (device.type == "cuda" and bf16 and head <= _WIDEST_HEAD)

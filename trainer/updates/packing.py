@@ -1,14 +1,14 @@
 """Packed batches: examples one after the other in a single row, each attending to itself alone.
 
 Examples need not be alike in length to share a batch, so that batches are random draws: sorted by length, they hold
-much of the same tasks. Nothing is padded. For a GPU a row is filled, with sequences that nothing learns from, so that
-all batches have one shape, which a CUDA graph can record (`trainer.updates.recording`).
+much of the same tasks. Nothing is padded but the end of a row for a GPU: it is filled with sequences that nothing
+learns from, so that all batches have one shape, which a CUDA graph can record (`trainer.updates.recording`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,8 +20,7 @@ from trainer.updates.batches import Batch
 _TOKENS, _SEQUENCES, _PREDICTED, _LONGEST = 8, 64, 2048, 128
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """Tokens of a row, sequences in it, program tokens that are predicted, and tokens of its longest sequence."""
 
     tokens: int = 0
@@ -31,8 +30,7 @@ class Shape:
 
     def covering(self, other: Shape) -> Shape:
         """A shape that holds what either holds."""
-        names = ("tokens", "sequences", "predicted", "longest")
-        return Shape(**{name: max(getattr(self, name), getattr(other, name)) for name in names})
+        return Shape(*map(max, self, other))
 
 
 class Packing:

@@ -1,4 +1,4 @@
-"""Forward and backward of a batch as one CUDA graph: a GPU is given all of its work at once.
+"""Forward and backward of a batch as one CUDA graph: a GPU is given their work at once.
 
 Without it the processor launches some hundred kernels an update one by one, and a small policy's GPU waits for it.
 """
