@@ -443,7 +443,7 @@ def test_the_seed_alone_decides_new_weights() -> None:
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch needs a C++ compiler to compile for a CPU")
 def test_compiled_layers_learn_as_others_do() -> None:
     examples = make_examples(16)
-    plain, compiled = make_trainer(), make_trainer(config=learning(compile="on"))
+    plain, compiled = (make_trainer(config=learning(compile=how, packing="off")) for how in ("off", "on"))
     for _ in range(2):
         assert compiled.train(examples).loss == pytest.approx(plain.train(examples).loss, rel=1e-4)
     assert compiled.heldout_loss(examples) == pytest.approx(plain.heldout_loss(examples), rel=1e-3)
