@@ -118,10 +118,9 @@ def _attend(
 def _one_by_one(query: Tensor, key: Tensor, value: Tensor, bounds: Tensor, scale: float | None) -> Tensor:
     """Causal attention in each sequence of a row (length, heads, width), which a CPU computes one after the other."""
     sizes = [size for size in torch.diff(bounds).tolist() if size]
-    attended = []
+    attended, is_grouped = [], query.shape[1] != key.shape[1]
     for parts in zip(*(part.split(sizes) for part in (query, key, value)), strict=True):
         heads_first = (part.transpose(0, 1)[None] for part in parts)
-        is_grouped = query.shape[1] != key.shape[1]
         one = scaled_dot_product_attention(*heads_first, is_causal=True, scale=scale, enable_gqa=is_grouped)
         attended.append(one[0].transpose(0, 1))
     return torch.cat(attended)

@@ -67,7 +67,7 @@ class Packing:
         is_read = np.ones(len(some.tokens), bool)
         is_read[ends - 1] = False
         is_target = offsets >= some.prompts[owners]
-        real, targets = int(is_read.sum()), some.tokens[is_target]
+        real, targets = own.tokens, some.tokens[is_target]
         ids, positions = np.zeros(shape.tokens, np.int64), np.zeros(shape.tokens, np.int64)
         ids[:real], positions[:real] = some.tokens[is_read], offsets[is_read]
         fill = np.arange(real, shape.tokens, shape.longest)  # where the sequences begin that fill the row
@@ -75,15 +75,15 @@ class Packing:
         bounds[: len(some)] = np.cumsum(reads) - reads
         bounds[len(some) : len(some) + len(fill)] = fill
         positions[real:] = np.arange(shape.tokens - real) % shape.longest
-        tokens = len(targets)
         # A token's place in the row is its place among all, less the last tokens before it, which are not read.
         predicting = np.flatnonzero(is_target) - owners[is_target] - 1
         weights = np.ones(len(targets), np.float32) if some.weights is None else some.weights[owners[is_target]]
         parts = (
-            np.pad(part, (0, shape.predicted - tokens)) for part in (predicting, targets.astype(np.int64), weights)
+            np.pad(part, (0, shape.predicted - own.predicted))
+            for part in (predicting, targets.astype(np.int64), weights)
         )
         row, places, predicting, targets, weights, bounds = map(torch.from_numpy, (ids, positions, *parts, bounds))
-        return Batch(row[None], predicting, targets, tokens, None, weights, places[None], bounds, shape.longest)
+        return Batch(row[None], predicting, targets, own.predicted, None, weights, places[None], bounds, shape.longest)
 
 
 def _needed(examples: Examples, batches: Sequence[Integers], tokens: int) -> Shape:
