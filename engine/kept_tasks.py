@@ -1,4 +1,4 @@
-"""The tasks that a folder is about: loaded again, and told whether they are there as they were."""
+"""The tasks that a folder is about: whether they are there as they were."""
 
 from __future__ import annotations
 
@@ -30,9 +30,14 @@ def kept_tasks(
     Settings of earlier versions have none.
     """
     tasks = load_tasks(source, settings.get("task_ids"), settings.get("limit"))
-    if settings.get("tasks_hash") not in (None, "", hash_of(tasks, scored)):
+    check_same(folder, source, settings.get("tasks_hash"), hash_of(tasks, scored), otherwise)
+    return tasks
+
+
+def check_same(folder: Path, source: str, known: str | None, found: str, otherwise: str) -> None:
+    """Raise `UsageError` as `kept_tasks` does, where the hash of a folder's tasks is known and another one is found."""
+    if known and known != found:
         raise UsageError(
             f"{folder} is about {source} as it was, and tasks were added, changed or removed since: put them back, or "
             f"{otherwise}"
         )
-    return tasks

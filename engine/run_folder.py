@@ -3,6 +3,7 @@
     config.toml      the resolved configuration            provenance.jsonl  commit, versions and machine of each start
     metrics.jsonl    one object a meta-iteration           summary.json     tasks solved, see `evaluation`
     seeds.jsonl      the seed programs it started with, those that it leaves out included
+    tasks.json       what tells that its tasks are what they were: hashes of those that are searched and that train
     solutions.jsonl  programs that match all demonstrations of a search task, as they are found
     solved.jsonl     one object a meta-iteration: the tasks solved by its samples and by all so far, with the attempts
                      needed, {"meta_iteration": n, "policy": {ranking: {task: attempts}}, "cumulative": {...}};
@@ -44,11 +45,14 @@ from engine.files import (
     lock_folder,
     make_folder,
     new_folder,
+    read_json,
     read_lines,
     write_json,
     write_lines,
     write_text,
 )
+from engine.kept_tasks import check_same, kept_tasks
+from engine.tasks import Task
 from replay.store import ReplayStore
 from trainer.checkpoint import load_manifest
 
@@ -57,7 +61,8 @@ _PACKAGES = ("codeit", "numba", "numpy", "torch", "transformers", "vllm", "vllm-
 
 # What there is of a run's folder before it has a configuration; and the files that are empty then.
 _GROWING = ("metrics.jsonl", "solutions.jsonl", "solved.jsonl")
-_BEFORE_CONFIG = (".lock", "checkpoints", "provenance.jsonl", "seeds.jsonl", *_GROWING)
+_BEFORE_CONFIG = (".lock", "checkpoints", "provenance.jsonl", "seeds.jsonl", "tasks.json", *_GROWING)
+_OTHER_TASKS = "start another run"
 _VERSION = re.compile(r"v(\d{5,})")
 _PARTIAL = re.compile(r"\.v\d{5,}\.partial")
 
@@ -71,12 +76,15 @@ class RunFolder:
         self.heldout = path / "heldout"
         self.search = path / "search"
         self.seeds = path / "seeds.jsonl"
+        self.tasks = path / "tasks.json"
         self.checkpoints = path / "checkpoints"
         self.tensorboard = path / "tensorboard"
         self._lock: ExitStack | None = None
 
     @classmethod
-    def create(cls, path: Path, config: Config, seeds: list[Mapping[str, Any]]) -> RunFolder:
+    def create(
+        cls, path: Path, config: Config, seeds: list[Mapping[str, Any]], tasks: Mapping[str, str] | None = None
+    ) -> RunFolder:
         """A new run's folder; the configuration is written last. Raises `UsageError` if something is in the way.
 
         What a run left that was killed before it had a configuration is in nobody's way.
@@ -90,6 +98,7 @@ class RunFolder:
         folder._lock = lock_folder(path)
         append_line(path / "provenance.jsonl", provenance())
         write_lines(folder.seeds, seeds)
+        write_json(folder.tasks, tasks or {})
         for name in _GROWING:
             write_lines(path / name, [])
         values = config.model_dump(mode="json", exclude_none=True)
@@ -133,6 +142,21 @@ class RunFolder:
         if not file.is_file():
             raise UsageError(f"{self.path} is no run folder: it has no config.toml")
         return read_config(file)
+
+    def search_tasks(self) -> list[Task]:
+        """The tasks that are searched, loaded again. Raises `UsageError` where they are not what they were."""
+        chosen = self.config().tasks
+        settings = {**chosen.model_dump(), "tasks_hash": self._hashes().get("search")}
+        return kept_tasks(self.path, chosen.search, settings, _OTHER_TASKS, scored=True)
+
+    def check_tasks(self, config: Config, tasks: Mapping[str, str]) -> None:
+        """Raise `UsageError` where the hashes of its tasks are not those that it was created with."""
+        known = self._hashes()
+        check_same(self.path, config.tasks.search, known.get("search"), tasks["search"], _OTHER_TASKS)
+        check_same(self.path, config.tasks.train, known.get("train"), tasks["train"], _OTHER_TASKS)
+
+    def _hashes(self) -> dict[str, str]:
+        return read_json(self.tasks) if self.tasks.is_file() else {}  # a run of an earlier version has none
 
     def checkpoint(self, version: int) -> Path:
         """Where a policy version is published."""

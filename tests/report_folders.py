@@ -82,7 +82,8 @@ def write_search(folder, tasks_folder, programs=PROGRAMS, ran=6_000, method="mut
             })  # fmt: skip
     write_lines(folder / "search.jsonl", sorted(rows, key=lambda row: row["number"]))
     write_lines(folder / "curve.jsonl", [])
-    write_json(folder / "progress.json", {"programs": ran})
+    lengths = {"search.jsonl": (folder / "search.jsonl").stat().st_size}
+    write_json(folder / "progress.json", {"programs": ran, "lengths": lengths})
     return folder
 
 

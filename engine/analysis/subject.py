@@ -17,7 +17,7 @@ from engine.files import read_lines
 from engine.progress import Display
 from engine.run_folder import RunFolder
 from engine.search.folder import found_rows, searched_tasks
-from engine.tasks import Task, load_tasks
+from engine.tasks import Task
 from interpreter.machine.pool import default_workers
 
 EVALUATION = "evaluation"
@@ -71,10 +71,9 @@ class Subject:
 
     @cached_property
     def tasks(self) -> dict[str, Task]:
-        """Its tasks by id. Raises `UsageError` where those of a search or an evaluation are not there as they were."""
+        """Its tasks by id. Raises `UsageError` where they are not there as they were."""
         if self.kind == RUN:
-            chosen = RunFolder(self.path).config().tasks
-            tasks = load_tasks(chosen.search, chosen.task_ids, chosen.limit)
+            tasks = RunFolder(self.path).search_tasks()
         else:
             tasks = searched_tasks(self.path) if self.kind == SEARCH else evaluated_tasks(self.path)
         return {task.id: task for task in tasks}

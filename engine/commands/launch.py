@@ -66,6 +66,8 @@ def run(options: RunOptions) -> None:
     if options.run_dir is not None and not options.resume:
         RunFolder.check_unused(options.run_dir)  # before seeds are searched for, say
     beginning = begin(config, seeds, options.resume)
+    if options.resume:
+        folder.check_tasks(config, beginning.hashes)
     set_threads(config.loop.threads)
     from engine.loop.hardware import check_hardware, expectations
 
@@ -80,7 +82,9 @@ def run(options: RunOptions) -> None:
     with cluster_of(options.cluster, config.cluster, samples=True) as cluster:
         if not options.resume:
             rows = [seed.row for seed in beginning.loaded]
-            folder = RunFolder.create(options.run_dir or timed_folder("-".join(options.preset)), config, rows)
+            folder = RunFolder.create(
+                options.run_dir or timed_folder("-".join(options.preset)), config, rows, beginning.hashes
+            )
         compile_interpreter(search=True, learning=True)
         with Display() as display:
             tasks = len(beginning.search_tasks)

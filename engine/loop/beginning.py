@@ -16,6 +16,7 @@ import numpy as np
 
 from engine.config import Config
 from engine.errors import UsageError
+from engine.kept_tasks import hash_of
 from engine.seeds.seed import Seed, load_seeds
 from engine.tasks import Task, load_tasks
 from engine.verification import try_programs
@@ -43,6 +44,12 @@ class Beginning:
     def untrained(self) -> dict[str, Task]:
         """The searched tasks that are kept from training."""
         return {task.id: task for task in self.search_tasks if task.id not in self.training_tasks}
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """What tells whether tasks are the same: a hash of those that are searched, and of those that train."""
+        train = hash_of(list(self.training_tasks.values()))
+        return {"search": hash_of(self.search_tasks, scored=True), "train": train}
 
     @property
     def kept_seeds(self) -> list[Seed]:

@@ -11,7 +11,7 @@ import numpy as np
 from engine.errors import UsageError
 from engine.files import data_files, read_json
 from engine.ranking import Method
-from interpreter.grids import Grid, GridError, as_grid
+from interpreter.grids import Grid, as_grid
 from report.model import Attempt, Limits, Puzzle, Result, Source
 
 BOARD = "cumulative"  # all that was evaluated
@@ -32,7 +32,7 @@ def read_evaluation(path: Path) -> Source:
     for file in files:
         try:
             puzzle, result = _read_task(read_json(file), limits)
-        except (KeyError, TypeError, GridError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{file}: no task of an evaluation ({error}); evaluate again, to another --out") from None
         puzzles.append(puzzle)
         if result is not None:
@@ -75,15 +75,21 @@ def _read_task(record: Mapping[str, Any], limits: Sequence[Limits]) -> tuple[Puz
     board = record.get(BOARD)
     if not board or not board["programs"]:
         return puzzle, None
-    attempts = {Method(name): tuple(_attempts(rows, limits)) for name, rows in board["attempts"].items()}
+    attempts = {Method(name): tuple(_attempts(rows, puzzle, limits)) for name, rows in board["attempts"].items()}
     is_right = any(attempt.right for rows in attempts.values() for attempt in rows)
     is_found = bool(board.get("right_found", is_right))  # an older evaluation says it of its attempts alone
     return puzzle, Result(board["programs"], attempts, is_found=is_found)
 
 
-def _attempts(rows: Sequence[Mapping[str, Any]], limits: Sequence[Limits]) -> Iterator[Attempt]:
-    """Attempts as they were scored; `limits` are those of each source, as far as that is known."""
+def _attempts(rows: Sequence[Mapping[str, Any]], puzzle: Puzzle, limits: Sequence[Limits]) -> Iterator[Attempt]:
+    """Attempts as they were scored; `limits` are those of each source, as far as that is known.
+
+    Raises ValueError for one that has not a grid, or null, for each pair.
+    """
     for row in rows:
+        for name, inputs in (("outputs", puzzle.inputs), ("predictions", puzzle.test_inputs)):
+            if len(row[name]) != len(inputs):
+                raise ValueError(f"an attempt has {len(row[name])} {name} for {len(inputs)} inputs")
         origin = row.get("origin", "")
         yield Attempt(
             row["program"],

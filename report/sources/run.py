@@ -20,7 +20,6 @@ from engine.files import read_json, read_lines
 from engine.progress import compile_interpreter
 from engine.ranking import Entry
 from engine.run_folder import RunFolder
-from engine.tasks import load_tasks
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
 from interpreter.machine.machine import Machine
@@ -44,12 +43,12 @@ def is_run(path: Path) -> bool:
 def read_run(path: Path) -> Source:
     """What a run found so far.
 
-    Raises `UsageError` for what is damaged, or a task set that is not there any more, and `ReplayError` for a damaged
+    Raises `UsageError` for what is damaged, or tasks that are not what they were, and `ReplayError` for a damaged
     replay store.
     """
-    config = RunFolder(path).config()
-    tasks = load_tasks(config.tasks.search, config.tasks.task_ids, config.tasks.limit)
-    puzzles = [Puzzle.of(task) for task in tasks]
+    folder = RunFolder(path)
+    config = folder.config()
+    puzzles = [Puzzle.of(task) for task in folder.search_tasks()]
     metrics = read_lines(path / "metrics.jsonl", "meta_iteration")
     summary = read_json(path / "summary.json") if (path / "summary.json").is_file() else {}
     chronicle = Chronicle(puzzles)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UsageError
-from engine.files import read_json, read_lines, rows_of
-from engine.search.folder import COLUMNS, entry_of, searched_tasks
+from engine.files import read_json, read_lines
+from engine.search.folder import entry_of, found_rows, searched_tasks
 from report.model import Limits, Puzzle, Source
 from report.sources.chronicle import Chronicle
 from report.sources.facts import provenance_facts
@@ -20,7 +20,7 @@ _FIRST = 1000
 
 
 def read_search(path: Path) -> Source:
-    """What a search found so far. Raises `UsageError` for what is damaged, or a task set that is not there any more."""
+    """What a search found so far. Raises `UsageError` for what is damaged, or tasks that are not what they were."""
     puzzles = [Puzzle.of(task) for task in searched_tasks(path)]
     settings = read_json(path / "search.json")
     chronicle = Chronicle(puzzles)
@@ -39,7 +39,7 @@ def read_search(path: Path) -> Source:
         clock="program",
         points=chronicle.points,
         generalization=chronicle.generalization(),
-        curve=read_lines(path / "curve.jsonl", "programs", "solved"),
+        curve=[row for row in read_lines(path / "curve.jsonl", "programs", "solved") if row["programs"] <= programs],
         notes=() if programs else ("This search has not finished its first batch yet.",),
         facts={"programs run": f"{programs:,}", "seed": str(settings.get("seed", "")), **_time(summary),
                **provenance_facts(path)},
@@ -51,7 +51,7 @@ def _follow(chronicle: Chronicle, path: Path, programs: int) -> None:
     """Take in all rows, with points of the history at round numbers of programs and at the end."""
     due = _round_numbers()
     point = next(due)
-    for row in _rows(path):
+    for row in found_rows(path):
         while row["number"] >= point:
             chronicle.point(point)
             point = next(due)
@@ -62,12 +62,6 @@ def _follow(chronicle: Chronicle, path: Path, programs: int) -> None:
         point = next(due)
     if programs or chronicle.results():
         chronicle.point(max(programs, *chronicle.points, 0))
-
-
-def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    file = path / "search.jsonl"
-    if file.is_file():
-        yield from rows_of(file, *COLUMNS)
 
 
 def _round_numbers() -> Iterator[int]:

@@ -362,17 +362,41 @@ def test_a_page_of_somebody_else_is_not_replaced(search, tmp_path, capsys):
         assert main(["report", str(search), "--out", str(file.parent)]) == 0
 
 
-def test_a_last_row_that_is_being_written_is_left_out(search):
-    with (search / "search.jsonl").open("a") as rows:
-        rows.write('{"number": 6000, "task": "mir')
+def test_rows_of_a_batch_that_is_not_done_are_left_out(search):
     assert main(["report", str(search)]) == 0
+    before = data_of(page_of(search))["tasks"]
+    with (search / "search.jsonl").open("r+") as rows:
+        last = rows.readlines()[-1]
+        rows.write(last.replace('"number": ', '"number": 9') + '{"number": 6000, "task": "mir')
+    with (search / "curve.jsonl").open("a") as rows:
+        rows.write('{"programs": 7000, "solved": 9}\n')
+    assert main(["report", str(search)]) == 0
+    assert data_of(page_of(search))["tasks"] == before
 
 
-def test_a_truncated_task_of_an_evaluation_is_named(tmp_path, capsys):
+def without_an_output(record):
+    record["cumulative"]["attempts"]["distinct"][0]["outputs"].pop()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda record: record.pop("train"), "train"),
+        (without_an_output, "an attempt has 1 outputs for 2 inputs"),
+        (lambda record: record["cumulative"]["attempts"].update(best=[]), "'best' is not a valid Method"),
+        (lambda record: record["cumulative"].update(attempts=[]), "no attribute 'items'"),
+    ],
+)
+def test_a_damaged_task_of_an_evaluation_is_named(tmp_path, capsys, damage, words):
     folder = write_evaluation(tmp_path / "eval")
-    (folder / "tasks" / "0.json").write_text('{"task": "a"}')
+    file = folder / "tasks" / "0.json"
+    record = json.loads(file.read_text())
+    damage(record)
+    file.write_text(json.dumps(record))
     assert main(["report", str(folder)]) == 2
-    assert "0.json" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert f"{file}: no task of an evaluation" in message
+    assert words in message
 
 
 def test_hostile_names_are_text_and_no_markup(tmp_path):

@@ -6,7 +6,8 @@ import pytest
 
 from engine.config import load_config
 from engine.errors import UsageError
-from engine.files import append_line, read_lines
+from engine.files import append_line, read_lines, write_json, write_lines
+from engine.loop.beginning import begin
 from engine.run_folder import RunFolder
 from trainer.checkpoint import publishing
 
@@ -188,3 +189,33 @@ def test_a_checkpoint_that_says_another_version_is_refused(folder):
     manifest.write_text(manifest.read_text().replace('"policy_version": 2', '"policy_version": 7'))
     with pytest.raises(UsageError, match="v00002 is damaged: its manifest says policy version 7"):
         folder.last_checkpoint()
+
+
+@pytest.mark.parametrize("changed", ["output", "input", "test"])
+def test_a_run_knows_its_tasks_from_others(tmp_path, changed):
+    pairs = [{"input": [[1, 2]], "output": [[2, 1]]}, {"input": [[3, 4]], "output": [[4, 3]]}]
+    file, seeds = tmp_path / "tasks" / "a.json", tmp_path / "seeds.jsonl"
+    file.parent.mkdir()
+    write_json(file, {"train": pairs[:1], "test": pairs[1:]})
+    write_lines(seeds, [{"task": "a", "program": "O = vmirror(I)"}])
+    config = load_config("smoke", None, ["--tasks.search", str(file.parent), "--tasks.train", str(file.parent)])
+    run = RunFolder.create(tmp_path / "run", config, [], begin(config, str(seeds)).hashes)
+    run.close()
+    run.check_tasks(config, begin(config, str(seeds)).hashes)
+    assert [task.id for task in run.search_tasks()] == ["a"]
+
+    if changed == "test":
+        pairs[1]["output"] = [[0, 3]]  # nothing trains on it, but scores depend on it
+    else:
+        pairs[0][changed] = [[0, 5]]
+    write_json(file, {"train": pairs[:1], "test": pairs[1:]})
+    wanted = f"run is about {file.parent} as it was, and tasks were added, changed or removed since: put them back, or"
+    with pytest.raises(UsageError, match=wanted):
+        run.search_tasks()
+    with pytest.raises(UsageError, match=wanted):
+        run.check_tasks(config, begin(config, str(seeds)).hashes)
+
+
+def test_a_run_of_an_earlier_version_knows_nothing_of_its_tasks(folder):
+    folder.tasks.unlink()
+    folder.check_tasks(folder.config(), {"search": "another", "train": "another"})
