@@ -32,6 +32,7 @@ from interpreter.machine.pool import default_workers
 from trainer.checkpoint import load_codec, load_manifest, load_vocabulary
 
 DEFAULT_TASKS = "arc1-eval"
+_EFFECTIVE = ("sampler.", "cluster.", "interpreter.fuel", "interpreter.workers")  # options, or how they begin
 
 
 @dataclass(frozen=True)
@@ -178,12 +179,11 @@ def _config(source: Source, overrides: Sequence[str]) -> Config:
         base = RunFolder(source.path).config()
     else:
         base = _config_for(source.path) if source.kind == CHECKPOINT else load_config()
-    refused = [
-        option for option in given_options(overrides) if not option.startswith(("sampler.", "interpreter.", "cluster."))
-    ]
+    refused = [option for option in given_options(overrides) if not option.startswith(_EFFECTIVE)]
     if refused:
         raise UsageError(
-            f"--{refused[0]} has no effect on an evaluation (only sampler, interpreter and cluster options have)"
+            f"--{refused[0]} has no effect on an evaluation (only sampler and cluster options, interpreter.fuel and "
+            "interpreter.workers have)"
         )
     config = overridden(base, [*overrides, "--sampler.transfer", "in_process"])  # nothing trains here
     if config.sampler.max_tokens > base.sampler.max_tokens and source.kind in (RUN, CHECKPOINT):

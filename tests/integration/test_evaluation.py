@@ -318,6 +318,7 @@ def test_an_older_evaluation_goes_on_without_a_hash_of_its_tasks(done):
         (["{file}", "--resume", "--out", "{out}"], "SOURCE cannot change in an evaluation that goes on"),
         (["--resume", "--out", "{out}"], "nothing to resume, the evaluation is done"),
         (["{file}", "--loop.seed", "3"], "--loop.seed has no effect on an evaluation"),
+        (["{file}", "--interpreter.arena-words", "100000"], "--interpreter.arena-words has no effect on an evaluation"),
         (["{file}", "--tasks", "{tasks}", "--task-ids", "other"], "task 'other' is not in"),
         (
             ["{broken}", "--tasks", "{tasks}", "--out", "{new}"],
