@@ -117,7 +117,7 @@ class Trainer:
             and can_pack(policy, self.device, bf16 and computes_in_bf16(self.device))
         )
         if compiles:
-            compile_layers(policy, None if self.packs else True)
+            compile_layers(policy, self.packs)
         pools = (GPU_MULTIPLE, GPU_POOL_BATCHES) if is_on_gpu else (1, POOL_BATCHES)
         size = config.batch_tokens
         self._batches = Packing(size, fills=is_on_gpu) if self.packs else Padding(size, self._start, *pools)

@@ -85,7 +85,7 @@ def _learned(work: Work, examples: Examples, way: Way) -> tuple[float, Tensor]:
     policy.to("cuda" if torch.cuda.is_available() else "cpu")
     skip_masks(policy)
     if way.compiles:
-        compile_layers(policy, None if way.packs else True)
+        compile_layers(policy, way.packs)
     module, program_tokens = ProgramLoss(policy, way.bf16), int(examples.programs.sum())
     total, recording = 0.0, None
     for batch in _batches(examples, way.packs, SMALL if work.tiny else BATCH_TOKENS):

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -31,7 +32,7 @@ from trainer.examples import Example, Examples
 from trainer.group import TrainerGroup
 from trainer.policy import load_policy, new_policy
 from trainer.training import Trainer
-from trainer.updates.batches import Batch, plan_batches
+from trainer.updates.batches import Batch, Padding
 from trainer.updates.loss import ProgramLoss, attends_to_all, compile_layers
 from trainer.updates.packing import Packing
 
@@ -62,6 +63,11 @@ def make_examples(count: int, seed: int = 0) -> list[Example]:
         grids = [generator.integers(0, 4, generator.integers(2, 6, 2)).astype(np.int8) for _ in range(2)]
         examples.append(CODEC.example([(grid, PROGRAMS[text](grid).astype(np.int8)) for grid in grids], text))
     return examples
+
+
+def of_lengths(lengths: Sequence[int]) -> Examples:
+    """Examples of so many tokens."""
+    return Examples.of([Example((1,), (1,) * (length - 1)) for length in lengths])
 
 
 def make_trainer(seed: int = 1, codec: CompactCodec = CODEC, config: TrainerConfig = LEARNING) -> Trainer:
@@ -322,14 +328,14 @@ def test_heldout_loss_is_the_mean_over_program_tokens_and_changes_nothing() -> N
 
 def test_batches_hold_every_example_once_within_the_budget() -> None:
     generator = np.random.default_rng(0)
-    lengths = generator.integers(20, 400, 1000)
+    lengths, padding = generator.integers(20, 400, 1000), Padding(4096)
     for chosen in (generator, None):
-        batches = plan_batches(lengths, 4096, chosen)
+        batches = padding.plan(of_lengths(lengths), chosen)
         assert sorted(np.concatenate(batches).tolist()) == list(range(1000))
         assert all(len(batch) * lengths[batch].max() <= 4096 for batch in batches)
         padded = sum(len(batch) * lengths[batch].max() for batch in batches)
         assert 1 - lengths.sum() / padded < 0.1
-    assert [len(batch) for batch in plan_batches([50, 60], 10, None)] == [1, 1]
+    assert [len(batch) for batch in Padding(10).plan(of_lengths([50, 60]), None)] == [1, 1]
 
 
 def test_an_epoch_reports_what_it_did_and_its_progress() -> None:
@@ -477,5 +483,5 @@ def test_layers_compile_whatever_the_norm_behind_them_is_called() -> None:
         max_position_embeddings=64,
     )  # fmt: skip
     policy = AutoModelForCausalLM.from_config(config)
-    compile_layers(policy)
+    compile_layers(policy, packs=False)
     assert all(layer._compiled_call_impl is not None for layer in policy.base_model.layers)

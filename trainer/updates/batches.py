@@ -121,42 +121,27 @@ class Padding:
         self.pool_batches = pool_batches
 
     def plan(self, examples: Examples, generator: np.random.Generator | None) -> list[Integers]:
-        """Indices of examples, batch by batch, as `plan_batches` has them."""
+        """Indices of examples, batch by batch: shuffled, sorted by length in pools, and the batches shuffled; without a
+        generator all are sorted by length."""
         # The tokens of each example, (n, parts): of the one sequence that it is, or of its prompt and its program.
         parts = examples.lengths[:, None]
         if self.start is not None:
             parts = np.column_stack([examples.prompts, examples.programs])
-        rounded = -(-parts // self.multiple) * self.multiple
-        return plan_batches(rounded, self.batch_tokens, generator, self.pool_batches)
+        parts = -(-parts // self.multiple) * self.multiple
+        sizes = parts.sum(1)
+        if generator is None:
+            return _cut(np.argsort(sizes, kind="stable"), parts, self.batch_tokens)
+        order = generator.permutation(len(sizes))
+        pool = max(1, int(self.pool_batches * self.batch_tokens / sizes.mean()))
+        batches = []
+        for start in range(0, len(order), pool):
+            members = order[start : start + pool]
+            batches += _cut(members[np.argsort(sizes[members], kind="stable")], parts, self.batch_tokens)
+        return [batches[index] for index in generator.permutation(len(batches))]
 
     def batch(self, examples: Sequence[Example]) -> Batch:
         """One batch of examples."""
         return Batch.of(examples, self.start, self.multiple)
-
-
-def plan_batches(
-    lengths: Sequence[int] | Integers,
-    batch_tokens: int,
-    generator: np.random.Generator | None,
-    pool_batches: int = POOL_BATCHES,
-) -> list[Integers]:
-    """Indices of examples, batch by batch; a batch is at most `batch_tokens` with padding, or one example.
-
-    An example has one length, or several, (n, parts), of parts that are padded separately: then their sum counts.
-    With a generator the examples are shuffled, sorted by length in pools of so many batches, and the batches shuffled;
-    without one all are sorted by length.
-    """
-    parts = np.asarray(lengths, np.int64).reshape(len(lengths), -1)
-    sizes = parts.sum(1)
-    if generator is None:
-        return _cut(np.argsort(sizes, kind="stable"), parts, batch_tokens)
-    order = generator.permutation(len(sizes))
-    pool = max(1, int(pool_batches * batch_tokens / sizes.mean()))
-    batches = []
-    for start in range(0, len(order), pool):
-        members = order[start : start + pool]
-        batches += _cut(members[np.argsort(sizes[members], kind="stable")], parts, batch_tokens)
-    return [batches[index] for index in generator.permutation(len(batches))]
 
 
 def _cut(order: Integers, parts: Integers, limit: int) -> list[Integers]:

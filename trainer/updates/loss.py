@@ -126,13 +126,14 @@ def _one_by_one(query: Tensor, key: Tensor, value: Tensor, bounds: Tensor, scale
     return torch.cat(attended)
 
 
-def compile_layers(policy: PreTrainedModel, dynamic: bool | None = True) -> None:
+def compile_layers(policy: PreTrainedModel, packs: bool) -> None:
     """Let torch compile the layers of a decoder-only policy, which are alike, so that the first one's code serves for
     all, and the norm behind them, where there are parts of these names.
 
-    `dynamic`: for all lengths at once; None: for the first, and for all once there is another.
+    For padded batches they are for all lengths at once. Where it `packs`, batches are most often of one length: they
+    are for the first, and for all once there is another.
     """
     base = policy.base_model
     for part in (*getattr(base, "layers", ()), getattr(base, "norm", None)):
         if part is not None:
-            part.compile(dynamic=dynamic)
+            part.compile(dynamic=None if packs else True)
