@@ -59,15 +59,15 @@ def read_json(file: Path) -> Any:
 
 
 @contextmanager
-def resumable(folder: Path, safe: str) -> Iterator[None]:
-    """Turn what a disk refuses in a folder that can be gone on from into a `UsageError` that says how; `safe` is what
-    is not lost."""
+def resumable(folder: Path, safe: str, options: str | None = None) -> Iterator[None]:
+    """Turn what a disk refuses in a folder that can be gone on from into a `UsageError` that says how, with which
+    `options` (by default `--out` with it); `safe` is what is not lost."""
     try:
         yield
     except OSError as error:
         raise UsageError(
             f"cannot write to {folder}: {error.strerror}; {safe} is safe: make room, then continue with "
-            f"--out {folder} --resume"
+            f"{options or f'--out {folder}'} --resume"
         ) from error
 
 
@@ -77,7 +77,7 @@ def write_new(file: Path, texts: Iterable[str]) -> None:
     Raises `UsageError` where the file is there already, or another process writes it, and `OSError` where it cannot be
     written.
     """
-    unfinished, lock = file.with_name(file.name + ".tmp"), file.with_name(f".{file.name}.lock")
+    unfinished, lock = file.with_name(file.name + ".tmp"), _lock_of(file)
     with _held(lock, f"{file} is being written by another process: choose another --out"):
         try:
             if file.exists():  # since it was asked for, by another process
@@ -161,6 +161,15 @@ def make_folder(path: Path) -> None:
 def lock_folder(path: Path) -> ExitStack:
     """Lock a folder until what is returned is closed. Raises `UsageError` if it is locked."""
     return _held(path / ".lock", f"{path} is in use by another run")
+
+
+def lock_file(file: Path) -> ExitStack:
+    """The same of a file that may not be there yet."""
+    return _held(_lock_of(file), f"{file} is in use by another process")
+
+
+def _lock_of(file: Path) -> Path:
+    return file.with_name(f".{file.name}.lock")
 
 
 def _held(lock: Path, otherwise: str) -> ExitStack:

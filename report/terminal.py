@@ -49,6 +49,7 @@ def show_task(options: ShowOptions) -> None:
     if not attempts:
         console.print(_pairs(puzzle, None))
         return
+    chosen = _chosen(options, puzzle)
     compile_interpreter()
     limits = source.limits if source is not None else Limits(options.fuel)
     inputs, runners = (*puzzle.inputs, *puzzle.test_inputs), cache(Runner)
@@ -57,7 +58,7 @@ def show_task(options: ShowOptions) -> None:
         console.print(Text(f"\n{shown.heading}", "bold"))
         console.print(_pairs(puzzle, outputs_of(shown.given, shown.program, inputs, runner)))
         console.print(Text(f"\nvalues on {options.input_name(len(puzzle.inputs))}", "bold"))
-        for line in _lines(shown.program, runner, _chosen(options, puzzle)):
+        for line in _lines(shown.program, runner, chosen):
             console.print(line)
 
 
@@ -74,7 +75,7 @@ def _puzzle(options: ShowOptions, source: Source | None) -> Puzzle:
         return _named(options.task, source.puzzles, f"{source.path}")
     if options.tasks is not None:
         return _named(options.task, [Puzzle.of(task) for task in load_tasks(options.tasks)], options.tasks)
-    if Path(options.task).is_file():
+    if _is_file(options.task):
         tasks = load_tasks(options.task)
         if len(tasks) > 1:
             raise UsageError(f"{options.task} has {len(tasks)} tasks: name one, with --tasks {options.task}")
@@ -86,6 +87,14 @@ def _puzzle(options: ShowOptions, source: Source | None) -> Puzzle:
     raise UsageError(
         f"task {options.task!r} is in none of {', '.join(TASK_SETS)}: name its set or folder with --tasks, or its file"
     )
+
+
+def _is_file(text: str) -> bool:
+    """Whether a text is the name of a file: what is too long for one is none."""
+    try:
+        return Path(text).is_file()
+    except OSError:
+        return False
 
 
 def _named(task: str, puzzles: Sequence[Puzzle], where: str) -> Puzzle:
@@ -132,7 +141,7 @@ def _heading(k: int, attempt: Attempt) -> str:
 
 def _program(given: str) -> Program:
     """A program from a file, or as it stands on the command line, lines parted by ";" or line ends."""
-    is_file = "=" not in given and Path(given).is_file()
+    is_file = "=" not in given and _is_file(given)
     text = read_bytes(Path(given))[:_MAX_PROGRAM].decode("utf-8", "replace") if is_file else given.replace(";", "\n")
     try:
         return read_program(text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import time
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -21,6 +22,7 @@ from report.sources.reading import read_sources
 
 HOST = "127.0.0.1"
 SECONDS = 2.0  # between two looks at the files
+_PORT = re.compile(r":\d+$")  # which is left out where it is 80
 _HOSTS = ("127.0.0.1", "localhost", "[::1]")  # what a browser may call us: no name that leads elsewhere
 # What changes when there is something new to show.
 _WATCHED = ("metrics.jsonl", "summary.json", "progress.json", "curve.jsonl", "solutions.jsonl")
@@ -62,7 +64,7 @@ def serve(page: Page, port: int) -> ThreadingHTTPServer:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            host = self.headers.get("Host", "").rpartition(":")[0]
+            host = _PORT.sub("", self.headers.get("Host", ""))
             if host not in _HOSTS:
                 self._answer(HTTPStatus.FORBIDDEN, b"this page is for this machine alone\n", "text/plain")
             elif self.path in ("/", "/index.html"):

@@ -84,9 +84,13 @@ class Subject:
         return [row["program"] for row in read_lines(self.path / "seeds.jsonl", "program")]
 
     def programs(self) -> Iterator[Judged]:
-        """What it found on its tasks and gave a grid, in order. The programs of a run run once more."""
+        """What it found on its tasks and gave a grid, in order, a program of a task once. Those of a run run again."""
+        seen: set[tuple[str, str]] = set()
         right = {id_: digest(task.test_outputs) for id_, task in self.tasks.items() if task.is_scored}
         for row in self._rows():
+            if (row.task, row.program) in seen:  # found by several, or in several sources
+                continue
+            seen.add((row.task, row.program))
             prediction = bytes.fromhex(row.prediction)
             step = row.meta_iteration if self.unit == META_ITERATION else row.found
             is_right = prediction == right[row.task] if row.task in right else None

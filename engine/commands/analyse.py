@@ -57,7 +57,8 @@ def _write(folder: Path, name: str, result: dict[str, Any]) -> None:
 
 
 def _solvers(source: str | None, subject: Subject) -> Solvers:
-    """Known programs for the tasks of a subject; none where they are for other tasks."""
+    """Known programs for the tasks of a subject, and of others; none where they are for unknown tasks, if none were
+    asked for."""
     found = defaultdict(list)
     known = training_tasks() | subject.tasks
     try:
@@ -66,6 +67,8 @@ def _solvers(source: str | None, subject: Subject) -> Solvers:
     except UsageError:
         if source is not None:
             raise
+    if source is not None and not found.keys() & subject.tasks.keys():
+        raise UsageError(f"--solvers {source}: these programs are for other tasks than those of {subject.path}")
     return found
 
 

@@ -18,14 +18,15 @@ from engine.commands.options.evaluate import EvaluateOptions
 from engine.config import Config, given_options, load_config, overridden
 from engine.errors import UsageError
 from engine.evaluation.evaluator import Evaluator, NothingToEvaluate
-from engine.evaluation.folder import FOUND, SETTINGS, EvaluationFolder, evaluated_tasks
+from engine.evaluation.folder import FOUND, SETTINGS, EvaluationFolder, evaluated_tasks, evaluation_settings
 from engine.evaluation.results import write_results
 from engine.evaluation.scoreboard import verdict
 from engine.evaluation.sources import CHECKPOINT, RUN, SEARCH, Source, find_source
-from engine.files import read_json, timed_folder, write_lines
+from engine.files import timed_folder, write_lines
 from engine.kept_tasks import hash_of
 from engine.progress import Display, compile_interpreter
 from engine.run_folder import RunFolder
+from engine.search.folder import search_settings
 from engine.tasks import Task, load_tasks
 from engine.tasks.task_set import lasting, short_name
 from interpreter.machine.pool import default_workers
@@ -55,7 +56,7 @@ class Plan:
 def evaluate(options: EvaluateOptions) -> None:
     """Evaluate sources on a task set, or go on with an evaluation."""
     folder = EvaluationFolder.open(_resumed(options)) if options.resume else None
-    plan = Plan(**folder.settings()) if folder else _plan(options)
+    plan = _kept_plan(folder) if folder else _plan(options)
     sources = [find_source(Path(path)) for path in plan.sources]
     configs = [_config(source, plan.overrides) for source in sources]
     sampled = [] if plan.stored else [k for k, source in enumerate(sources) if source.kind in (RUN, CHECKPOINT)]
@@ -113,6 +114,16 @@ def _resumed(options: EvaluateOptions) -> Path:
     return options.out
 
 
+def _kept_plan(folder: EvaluationFolder) -> Plan:
+    """What an evaluation that goes on was started with."""
+    try:
+        return Plan(**folder.settings())
+    except TypeError as error:
+        raise UsageError(
+            f"{folder.path / SETTINGS}: no settings of an evaluation of this version ({error}); the file was damaged"
+        ) from None
+
+
 def _plan(options: EvaluateOptions) -> Plan:
     """What the options ask for. Where they name no tasks, they are those of the first run, search or evaluation."""
     named = [path for path in (options.run_dir, options.model) if path is not None]
@@ -138,9 +149,9 @@ def _plan(options: EvaluateOptions) -> Plan:
     task_set, task_ids, limit = options.tasks, options.task_ids, options.limit
     searched = next((found for source in sources if (found := _searched(source)) is not None), None)
     if searched is not None and task_set is None:
-        task_set = searched[0]
-        if task_ids is None and limit is None:
-            _, task_ids, limit = searched
+        task_set, ids, most = searched
+        if task_ids is None:  # a limit is one of these tasks
+            task_ids, limit = ids, most if limit is None else limit
     return Plan(
         lasting(task_set or DEFAULT_TASKS), list(task_ids or ()), limit, [str(path) for path in paths], options.stored,
         options.samples, options.exhaustive, list(options.overrides),
@@ -153,10 +164,10 @@ def _searched(source: Source) -> tuple[str, Sequence[str], int | None] | None:
         tasks = RunFolder(source.path).config().tasks
         return tasks.search, tasks.task_ids, tasks.limit
     if source.kind == SEARCH:
-        settings = read_json(source.path / "search.json")
+        settings = search_settings(source.path)
         return settings["tasks"], settings["task_ids"], settings["limit"]
-    if source.path.name == FOUND and (file := source.path.with_name(SETTINGS)).is_file():
-        settings = read_json(file)
+    if source.path.name == FOUND and source.path.with_name(SETTINGS).is_file():
+        settings = evaluation_settings(source.path.parent)
         return settings["task_set"], settings["task_ids"], settings["limit"]
     return None
 

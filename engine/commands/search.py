@@ -122,7 +122,12 @@ def _asked(options: SearchOptions, progress: Mapping[str, Any]) -> tuple[str, Li
 
 
 def _read_settings(folder: SearchFolder) -> SearchSettings:
-    return SearchSettings(**folder.settings())
+    try:
+        return SearchSettings(**folder.settings())
+    except TypeError as error:
+        raise UsageError(
+            f"{folder.path / 'search.json'}: no settings of a search of this version ({error}); the file was damaged"
+        ) from None
 
 
 def _rates(text: str | None) -> Rates:

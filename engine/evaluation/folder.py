@@ -83,14 +83,20 @@ SUBMISSION, TABLE = "submission.json", "programs.parquet"
 _WRITTEN = (PROGRESS, FOUND, TASKS, BENCHMARK, SUBMISSION, TABLE)
 
 
+def evaluation_settings(path: Path) -> dict[str, Any]:
+    """What the evaluation of a folder was started with. Raises `UsageError` for a file that is damaged."""
+    settings = read_json(path / SETTINGS)
+    if not isinstance(settings, dict) or not settings.keys() >= {"task_set", "task_ids", "limit"}:
+        raise UsageError(f"{path / SETTINGS}: no settings of an evaluation; the file was damaged")
+    return settings
+
+
 def evaluated_tasks(path: Path) -> list[Task]:
     """The tasks that the evaluation of a folder is about.
 
     Raises `UsageError` where they are not there as they were, known test outputs included.
     """
-    settings = read_json(path / SETTINGS)
-    if not isinstance(settings, Mapping) or "task_set" not in settings:
-        raise UsageError(f"{path / SETTINGS}: no settings of an evaluation; the file was damaged")
+    settings = evaluation_settings(path)
     return kept_tasks(path, settings["task_set"], settings, "evaluate again, to another --out", scored=True)
 
 
@@ -158,8 +164,8 @@ class EvaluationFolder:
         return folder
 
     def settings(self) -> dict[str, Any]:
-        """What the evaluation was started with."""
-        return read_json(self.path / SETTINGS)
+        """What the evaluation was started with. Raises `UsageError` for a file that is damaged."""
+        return evaluation_settings(self.path)
 
     def progress(self) -> dict[str, Any]:
         """The point to go on from; empty where nothing was done."""

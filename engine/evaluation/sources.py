@@ -20,7 +20,7 @@ from typing import Any
 from engine.errors import UsageError
 from engine.files import read_json
 from engine.run_folder import RunFolder, open_replay
-from engine.search.folder import found_bytes, is_search
+from engine.search.folder import found_bytes, is_search, search_settings
 from engine.seeds.files import TASK_KEYS, read_entries
 from interpreter.language.program import Program, quoted
 from trainer.checkpoint import MANIFEST
@@ -90,7 +90,7 @@ def find_source(path: Path) -> Source:
     if (path / "config.toml").is_file():
         return Source(RUN, path, RunFolder(path).config().interpreter.fuel)
     if is_search(path):
-        return Source(SEARCH, path, read_json(path / "search.json").get("fuel"))
+        return Source(SEARCH, path, search_settings(path).get("fuel"))
     if (path / "data.mdb").is_file() or (path / "replay" / "data.mdb").is_file():
         return Source(REPLAY, path)
     if (path / MANIFEST).is_file():

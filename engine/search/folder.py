@@ -46,15 +46,15 @@ def is_search(path: Path) -> bool:
 
 
 def open_search(path: Path, settings: Mapping[str, Any], seeds: Sequence[Mapping[str, Any]]) -> SearchFolder:
-    """The folder of a search inside another, as it was at the last point to go on from; a new one where there is none.
+    """The folder of a run's search, as it was at the last point to go on from; a new one where there is none.
 
     What was left of one that was stopped before it was there goes.
     """
     if is_search(path):
-        return SearchFolder.open(path)
+        return SearchFolder.open(path, path.parent)
     if path.exists():
         shutil.rmtree(path)
-    return SearchFolder.create(path, settings, seeds)
+    return SearchFolder.create(path, settings, seeds, path.parent)
 
 
 def check_is_search(path: Path) -> None:
@@ -63,11 +63,17 @@ def check_is_search(path: Path) -> None:
         raise UsageError(f"{path} is no search folder: it has no search.json")
 
 
+def search_settings(path: Path) -> dict[str, Any]:
+    """The settings that the search of a folder was started with. Raises `UsageError` for a file that is damaged."""
+    settings = read_json(path / "search.json")
+    if not isinstance(settings, dict) or not settings.keys() >= {"tasks", "task_ids", "limit"}:
+        raise UsageError(f"{path / 'search.json'}: no settings of a search; the file was damaged")
+    return settings
+
+
 def searched_tasks(path: Path) -> list[Task]:
     """The tasks that the search of a folder is about. Raises `UsageError` where they are not there as they were."""
-    settings = read_json(path / "search.json")
-    if not isinstance(settings, Mapping) or "tasks" not in settings:
-        raise UsageError(f"{path / 'search.json'}: no settings of a search; the file was damaged")
+    settings = search_settings(path)
     return kept_tasks(path, settings["tasks"], settings, "start another search")
 
 
@@ -89,18 +95,21 @@ def entry_of(row: Mapping[str, Any]) -> Entry:
 
 
 class SearchFolder:
-    """The folder of one search, locked against a second search in it."""
+    """The folder of one search, locked against a second search in it; `run` is that of the run that it is in."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, run: Path | None = None) -> None:
         self.path = path
+        self._options = None if run is None else f"--run-dir {run}"  # to go on with
         self.seeds = path / "seeds.jsonl"
         self._lock = lock_folder(path)
 
     @classmethod
-    def create(cls, path: Path, settings: Mapping[str, Any], seeds: Sequence[Mapping[str, Any]]) -> SearchFolder:
+    def create(
+        cls, path: Path, settings: Mapping[str, Any], seeds: Sequence[Mapping[str, Any]], run: Path | None = None
+    ) -> SearchFolder:
         """A new search's folder. Raises `UsageError` if something is in the way."""
         new_folder(path, "--out")
-        folder = cls(path)
+        folder = cls(path, run)
         with folder.writing():
             append_line(path / "provenance.jsonl", provenance())
             write_lines(folder.seeds, list(seeds))
@@ -110,10 +119,10 @@ class SearchFolder:
         return folder
 
     @classmethod
-    def open(cls, path: Path) -> SearchFolder:
+    def open(cls, path: Path, run: Path | None = None) -> SearchFolder:
         """The folder of an earlier search, as it was at the last point to go on from."""
         check_is_search(path)
-        folder = cls(path)
+        folder = cls(path, run)
         with folder.writing():
             append_line(path / "provenance.jsonl", provenance())
             progress = folder.progress()
@@ -139,8 +148,8 @@ class SearchFolder:
             os.truncate(self.path / name, lengths.get(name, 0))
 
     def settings(self) -> dict[str, Any]:
-        """The settings that the search was started with."""
-        return read_json(self.path / "search.json")
+        """The settings that the search was started with. Raises `UsageError` for a file that is damaged."""
+        return search_settings(self.path)
 
     def progress(self) -> dict[str, Any]:
         """What was committed last; empty for a search that was stopped in its first batch."""
@@ -177,7 +186,7 @@ class SearchFolder:
 
     def writing(self) -> AbstractContextManager[None]:
         """Turn what a disk refuses into a `UsageError` that says how to go on."""
-        return resumable(self.path, "what was found before this batch")
+        return resumable(self.path, "what was found before this batch", self._options)
 
     def close(self) -> None:
         """Give the folder free."""

@@ -1,26 +1,28 @@
 """What a search for seeds writes, so that an interrupt loses nothing: one row at a time, unbuffered.
 
     OUT.jsonl            {"task": ..., "program": ..., "origin": "search"}: the seeds, as they are found
-    OUT.progress.jsonl   {"tasks": ..., "seed": ...}: what it is, first
+    OUT.progress.jsonl   {"tasks": ..., "seed": ..., "tasks_hash": ...}: what it is, first
                          {"task": ..., "calls": n, "stage": ..., "near": [[program, demonstrations right], ...]}
                          {"round": k}: mutants of round k are done
                          {"composed": k}: batch k of composition is done
 
-A last row that was cut off is dropped when a search goes on. Near misses are in the order of `engine.ranking`, which
-is that in which they were found where nothing else tells them apart.
+A last row that was cut off is dropped when a search goes on. Near misses are in the order of `engine.ranking`, which is
+that in which they were found where nothing else tells them apart. A hidden file beside OUT is locked by whoever writes.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 from typing import Any, Self
 
 from engine.errors import UsageError
-from engine.files import cut_unfinished
+from engine.files import cut_unfinished, lock_file
+from engine.kept_tasks import check_same
 from engine.seeds.seed import Seed
 from engine.tasks.task_set import lasting
 from interpreter.language.program import Program, parse
@@ -69,20 +71,21 @@ class Journal:
         if not out.parent.is_dir():
             raise UsageError(f"{out.parent}: no such folder")
         self.found = Found()
-        try:
-            self._seeds = _open(out)
-            self._progress = _open(progress)
-            self._read(out, progress, header)
-        except OSError as error:
-            raise UsageError(f"cannot write {error.filename or out}: {error.strerror}") from None
+        with ExitStack() as stack:  # closes what is open if a later step fails
+            try:
+                stack.enter_context(lock_file(out))
+                self._seeds, self._progress = (stack.enter_context(_open(file)) for file in (out, progress))
+                self._read(out, progress, header)
+            except OSError as error:
+                raise UsageError(f"cannot write {error.filename or out}: {error.strerror}") from None
+            self._open = stack.pop_all()
 
     def _read(self, out: Path, progress: Path, header: dict[str, Any]) -> None:
         rows = _rows(progress)
         if not rows:
             self._write(self._progress, header)
-        elif {name: lasting(value) if name == "tasks" else value for name, value in rows[0].items()} != header:
-            made = ", ".join(f"--{name} {value}" for name, value in rows[0].items())
-            raise UsageError(f"{out} was made with {made}: --resume needs the same")
+        else:
+            self._check(out, rows[0], header)
         try:
             for row in rows[1:]:
                 self.found.read(row)
@@ -91,12 +94,21 @@ class Journal:
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{out} or {progress.name} is no file of a discovery: {error}") from None
 
+    def _check(self, out: Path, first: dict[str, Any], header: dict[str, Any]) -> None:
+        """Raise `UsageError` where the first row says that the files are of another discovery."""
+        known = first.get("tasks_hash", "")  # files of an earlier version have none
+        made = {name: value for name, value in first.items() if name != "tasks_hash"}
+        same = {name: lasting(value) if name == "tasks" else value for name, value in made.items()}
+        if same != {name: value for name, value in header.items() if name != "tasks_hash"}:
+            options = ", ".join(f"--{name} {value}" for name, value in made.items())
+            raise UsageError(f"{out} was made with {options}: --resume needs the same")
+        check_same(out, header.get("tasks", ""), known, header.get("tasks_hash", ""), "choose another --out")
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._seeds.close()
-        self._progress.close()
+        self._open.close()
 
     def solved(self, task: str, program: Program) -> None:
         """Record the program of a task."""

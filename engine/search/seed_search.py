@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.kept_tasks import hash_of
 from engine.progress import Display
 from engine.ranking import Entry
 from engine.search import effort
@@ -45,12 +46,13 @@ def discover(
 ) -> int:
     """Search for programs of `tasks`, which are of the set `source`, for `minutes`; how many tasks are solved.
 
-    Raises `UsageError` for files that cannot be written or resumed.
+    Raises `UsageError` for files that cannot be written or resumed, because they are of other tasks, say.
     """
+    header = {"tasks": source, "seed": seed, "tasks_hash": hash_of(tasks, scored=True)}
     warm_up()
     start = time.monotonic()
     with (
-        Journal(out, {"tasks": source, "seed": seed}, resume) as journal,
+        Journal(out, header, resume) as journal,
         Display() as display,
         Workers(workers, DEFAULT_FUEL) as threads,
     ):

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.ranking import Method
 from report.figures.drawing import SERIES, Plot, brief, canvas, short
-from report.intervals import PAPER_BASELINE, PAPER_SET
+from report.intervals import PAPER_BASELINE, PAPER_SET, PAPER_TASKS
 from report.model import HEADLINE, Source
 
 Row = Mapping[str, Any]
@@ -105,7 +105,7 @@ def search_plots(searches: Sequence[Source]) -> Iterator[Plot]:
     if not searches:
         return
     text = "share of scored tasks, paper's ranking, pass@3"
-    is_like_paper = any(search.task_set == PAPER_SET for search in searches)
+    is_like_paper = all((search.task_set, len(search.puzzles)) == (PAPER_SET, PAPER_TASKS) for search in searches)
     with canvas(f"Tasks solved against programs run, {text}") as drawn:
         for color, search in zip(cycle(SERIES), searches, strict=False):
             drawn.axes.plot(*_columns(_solved(search)), color=color, marker="o", label=brief(search.name))

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
+from engine.analysis.subject import Subject
 from engine.cli import main
 from engine.evaluation import batches, evaluator, ranked, verdict
 from engine.evaluation.figures import bootstrap
@@ -306,6 +307,36 @@ def test_an_older_evaluation_goes_on_without_a_hash_of_its_tasks(done):
     (done / "summary.json").unlink()
     evaluate("--out", done, "--resume")
     assert summary(done)["solved"] == before["solved"]
+
+
+def test_a_limit_is_one_of_the_tasks_that_were_evaluated(tmp_path, tasks):
+    file = programs(tmp_path / "p.jsonl", {"program": FLIP}, {"program": TURN})
+    evaluate(file, "--tasks", tasks, "--task-ids", "turn,flip", "--out", tmp_path / "one")
+    evaluate(tmp_path / "one", "--limit", "1", "--out", tmp_path / "two")
+    (first,) = task_files(tmp_path / "two")
+    assert first == json.loads((tmp_path / "one" / "evaluation.json").read_text())["task_ids"][0]
+
+
+def test_what_several_sources_have_is_asked_about_once(tmp_path, tasks):
+    files = [programs(tmp_path / f"{k}.jsonl", {"program": FLIP}, {"program": TURN}) for k in range(2)]
+    evaluate(*files, "--tasks", tasks, "--out", tmp_path / "out", "--exhaustive")
+    asked = [(one.task, one.program) for one in Subject(tmp_path / "out").programs()]
+    assert len(asked) == len(set(asked)) == summary(tmp_path / "out")["programs"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ([], "no settings of an evaluation; the file was damaged"),
+        ({"task_set": "arc1-train"}, "no settings of an evaluation; the file was damaged"),
+        ({"task_set": "arc1-train", "task_ids": [], "limit": 1, "speed": 3}, "no settings of an evaluation of this"),
+    ],
+)
+def test_damaged_settings_are_named(done, capsys, settings, message):
+    (done / "summary.json").unlink()
+    (done / "evaluation.json").write_text(json.dumps(settings))
+    evaluate("--out", done, "--resume", status=2)
+    assert f"{done / 'evaluation.json'}: {message}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

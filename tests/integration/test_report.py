@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from engine.ranking import Method
 from engine.run_folder import RunFolder
 from replay.store import ReplayStore
 from report.commands import end_in_report
+from report.figures.curves import search_plots
 from report.sources.reading import distinct_names, read_source
 
 ROOT = Path(__file__).parents[2]
@@ -171,6 +173,14 @@ def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path, tasks):
 )
 def test_names_are_the_shortest_that_are_distinct(paths, names):
     assert distinct_names([Path(path) for path in paths]) == names
+
+
+@pytest.mark.parametrize(("number", "is_drawn"), [(400, True), (20, False)])
+def test_the_papers_baseline_stands_beside_all_tasks_of_the_paper_alone(search, number, is_drawn):
+    source = read_source(search)
+    puzzles = [replace(source.puzzles[0], id=str(k)) for k in range(number)]
+    (plot,) = search_plots([replace(source, task_set="arc1-eval", puzzles=puzzles)])
+    assert ("mutation baseline" in plot.svg) == is_drawn
 
 
 def test_a_detail_has_outputs_predictions_and_values(search):
@@ -449,9 +459,12 @@ def test_show_takes_a_task_file_and_a_program_file(tasks, tmp_path, capsys):
         (["none"], "is in none of arc1-train"),
         (["mirror", "--program", "O = fil(I)"], "did you mean 'fill'"),
         (["mirror", "--program", "O = vmirror(I)", "--input", "9"], "has 3 inputs"),
+        (["mirror", "--program", f"return {'flip(' * 60}I{')' * 60}"], "the program: "),
     ],
 )
 def test_show_says_what_is_wrong(tasks, arguments, words, capsys):
     where = [] if arguments[0] == "none" else ["--tasks", str(tasks)]
     assert main(["show", *arguments, *where]) == 2
-    assert words in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert words in said.err
+    assert "values on" not in said.out

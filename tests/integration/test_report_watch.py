@@ -57,6 +57,8 @@ def test_nothing_is_written_and_nothing_else_is_served(served, run):
 def test_a_name_that_leads_here_from_elsewhere_is_refused(served):
     _, port = served
     assert get(port, "/", host=f"evil.example:{port}")[0] == 403
+    for host in ("localhost", "127.0.0.1", f"[::1]:{port}"):  # a port of 80 is not said
+        assert get(port, "/", host=host)[0] == 200
 
 
 def test_a_port_that_is_taken_is_said(served):

@@ -14,6 +14,7 @@ from engine.analysis.subject import Judged, Subject
 from engine.cli import main
 from engine.commands.options.analyse import NAMES
 from engine.errors import UsageError
+from engine.files import write_lines
 from interpreter.language.program import parse
 
 SHORT, LONG = "O = hmirror(I)", "x1 = rot90(I)\nx2 = rot90(x1)\nO = vmirror(x2)"
@@ -155,7 +156,8 @@ def test_the_names_of_questions_are_those_that_are_answered():
 
 def test_what_cannot_be_asked_is_said(tmp_path, capsys):
     (tmp_path / "search").mkdir()
-    (tmp_path / "search" / "search.json").write_text(json.dumps({"fuel": 1}))
+    settings = {"fuel": 1, "tasks": "arc1-train", "task_ids": ["67a3c6ac"], "limit": None}
+    (tmp_path / "search" / "search.json").write_text(json.dumps(settings))
     with pytest.raises(UsageError, match="forgetting is a question about runs, and this is of a search"):
         Subject(tmp_path / "search").run("forgetting")
     (tmp_path / "programs.jsonl").touch()
@@ -169,6 +171,10 @@ def test_what_cannot_be_asked_is_said(tmp_path, capsys):
     for name in ("length", "abstractions"):  # a search has seeds of its own
         assert main(["analyse", name, str(tmp_path / "search"), "--solvers", "nosuchfile.jsonl"]) == 2
         assert "--solvers is of failures, and of abstractions of an evaluation" in capsys.readouterr().err
+    (tmp_path / "search" / "search.jsonl").touch()
+    write_lines(tmp_path / "solvers.jsonl", [{"task": "007bbfb7", "program": SHORT}])
+    assert main(["analyse", "failures", str(tmp_path / "search"), "--solvers", str(tmp_path / "solvers.jsonl")]) == 2
+    assert "these programs are for other tasks than those of" in capsys.readouterr().err
 
 
 def test_questions_about_tasks_that_changed_are_refused(tmp_path):
@@ -200,11 +206,11 @@ def test_a_file_of_somebody_else_is_not_replaced(tmp_path, capsys):
 def test_of_a_search_that_was_killed_its_last_batch_does_not_count(tmp_path):
     """It is found again when the search goes on, and an evaluation leaves it out, too."""
     row = {"task": "67a3c6ac", "program": SHORT, "demonstration_performance": 1.0, "prediction": "", "number": 0}
-    line = json.dumps(row) + "\n"
+    three = [json.dumps({**row, "program": f"O = {name}(I)"}) + "\n" for name in ("rot90", "dmirror", "cmirror")]
     (tmp_path / "search.json").write_text(json.dumps({"tasks": "arc1-train", "task_ids": [row["task"]], "limit": None}))
-    (tmp_path / "search.jsonl").write_text(3 * line)
+    (tmp_path / "search.jsonl").write_text("".join(three))
     subject = Subject(tmp_path)
-    for lines, progress in ((0, None), (2, {"lengths": {"search.jsonl": 2 * len(line)}})):
+    for lines, progress in ((0, None), (2, {"lengths": {"search.jsonl": len("".join(three[:2]))}})):
         if progress is not None:
             (tmp_path / "progress.json").write_text(json.dumps(progress))
         assert len(list(subject.programs())) == lines == len(list(subject.source.programs()))

@@ -49,6 +49,27 @@ def test_a_discovery_that_kept_its_tasks_as_they_were_named_goes_on(tmp_path, mo
         Journal(out, {"tasks": "arc1-train", "seed": 0}, resume=True)
 
 
+def test_a_discovery_of_tasks_that_changed_is_not_gone_on_with(tmp_path):
+    out = tmp_path / "seeds.jsonl"
+    with Journal(out, {**HEADER, "tasks_hash": "as it was"}, resume=False):
+        pass
+    with Journal(out, {**HEADER, "tasks_hash": "as it was"}, resume=True):
+        pass
+    with pytest.raises(UsageError, match="tasks were added, changed or removed since: put them back, or choose"):
+        Journal(out, {**HEADER, "tasks_hash": "another"}, resume=True)
+    write(tmp_path / "earlier.jsonl")  # says nothing of its tasks
+    with Journal(tmp_path / "earlier.jsonl", {**HEADER, "tasks_hash": "another"}, resume=True) as journal:
+        assert set(journal.found.programs) == {"a"}
+
+
+def test_only_one_writes(tmp_path):
+    out = tmp_path / "seeds.jsonl"
+    with Journal(out, HEADER, resume=False), pytest.raises(UsageError, match="in use by another process"):
+        Journal(out, HEADER, resume=True)
+    with Journal(out, HEADER, resume=True):
+        pass
+
+
 def test_a_row_that_was_cut_off_is_dropped(tmp_path):
     out = tmp_path / "seeds.jsonl"
     write(out)

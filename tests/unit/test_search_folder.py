@@ -1,12 +1,13 @@
 """A search's folder: what is damaged, or of another language, is refused and left as it is."""
 
+import errno
 import json
 
 import numpy as np
 import pytest
 
 from engine.errors import UsageError
-from engine.search.folder import SearchFolder
+from engine.search.folder import SearchFolder, open_search
 
 ROW = {"task": "a", "program": "O = hmirror(I)", "demonstration_performance": 1.0, "prediction": "00", "number": 1}
 
@@ -64,3 +65,13 @@ def test_a_damaged_row_is_named(path):
     with pytest.raises(UsageError, match=r"search\.jsonl, line 1: not JSON"):
         list(folder.rows())
     folder.close()
+
+
+def test_a_full_disk_says_how_to_go_on(path, tmp_path):
+    for folder, options in (
+        (SearchFolder.open(path), f"--out {path} --resume"),
+        (open_search(tmp_path / "run" / "search", {"seed": 0}, []), f"--run-dir {tmp_path / 'run'} --resume"),
+    ):
+        with pytest.raises(UsageError, match=f"make room, then continue with {options}"), folder.writing():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        folder.close()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from engine.commands.options.declaration import Argument, AsJson, Needs, NewFile, Options, Positive
+from pydantic import Field
+
+from engine.commands.options.declaration import Argument, Needs, NewFile, Options, Positive
 
 
 class MacrosOptions(Options):
@@ -31,4 +33,4 @@ class MacrosOptions(Options):
     """how many"""
     out: NewFile | None = None
     """all of them as JSON lines"""
-    as_json: AsJson = False
+    as_json: Annotated[bool, Field(alias="json", description="a JSON array instead of a table")] = False
