@@ -108,7 +108,7 @@ class ReplayConfig(Section):
     """Experiences from mutation (seeds included) drawn a meta-iteration."""
     draw_search: int = Field(10_000, ge=0)
     """Experiences from search on the search set drawn a meta-iteration, where there is search."""
-    priority_exponent: float = Field(1.0, ge=0)
+    priority_exponent: float = Field(1.0, ge=0, le=20)
     """Experiences are drawn in proportion to their priority (plus 1e-6) to this power: 1 as in the paper, 0 evenly."""
     priority_by_rank: bool = False
     """Take 1 / rank by priority instead of the priority; equal ones share the mean of their ranks."""
@@ -160,7 +160,7 @@ class SearchConfig(Section):
 class InterpreterConfig(Section):
     workers: int | None = Field(None, ge=1)
     """Worker processes; default: one a processor."""
-    fuel: int = Field(4_000_000, ge=1)
+    fuel: int = Field(4_000_000, ge=1, le=10**12)
     """Work a run may do; see docs/language.md."""
     arena_words: int = Field(1 << 20, ge=1 << 16)
     """Memory of a run, in words of 8 bytes."""

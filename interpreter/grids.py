@@ -6,7 +6,7 @@ cross process borders as three arrays.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,7 @@ def as_grid(rows: object, where: str = "grid") -> Grid:
         raise GridError(f"{where}: {_wrong_cell(rows) or 'the rows are not equally long'}") from None
     if array.ndim != 2 or array.size == 0:
         raise GridError(f"{where}: not a rectangle of numbers (got shape {array.shape})")
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind not in "iu" or (isinstance(rows, (list, tuple)) and _has_boolean(rows)):
         raise GridError(f"{where}: {_wrong_cell(rows) or f'cells must be integers 0..{MAX_COLOR}, not {array.dtype}'}")
     if max(array.shape) > MAX_SIDE:
         raise GridError(f"{where}: {array.shape[0]}x{array.shape[1]} is larger than {MAX_SIDE}x{MAX_SIDE}")
@@ -53,6 +53,11 @@ def as_grid(rows: object, where: str = "grid") -> Grid:
         found = f"found {int(array.min())}..{int(array.max())} ({array[i, j]} at row {i}, column {j})"
         raise GridError(f"{where}: cells must be 0..{MAX_COLOR}, {found}")
     return np.ascontiguousarray(array, dtype=np.int8)
+
+
+def _has_boolean(rows: Sequence[Iterable[object]]) -> bool:
+    """Whether some cell is true or false, which an array of numbers takes for 1 and 0."""
+    return any(isinstance(cell, (bool, np.bool_)) for row in rows for cell in row)
 
 
 def _wrong_cell(rows: object) -> str | None:

@@ -104,10 +104,18 @@ class Rows:
         return self.starts + _HEADER.size
 
     def programs(self) -> list[str]:
-        """The texts of all programs."""
+        """The texts of all programs. Raises `ReplayError` for one that is damaged."""
         raw = memoryview(self.buffer)
         starts, ends = self.texts, self.texts + self.parts["program"]
-        return [str(raw[start:end], "utf-8") for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+        if (long := ends > self.ends).any():
+            raise _damaged(self.ranks[int(long.argmax())], "its program is longer than it")
+        found: list[str] = []
+        try:
+            for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+                found.append(str(raw[start:end], "utf-8"))
+        except UnicodeDecodeError as error:
+            raise _damaged(self.ranks[len(found)], error) from error
+        return found
 
     def task_ids(self) -> set[str]:
         """The ids of all tasks of the rows."""

@@ -89,7 +89,7 @@ def read_program(text: str) -> Program:
     except RecursionError:
         raise ProgramError(problem.line, "calls nested too deeply") from None
     except ProgramError as error:  # what got further knows better
-        raise (error if error.line > problem.line else problem) from None
+        raise (error if error.line >= problem.line else problem) from None
 
 
 def read_signatures(source: str) -> dict[str, tuple[str, ...]]:

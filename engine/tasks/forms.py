@@ -59,6 +59,8 @@ def read_tasks(file: Path, choice: Choice) -> list[Task]:
         by_id = _by_id(content)
         if by_id is not None:
             solutions = _solutions(file, choice)
+            if choice.solutions is not None and not solutions.keys() & by_id.keys():
+                raise _Wrong(f"{choice.solutions} has test outputs of other tasks, such as {next(iter(solutions))!r}")
             return [_named(id_, value, choice, solutions) for id_, value in by_id.items()]
         if choice.solutions is not None:
             raise _Wrong("one task: solutions= is for a file of tasks by id")

@@ -111,6 +111,8 @@ def _load_path(source: str) -> list[Task]:
         tasks = read_tasks(path, choice)
     elif path.is_dir():
         tasks = read_folder(path, choice)
+    elif name in TASK_SETS:
+        raise UsageError(f"{source}: options stand behind a path; {name} has what its tasks say")
     else:
         known = ", ".join(TASK_SETS)
         raise UsageError(

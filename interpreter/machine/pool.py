@@ -41,6 +41,7 @@ CHUNK = 1024
 # A chunk is given up after this many seconds, and this many for each unit of fuel that its runs may use: about three
 # hundred times what a unit takes.
 PATIENCE, PATIENCE_PER_FUEL = 60.0, 1e-6
+LONGEST_WAIT = 3600.0  # seconds between two looks at workers that have longer: the system cannot wait for years
 # Workers that a program may lose, alone, before it is thought guilty: a worker can be killed from outside, too.
 TRIES = 3
 # Workers that may be killed, one after the other, before they are ready.
@@ -258,7 +259,8 @@ class Pool:
         """Wait until a worker is ready, has a result, dies, or is overdue."""
         waiting = [worker for worker in self._workers if worker.busy or not worker.ready]
         patience = min((worker.deadline for worker in waiting), default=0.0) - time.monotonic()
-        answered = wait([worker.connection for worker in waiting], None if patience == math.inf else max(patience, 0))
+        patience = min(max(patience, 0), LONGEST_WAIT)
+        answered = wait([worker.connection for worker in waiting], patience)
         for worker in waiting:
             if worker.connection in answered:
                 self._receive(worker)

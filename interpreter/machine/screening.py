@@ -8,8 +8,9 @@ Mutants of a few programs have most of their work in common, and what they share
     failed calls     are looked up as well, those that ran out of fuel by the fuel that they had
 
 Values stay in the arena until it is full; then the input is begun anew. What comes out is the digest of exactly that
-grid which `Machine.run` with the same fuel gives, and 0 where it gives none. Compiled, without the GIL: threads work
-side by side.
+grid which `Machine.run` with the same fuel gives, and 0 where it gives none, but for runs at the edge of their fuel:
+the machine lets a last call overdraw it, and equal values compare for less here. Compiled, without the GIL: threads
+work side by side.
 """
 
 from __future__ import annotations

@@ -177,6 +177,13 @@ def test_a_stream_gives_each_batch_in_order_and_is_not_ahead_of_its_consumer(bat
     assert len(taken) == -(-len(jobs) // 150)
 
 
+def test_fuel_for_years_is_waited_for(batch):
+    """The patience that it comes to is more than a system can wait at once."""
+    grids, code, jobs = batch
+    with Pool(grids, 1, fuel=10**12) as pool:
+        assert_equal(pool.run(code, jobs), Machine(fuel=10**12).run(code, grids, jobs))
+
+
 def test_a_slot_may_grow_twice_before_the_other_does_once():
     """A worker that gets one chunk of each batch sees chunks of any sizes, by turns in its slots."""
     code = Code.assemble([parse(PROGRAMS[0])])

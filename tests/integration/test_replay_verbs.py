@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from engine.cli import main
-from replay.experience import Origin, experience_key, relabel
+from replay.experience import Origin, ReplayError, experience_key, relabel
 from replay.store import ReplayStore
 
 GRIDS = [np.random.default_rng(k).integers(0, 9, (2, 3)).astype(np.int8) for k in range(3)]
@@ -75,6 +75,18 @@ def test_a_damaged_store_is_told(run, capsys):
     report = json.loads(replay(capsys, "verify", run, "--json", status=1))
     assert (report["experiences"], len(report["problems"])) == (3, 1)
     assert key.hex() in report["problems"][0]
+
+
+def test_a_program_that_is_no_text_is_told_before_it_is_learned_from(run):
+    with lmdb.open(str(run / "replay"), max_dbs=6) as environment:
+        database = environment.open_db(b"blocks", create=False)
+        with environment.begin(write=True) as txn:
+            for number, block in list(txn.cursor(database)):
+                txn.put(number, block.replace(SAME.encode(), b"\xff" + SAME[1:].encode()), db=database)
+    with ReplayStore(run / "replay", readonly=True) as store:
+        rows = store.draw_rows(np.random.default_rng(0), 3, Origin.MUTATED)
+        with pytest.raises(ReplayError, match=f"experience {experience_key(TASK, SAME).hex()}: the record is damaged"):
+            rows.programs()
 
 
 def test_an_export_has_everything_in_order_of_discovery(run, capsys):

@@ -125,6 +125,8 @@ def test_the_environment_has_no_say(monkeypatch):
     [
         (["--sampler.nsamples", "8"], "did you mean --sampler.n-samples?"),
         (["--sampler.n-samples", "0"], "sampler.n_samples: input should be greater than or equal to 1, not '0'"),
+        (["--interpreter.fuel", str(10**13)], "interpreter.fuel: input should be less than or equal to"),
+        (["--replay.priority-exponent", "60"], "replay.priority_exponent: input should be less than or equal to 20"),
         (["--sampler.n-samples", "many"], "sampler.n_samples: input should be a valid integer"),
         (["--sampler.n-samples", "5.0"], "sampler.n_samples: input should be a valid integer"),
         (["--tasks.limit", "5.0"], "tasks.limit: input should be a valid integer"),

@@ -34,6 +34,7 @@ def test_tables_concatenate_and_reorder():
         ([[-1]], "must be 0..9"),
         ([["a"]], "must be integers"),
         ([[0.5]], "must be integers"),
+        ([[1, True]], "must be integers 0..9, not true at row 0, column 1"),
         ([[0] * 31], "larger than 30x30"),
     ],
 )

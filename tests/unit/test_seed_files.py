@@ -189,7 +189,7 @@ def test_missing_files_and_empty_folders_are_refused(tmp_path):
         ("a.json", json.dumps({"program": SOLVER + SOLVER}), "in the program, right is one function"),
         ("a.json", '{"program": "def f(I): pass"}', "in the program, line 1: the last statement must be `return O`"),
         ("a.json", '{"program": "class A:\\n def f(I): pass"}', "in the program, right is one function"),
-        ("a.json", '{"program": "O = ' + "f" * 30_000 + '"}', "in the program, line 1: expected"),
+        ("a.json", '{"program": "O = ' + "f" * 30_000 + '"}', "in the program, line 1: unknown name"),
         ("a.json", "[" * 100_000, "no JSON object"),
         ("a.jsonl", '{"task": "a", "program": ' + "1" * 5_000 + "}", "right is"),
         ("a.json", '{"program": "def solve_a(I:"}', "in the program, line 1: not Python"),

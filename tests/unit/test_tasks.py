@@ -238,6 +238,11 @@ def test_solutions_may_be_named(tmp_path):
         load_tasks(f"{file},solutions={named}x")
     with pytest.raises(UsageError, match="has no test outputs; right is"):
         load_tasks(f"{file},solutions={file}")
+    others = write(tmp_path / "else" / "others.json", {"zz": SOLUTIONS["a"]})
+    with pytest.raises(UsageError, match=r"others.json has test outputs of other tasks, such as 'zz'"):
+        load_tasks(f"{file},solutions={others}")
+    with pytest.raises(UsageError, match="arc1-eval,tests=1: options stand behind a path; arc1-eval has what its"):
+        load_tasks("arc1-eval,tests=1")
     write(tmp_path / "else" / "outputs.json", {**SOLUTIONS, "a": [grid(1), grid(2)]})
     with pytest.raises(UsageError, match="task 'a': 1 tests, but 2 outputs in the solutions"):
         load_tasks(f"{file},solutions={named}")
