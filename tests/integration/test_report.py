@@ -459,7 +459,7 @@ def test_show_takes_a_task_file_and_a_program_file(tasks, tmp_path, capsys):
         (["none"], "is in none of arc1-train"),
         (["mirror", "--program", "O = fil(I)"], "did you mean 'fill'"),
         (["mirror", "--program", "O = vmirror(I)", "--input", "9"], "has 3 inputs"),
-        (["mirror", "--program", f"return {'flip(' * 60}I{')' * 60}"], "the program: "),
+        (["mirror", "--program", f"return {'flop(' * 60}I{')' * 60}"], "the program: "),
     ],
 )
 def test_show_says_what_is_wrong(tasks, arguments, words, capsys):
