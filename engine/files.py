@@ -10,11 +10,11 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from itertools import chain, count
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
 from filelock import FileLock, Timeout
@@ -24,6 +24,7 @@ from engine.errors import UsageError
 MAX_NAME = 120  # characters of a name that stands for a text
 _BEGINNING = 2_000  # bytes of a file
 
+T = TypeVar("T")
 _DEBRIS = ("__MACOSX", "__pycache__")
 
 
@@ -56,6 +57,22 @@ def read_json(file: Path) -> Any:
         raise UsageError(f"{file}: no JSON that can be read: nested too deeply") from None
     except ValueError as error:  # no UTF-8, no JSON, or a number of thousands of digits
         raise UsageError(f"{file}: {error}") from None
+
+
+def read_settings(file: Path, what: str, *keys: str) -> dict[str, Any]:
+    """The settings of a folder of ours, an object with `keys`; `what` has them. Raises `UsageError`."""
+    settings = read_json(file)
+    if not isinstance(settings, dict) or not settings.keys() >= set(keys):
+        raise UsageError(f"{file}: no settings of {what}; the file was damaged")
+    return settings
+
+
+def as_settings(form: Callable[..., T], settings: Mapping[str, Any], file: Path, what: str) -> T:
+    """What was read by `read_settings`, in the form that this version gives it. Raises `UsageError`."""
+    try:
+        return form(**settings)
+    except TypeError as error:
+        raise UsageError(f"{file}: no settings of {what} of this version ({error}); the file was damaged") from None
 
 
 @contextmanager

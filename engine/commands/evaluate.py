@@ -22,7 +22,7 @@ from engine.evaluation.folder import FOUND, SETTINGS, EvaluationFolder, evaluate
 from engine.evaluation.results import write_results
 from engine.evaluation.scoreboard import verdict
 from engine.evaluation.sources import CHECKPOINT, RUN, SEARCH, Source, find_source
-from engine.files import timed_folder, write_lines
+from engine.files import as_settings, timed_folder, write_lines
 from engine.kept_tasks import hash_of
 from engine.progress import Display, compile_interpreter
 from engine.run_folder import RunFolder
@@ -56,7 +56,7 @@ class Plan:
 def evaluate(options: EvaluateOptions) -> None:
     """Evaluate sources on a task set, or go on with an evaluation."""
     folder = EvaluationFolder.open(_resumed(options)) if options.resume else None
-    plan = _kept_plan(folder) if folder else _plan(options)
+    plan = as_settings(Plan, folder.settings(), folder.path / SETTINGS, "an evaluation") if folder else _plan(options)
     sources = [find_source(Path(path)) for path in plan.sources]
     configs = [_config(source, plan.overrides) for source in sources]
     sampled = [] if plan.stored else [k for k, source in enumerate(sources) if source.kind in (RUN, CHECKPOINT)]
@@ -112,16 +112,6 @@ def _resumed(options: EvaluateOptions) -> Path:
         name = "SOURCE" if name == "--sources" else name
         raise UsageError(f"{name} cannot change in an evaluation that goes on: leave it out")
     return options.out
-
-
-def _kept_plan(folder: EvaluationFolder) -> Plan:
-    """What an evaluation that goes on was started with."""
-    try:
-        return Plan(**folder.settings())
-    except TypeError as error:
-        raise UsageError(
-            f"{folder.path / SETTINGS}: no settings of an evaluation of this version ({error}); the file was damaged"
-        ) from None
 
 
 def _plan(options: EvaluateOptions) -> Plan:

@@ -14,7 +14,7 @@ from engine.commands.ending import end_in_report
 from engine.commands.options.search import SearchOptions
 from engine.errors import UsageError
 from engine.evaluation import verdict
-from engine.files import timed_folder
+from engine.files import as_settings, timed_folder
 from engine.kept_tasks import hash_of
 from engine.progress import Display, compile_interpreter
 from engine.search.composition.ingredients import Ingredient
@@ -122,12 +122,7 @@ def _asked(options: SearchOptions, progress: Mapping[str, Any]) -> tuple[str, Li
 
 
 def _read_settings(folder: SearchFolder) -> SearchSettings:
-    try:
-        return SearchSettings(**folder.settings())
-    except TypeError as error:
-        raise UsageError(
-            f"{folder.path / 'search.json'}: no settings of a search of this version ({error}); the file was damaged"
-        ) from None
+    return as_settings(SearchSettings, folder.settings(), folder.path / "search.json", "a search")
 
 
 def _rates(text: str | None) -> Rates:

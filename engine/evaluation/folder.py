@@ -72,7 +72,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.errors import UsageError
-from engine.files import lock_folder, make_folder, read_json, resumable, rows_of, safe_name, write_json, write_text
+from engine.files import (
+    lock_folder,
+    make_folder,
+    read_json,
+    read_settings,
+    resumable,
+    rows_of,
+    safe_name,
+    write_json,
+    write_text,
+)
 from engine.kept_tasks import kept_tasks
 from engine.tasks import Task
 
@@ -85,10 +95,7 @@ _WRITTEN = (PROGRESS, FOUND, TASKS, BENCHMARK, SUBMISSION, TABLE)
 
 def evaluation_settings(path: Path) -> dict[str, Any]:
     """What the evaluation of a folder was started with. Raises `UsageError` for a file that is damaged."""
-    settings = read_json(path / SETTINGS)
-    if not isinstance(settings, dict) or not settings.keys() >= {"task_set", "task_ids", "limit"}:
-        raise UsageError(f"{path / SETTINGS}: no settings of an evaluation; the file was damaged")
-    return settings
+    return read_settings(path / SETTINGS, "an evaluation", "task_set", "task_ids", "limit")
 
 
 def evaluated_tasks(path: Path) -> list[Task]:

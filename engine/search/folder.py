@@ -27,7 +27,17 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import UsageError
-from engine.files import append_line, lock_folder, new_folder, read_json, resumable, rows_of, write_json, write_lines
+from engine.files import (
+    append_line,
+    lock_folder,
+    new_folder,
+    read_json,
+    read_settings,
+    resumable,
+    rows_of,
+    write_json,
+    write_lines,
+)
 from engine.kept_tasks import kept_tasks
 from engine.ranking import Entry
 from engine.run_folder import provenance
@@ -65,10 +75,7 @@ def check_is_search(path: Path) -> None:
 
 def search_settings(path: Path) -> dict[str, Any]:
     """The settings that the search of a folder was started with. Raises `UsageError` for a file that is damaged."""
-    settings = read_json(path / "search.json")
-    if not isinstance(settings, dict) or not settings.keys() >= {"tasks", "task_ids", "limit"}:
-        raise UsageError(f"{path / 'search.json'}: no settings of a search; the file was damaged")
-    return settings
+    return read_settings(path / "search.json", "a search", "tasks", "task_ids", "limit")
 
 
 def searched_tasks(path: Path) -> list[Task]:
