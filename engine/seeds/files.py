@@ -49,7 +49,7 @@ class Entry:
 def read_entries(path: Path, task: str | None = None) -> list[Entry]:
     """The programs of a file or folder, in order; `task` is the one of a file's only program, whatever the file says.
 
-    Raises `UsageError` where it cannot be read at all.
+    Raises `UsageError` where it cannot be read at all; a file of a folder that cannot is an entry that says so.
     """
     if task is None:
         return list(_read_folder(path) if path.is_dir() else _read_file(path))
@@ -69,7 +69,12 @@ def read_rows(text: str, where: str, task: str | None = None) -> Iterator[Entry]
 def _read_folder(folder: Path) -> Iterator[Entry]:
     sources = data_files(folder, ".py")
     collected = [file for file in sources if file.name in COLLECTIONS]
-    texts = {file: _text(file) for file in sources if not collected}
+    texts: dict[Path, str] = {}
+    for file in sources if not collected else ():
+        try:
+            texts[file] = _text(file)
+        except UsageError as error:
+            yield Entry(str(folder), "", str(error))
     single = [file for file, text in texts.items() if _SOLVE.search(text)]
     other = [file for file, text in texts.items() if _ANY.search(text)]
     files = collected or single or data_files(folder, ".json") or other
@@ -79,7 +84,10 @@ def _read_folder(folder: Path) -> Iterator[Entry]:
             "CodeIt's data/training, or files <task>.py with a function solve(I)"
         )
     for file in files:
-        yield from _read_file(file)
+        try:
+            yield from _read_file(file)
+        except UsageError as error:  # the other files have theirs
+            yield Entry(str(folder), "", str(error))
 
 
 def _read_file(file: Path, task: str | None = None) -> Iterator[Entry]:

@@ -116,6 +116,16 @@ def test_a_folder_of_functions_of_any_name(tmp_path):
     assert read(tmp_path) == [("abc", TEXT), ("abd", TEXT)]
 
 
+def test_a_file_of_a_folder_that_cannot_be_read_costs_no_other(tmp_path):
+    (tmp_path / "a.py").write_text("def solve(I)\n    return I\n")
+    (tmp_path / "abc.py").write_text(SOLVER)
+    (tmp_path / "b.py").write_bytes(b"def solve(I):\xff")
+    encoding, syntax, program = read_entries(tmp_path)
+    assert "b.py: no UTF-8" in encoding.program
+    assert "a.py, line 1: not Python" in syntax.program
+    assert (program.task, program.program.text) == ("abc", TEXT)
+
+
 def test_a_checkout_of_re_arc_is_its_verifiers(tmp_path):
     (tmp_path / "verifiers.py").write_text(VERIFIER)
     (tmp_path / "generators.py").write_text("def generate_abc(diff_lb, diff_ub):\n    return 1\n")
