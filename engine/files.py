@@ -59,16 +59,22 @@ def read_json(file: Path) -> Any:
         raise UsageError(f"{file}: {error}") from None
 
 
-def read_settings(file: Path, what: str, *keys: str) -> dict[str, Any]:
-    """The settings of a folder of ours, an object with `keys`; `what` has them. Raises `UsageError`."""
-    settings = read_json(file)
-    if not isinstance(settings, dict) or not settings.keys() >= set(keys):
-        raise UsageError(f"{file}: no settings of {what}; the file was damaged")
-    return settings
+def read_object(file: Path, *keys: str) -> dict[str, Any]:
+    """The JSON object of a file of ours, with all of `keys`. Raises `UsageError`."""
+    value = read_json(file)
+    if not isinstance(value, dict) or not value.keys() >= set(keys):
+        right = f" with {', '.join(keys)}" if keys else ""
+        raise UsageError(f"{file}: no JSON object{right}; the file was damaged")
+    return value
+
+
+def read_optional(file: Path, *keys: str) -> dict[str, Any]:
+    """The JSON object of a file of ours that may not be there yet: then an empty one. Raises `UsageError`."""
+    return read_object(file, *keys) if file.is_file() else {}
 
 
 def as_settings(form: Callable[..., T], settings: Mapping[str, Any], file: Path, what: str) -> T:
-    """What was read by `read_settings`, in the form that this version gives it. Raises `UsageError`."""
+    """What was read of a folder's settings, in the form that this version gives it. Raises `UsageError`."""
     try:
         return form(**settings)
     except TypeError as error:

@@ -45,8 +45,8 @@ from engine.files import (
     lock_folder,
     make_folder,
     new_folder,
-    read_json,
     read_lines,
+    read_optional,
     write_json,
     write_lines,
     write_text,
@@ -156,7 +156,7 @@ class RunFolder:
         check_same(self.path, config.tasks.train, known.get("train"), tasks["train"], _OTHER_TASKS)
 
     def _hashes(self) -> dict[str, str]:
-        return read_json(self.tasks) if self.tasks.is_file() else {}  # a run of an earlier version has none
+        return read_optional(self.tasks)  # a run of an earlier version has none
 
     def checkpoint(self, version: int) -> Path:
         """Where a policy version is published."""

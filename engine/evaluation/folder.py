@@ -75,8 +75,8 @@ from engine.errors import UsageError
 from engine.files import (
     lock_folder,
     make_folder,
-    read_json,
-    read_settings,
+    read_object,
+    read_optional,
     resumable,
     rows_of,
     safe_name,
@@ -95,7 +95,7 @@ _WRITTEN = (PROGRESS, FOUND, TASKS, BENCHMARK, SUBMISSION, TABLE)
 
 def evaluation_settings(path: Path) -> dict[str, Any]:
     """What the evaluation of a folder was started with. Raises `UsageError` for a file that is damaged."""
-    return read_settings(path / SETTINGS, "an evaluation", "task_set", "task_ids", "limit")
+    return read_object(path / SETTINGS, "task_set", "task_ids", "limit")
 
 
 def evaluated_tasks(path: Path) -> list[Task]:
@@ -176,8 +176,7 @@ class EvaluationFolder:
 
     def progress(self) -> dict[str, Any]:
         """The point to go on from; empty where nothing was done."""
-        file = self.path / PROGRESS
-        return read_json(file) if file.is_file() else {}
+        return read_optional(self.path / PROGRESS)
 
     def commit(self, rows: Iterable[Row], progress: Mapping[str, Any]) -> None:
         """Write what was found, and make this the point to go on from."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UsageError
-from engine.files import read_json
+from engine.files import read_optional
 from engine.run_folder import RunFolder, open_replay
 from engine.search.folder import found_bytes, is_search, search_settings
 from engine.seeds.files import TASK_KEYS, read_entries
@@ -104,8 +104,7 @@ def find_source(path: Path) -> Source:
 
 def _evaluated_fuel(evaluation: Path) -> int | None:
     """The most that a source of an evaluation ran with, None where it does not say: it is old, or not done."""
-    file = evaluation / "summary.json"
-    sources = read_json(file).get("sources", []) if file.is_file() else []
+    sources = read_optional(evaluation / "summary.json").get("sources", [])
     return max((source["fuel"] for source in sources if "fuel" in source), default=None)
 
 

@@ -31,8 +31,8 @@ from engine.files import (
     append_line,
     lock_folder,
     new_folder,
-    read_json,
-    read_settings,
+    read_object,
+    read_optional,
     resumable,
     rows_of,
     write_json,
@@ -75,7 +75,7 @@ def check_is_search(path: Path) -> None:
 
 def search_settings(path: Path) -> dict[str, Any]:
     """The settings that the search of a folder was started with. Raises `UsageError` for a file that is damaged."""
-    return read_settings(path / "search.json", "a search", "tasks", "task_ids", "limit")
+    return read_object(path / "search.json", "tasks", "task_ids", "limit")
 
 
 def searched_tasks(path: Path) -> list[Task]:
@@ -92,8 +92,7 @@ def found_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def found_bytes(path: Path) -> int:
     """How much of `search.jsonl` is until the point to go on from."""
-    file = path / "progress.json"
-    return read_json(file).get("lengths", {}).get("search.jsonl", 0) if file.is_file() else 0
+    return read_optional(path / "progress.json").get("lengths", {}).get("search.jsonl", 0)
 
 
 def entry_of(row: Mapping[str, Any]) -> Entry:
@@ -160,8 +159,7 @@ class SearchFolder:
 
     def progress(self) -> dict[str, Any]:
         """What was committed last; empty for a search that was stopped in its first batch."""
-        file = self.path / "progress.json"
-        return read_json(file) if file.is_file() else {}
+        return read_optional(self.path / "progress.json")
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """What was found, in order."""

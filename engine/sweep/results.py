@@ -27,7 +27,7 @@ import numpy.typing as npt
 from rich.table import Table
 
 from engine.evaluation.figures import bootstrap
-from engine.files import read_json
+from engine.files import read_object
 from engine.loop.boards import HEADLINE
 from engine.loop.metrics import COLUMNS
 from engine.run_folder import RunFolder
@@ -123,7 +123,7 @@ def _outcome(place: Place, rows: Sequence[Mapping[str, Any]], after: float | Non
     row, seconds = (rows[done - 1], ends[done - 1]) if done else ({}, 0.0)
     solved = {one["meta_iteration"]: one for one in RunFolder(place.folder).solved()}
     at = solved.get(row.get("meta_iteration"), {})
-    tasks = read_json(place.folder / "summary.json")["tasks"]
+    tasks = read_object(place.folder / "summary.json", "tasks")["tasks"]
     return Outcome(place.run.configuration, place.run.seed, row, at, seconds, tasks)
 
 

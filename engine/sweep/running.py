@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import UsageError
-from engine.files import make_folder, read_json, read_lines
+from engine.files import make_folder, read_lines, read_object
 from engine.run_folder import RunFolder
 from engine.sweep.plan import OPTIONS, Run, write_options
 from interpreter.machine.pool import default_workers
@@ -46,7 +46,7 @@ class Place:
     def seconds(self) -> float:
         """What a run took that is done, all its parts together, without what came before its first meta-iteration's
         clock and after its last: imports, and the report."""
-        return float(read_json(self.folder / "summary.json")["seconds"])
+        return float(read_object(self.folder / "summary.json", "seconds")["seconds"])
 
     def command(self, threads: int) -> list[str]:
         """The command that begins the run, or goes on with it."""

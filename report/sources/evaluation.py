@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import UsageError
-from engine.files import data_files, read_json
+from engine.files import data_files, read_json, read_optional
 from engine.ranking import Method
 from interpreter.grids import Grid, as_grid
 from report.model import Attempt, Limits, Puzzle, Result, Source
@@ -26,7 +26,7 @@ def is_evaluation(path: Path) -> bool:
 def read_evaluation(path: Path) -> Source:
     """What an evaluation says. Raises `UsageError` for a file that is damaged."""
     files = data_files(path / "tasks", ".json") if (path / "tasks").is_dir() else []
-    summary = read_json(path / "summary.json") if (path / "summary.json").is_file() else {}
+    summary = read_optional(path / "summary.json")
     limits = [Limits(source["fuel"]) if "fuel" in source else Limits() for source in summary.get("sources", ())]
     puzzles, results = [], {}
     for file in files:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UsageError
-from engine.files import read_json
+from engine.files import read_object
 from engine.search.folder import is_search
 from replay.experience import ReplayError
 from report.figures.analyses import NAMES
@@ -62,11 +62,4 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
 def _analyses(path: Path) -> dict[str, Mapping[str, Any]]:
     """What `codeit analyse` wrote of a folder, by name. Raises `UsageError` for a file that is damaged."""
     files = {name: path / "analysis" / f"{name}.json" for name in NAMES}
-    return {name: _object(file) for name, file in files.items() if file.is_file()}
-
-
-def _object(file: Path) -> Mapping[str, Any]:
-    value = read_json(file)
-    if not isinstance(value, Mapping):
-        raise UsageError(f"{file}: no analysis; write it again with codeit analyse")
-    return value
+    return {name: read_object(file) for name, file in files.items() if file.is_file()}

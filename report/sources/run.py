@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.config import Config
 from engine.execution import digest
-from engine.files import read_json, read_lines
+from engine.files import read_lines, read_optional
 from engine.progress import compile_interpreter
 from engine.ranking import Entry
 from engine.run_folder import RunFolder
@@ -50,7 +50,7 @@ def read_run(path: Path) -> Source:
     config = folder.config()
     puzzles = [Puzzle.of(task) for task in folder.search_tasks()]
     metrics = read_lines(path / "metrics.jsonl", "meta_iteration")
-    summary = read_json(path / "summary.json") if (path / "summary.json").is_file() else {}
+    summary = read_optional(path / "summary.json")
     chronicle = Chronicle(puzzles)
     done = _follow(chronicle, path, puzzles, config)
     return Source(

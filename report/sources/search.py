@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.errors import UsageError
-from engine.files import read_json, read_lines
-from engine.search.folder import entry_of, found_rows, searched_tasks
+from engine.files import read_lines, read_optional
+from engine.search.folder import entry_of, found_rows, search_settings, searched_tasks
 from report.model import Limits, Puzzle, Source
 from report.sources.chronicle import Chronicle
 from report.sources.facts import provenance_facts
@@ -22,12 +21,12 @@ _FIRST = 1000
 def read_search(path: Path) -> Source:
     """What a search found so far. Raises `UsageError` for what is damaged, or tasks that are not what they were."""
     puzzles = [Puzzle.of(task) for task in searched_tasks(path)]
-    settings = read_json(path / "search.json")
+    settings = search_settings(path)
     chronicle = Chronicle(puzzles)
-    progress = _optional(path / "progress.json")
+    progress = read_optional(path / "progress.json")
     programs = progress.get("programs", 0)
     _follow(chronicle, path, programs)
-    summary = _optional(path / "summary.json")
+    summary = read_optional(path / "summary.json")
     return Source(
         name=path.resolve().name,
         path=path,
@@ -69,14 +68,6 @@ def _round_numbers() -> Iterator[int]:
     while True:
         yield from (scale * step for step in _STEPS)
         scale *= 10
-
-
-def _optional(file: Path) -> Mapping[str, Any]:
-    """A JSON object that may not be there yet."""
-    value = read_json(file) if file.is_file() else {}
-    if not isinstance(value, Mapping):
-        raise UsageError(f"{file}: not a JSON object; the file was damaged")
-    return value
 
 
 def _time(summary: Mapping[str, Any]) -> dict[str, str]:

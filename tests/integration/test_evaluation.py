@@ -327,8 +327,8 @@ def test_what_several_sources_have_is_asked_about_once(tmp_path, tasks):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ([], "no settings of an evaluation; the file was damaged"),
-        ({"task_set": "arc1-train"}, "no settings of an evaluation; the file was damaged"),
+        ([], "no JSON object with task_set, task_ids, limit; the file was damaged"),
+        ({"task_set": "arc1-train"}, "no JSON object with task_set, task_ids, limit; the file was damaged"),
         ({"task_set": "arc1-train", "task_ids": [], "limit": 1, "speed": 3}, "no settings of an evaluation of this"),
     ],
 )

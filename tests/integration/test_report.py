@@ -409,6 +409,13 @@ def test_a_damaged_task_of_an_evaluation_is_named(tmp_path, capsys, damage, word
     assert words in message
 
 
+def test_a_damaged_summary_is_named(tmp_path, search, run, capsys):
+    for folder in (search, run, write_evaluation(tmp_path / "eval")):
+        (folder / "summary.json").write_text("[]")
+        assert main(["report", str(folder)]) == 2
+        assert f"{folder / 'summary.json'}: no JSON object; the file was damaged" in capsys.readouterr().err
+
+
 def test_hostile_names_are_text_and_no_markup(tmp_path):
     ids = ["</script><script>alert(1)</script>", "\"'><img src=x onerror=alert(1)>", "<!--", "a" * 200, "\u2028"]
     folder = write_evaluation(tmp_path / "<b>eval</b>", ids, concept="<i>concept</i>")
