@@ -23,9 +23,10 @@ import numpy as np
 
 from bench.baselines.reference import Kind, Reference, Verdict
 from bench.baselines.rules import rule_of
-from bench.material.wild import Real, mutant, real_programs
+from bench.material.wild import mutant
 from engine.errors import UsageError
 from engine.progress import Display
+from engine.seeds.seed import Seed, load_seeds
 from engine.tasks import Task, training_tasks
 from interpreter.grids import Grid, GridTable
 from interpreter.language.bytecode import Code
@@ -68,10 +69,7 @@ def measure(
 ) -> dict[str, Any]:
     """Compare on `mutants` mutants of the programs of a file. Raises `UsageError` for files that are not there."""
     tasks = training_tasks()
-    real = real_programs(programs)
-    for row in real:
-        if row.task not in tasks:
-            raise UsageError(f"{programs}: task {row.task!r} is not among the {len(tasks)} training tasks")
+    real = load_seeds(programs, tasks)
     if out is not None and out.exists():
         raise UsageError(f"{out} exists already: choose another --out")
     start, counts, worst = time.perf_counter(), Counter(), (0.0, "")
@@ -93,7 +91,7 @@ def measure(
     return _result(counts, worst) | {"seconds": round(time.perf_counter() - start, 1)}
 
 
-def _case(real: Sequence[Real], tasks: dict[str, Task], seed: int, number: int) -> Case:
+def _case(real: Sequence[Seed], tasks: dict[str, Task], seed: int, number: int) -> Case:
     """Case `number` of a seed: the same whatever ran before."""
     generator = np.random.default_rng([seed, number])
     source = real[int(generator.integers(len(real)))]

@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.material.wild import real_programs
 from engine.evaluation.batches import BATCH
 from engine.evaluation.evaluator import Evaluator
 from engine.evaluation.folder import EvaluationFolder
@@ -82,7 +81,7 @@ def measure(solvers: Path | None, programs: int, tasks: int, workers: int | None
 def mutants(solvers: Path | None, count: int) -> Symbols:
     """Distinct mutants of the solvers in a file, or of the seeds."""
     training = {task.id: task for task in load_tasks(TASK_SET)}
-    seeds = real_programs(solvers) if solvers else load_seeds(None, training)
+    seeds = load_seeds(solvers, training)
     programs = Symbols.pack([seed.program for seed in seeds])
     inputs = GridTable.pack([training[seed.task].inputs[0] for seed in seeds])
     mutator = Mutator(programs, observed_kinds(programs, inputs, np.arange(len(programs))))

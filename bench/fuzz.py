@@ -23,10 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.material.extremes import extreme
-from bench.material.wild import Real, mutant, real_programs, walk
+from bench.material.wild import mutant, walk
 from engine.progress import Display
-from engine.seeds.seed import load_seeds
-from engine.tasks import load_tasks, training_tasks
+from engine.seeds.seed import Seed, load_seeds
+from engine.tasks import training_tasks
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code
 from interpreter.language.grammar import Grammar
@@ -102,9 +102,9 @@ def measure(programs: int = 100_000, seed: int = 0, solvers: Path | None = None)
 
     Raises `UsageError` for a file that is none and `BugFound`, with the program, for a bug of the interpreter.
     """
-    tasks = load_tasks("arc1-train")
-    real = real_programs(solvers) if solvers else _seeds()
-    grids = GridTable.pack([grid for task in tasks for grid in (*task.inputs, *task.test_inputs)])
+    tasks = training_tasks()
+    real = load_seeds(solvers, tasks)
+    grids = GridTable.pack([grid for task in tasks.values() for grid in (*task.inputs, *task.test_inputs)])
     machine, found, start = Machine(), Found(), time.perf_counter()
     with Display() as display, display.phase("programs", programs) as update:
         for number, first in enumerate(range(0, programs, BATCH)):
@@ -129,12 +129,7 @@ def measure(programs: int = 100_000, seed: int = 0, solvers: Path | None = None)
     }
 
 
-def _seeds() -> list[Real]:
-    tasks = training_tasks()
-    return [Real(seed.task, seed.program) for seed in load_seeds(None, tasks)]
-
-
-def _wild(real: list[Real], generator: np.random.Generator, number: int) -> Wild:
+def _wild(real: list[Seed], generator: np.random.Generator, number: int) -> Wild:
     if number % EXTREME == 0:
         primitive = _NAMES[number // EXTREME % len(_NAMES)]
         return Wild(extreme(primitive, generator), primitive)

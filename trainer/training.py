@@ -41,7 +41,7 @@ from transformers import PreTrainedModel
 from trainer.checkpoint import MANIFEST, TRAINING, load_manifest, load_vocabulary, publishing, write_vocabulary
 from trainer.codec import Codec
 from trainer.config import TrainerConfig
-from trainer.errors import CheckpointError
+from trainer.errors import CheckpointError, Diverged
 from trainer.examples import Example, Examples
 from trainer.policy import load_policy
 from trainer.pretrained import lora_factors, save_policy
@@ -138,7 +138,7 @@ class Trainer:
     def train(self, examples: Sequence[Example], progress: Progress | None = None) -> TrainResult:
         """One epoch in a random order. `progress` is called with (examples done, all examples) after each update.
 
-        Raises ValueError for no examples or one longer than the policy's positions, RuntimeError for
+        Raises ValueError for no examples or one longer than the policy's positions, `Diverged` for
         gradients that are not finite, which is noticed some updates later: the trainer is then of no use.
         """
         examples = Examples.of(examples)
@@ -287,11 +287,12 @@ class Trainer:
         return loss.detach()
 
     def _look(self, norms: list[Tensor]) -> None:
-        """Raise RuntimeError where one of the last updates' gradients was not finite; here a GPU is waited for."""
+        """Raise `Diverged` where one of the last updates' gradients was not finite; here a GPU is waited for."""
         if norms and not torch.stack(norms).isfinite().all():
-            raise RuntimeError(
-                f"a gradient was not finite within the {len(norms)} updates up to {self.steps}: a lower "
-                "trainer.learning-rate may help; the checkpoints are whole"
+            raise Diverged(
+                f"a gradient was not finite within the {len(norms)} updates up to {self.steps}; the checkpoints are "
+                "whole: start another run with a lower --trainer.learning-rate, from the last of them "
+                "(--trainer.checkpoint DIR) or anew"
             )
         norms.clear()
         release_memory()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from engine.errors import UsageError
 from interpreter.language.grammar import Grammar, Phase
-from interpreter.language.program import Line, Program, ProgramError, is_variable, parse
+from interpreter.language.program import Line, Program, is_variable
 from interpreter.language.symbols import Symbols
 from interpreter.language.vocabulary import detokenize
 from interpreter.mutation.mutator import Mutator, Rates
@@ -23,36 +19,6 @@ VARIED = Rates(cut=0.1, splice=0.1, constant=0.1, again=0.35)
 CHANGES = (1, 1, 2, 3)  # changes of an untyped mutant, drawn from these
 TRIES = 100  # to find a mutant that differs from its program
 _BY_ARITY = {n: [p.name for p in PRIMITIVES.values() if p.arity == n] for n in range(1, layout.MAX_ARITY + 1)}
-
-
-@dataclass(frozen=True)
-class Real:
-    """A program that solves a task."""
-
-    task: str
-    program: Program
-
-
-def real_programs(file: Path) -> list[Real]:
-    """The programs of a JSONL file of `task` and `program`, but for those that it marks `solves: false`.
-
-    Raises `UsageError`, with the line, for a file that is none.
-    """
-    try:
-        rows = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read programs from {file}: {error}") from None
-    found = []
-    for number, row in enumerate(rows, 1):
-        try:
-            record = json.loads(row)
-            if record.get("solves", True):
-                found.append(Real(record["task"], parse(record["program"]).pruned()))
-        except (json.JSONDecodeError, AttributeError, KeyError, ProgramError) as error:
-            raise UsageError(f'{file}, line {number}: right is {{"task": "...", "program": "..."}}: {error}') from None
-    if not found:
-        raise UsageError(f"{file}: no program")
-    return found
 
 
 def mutants(program: Program, generator: np.random.Generator, limit: int, attempts: int) -> Iterator[Program]:

@@ -23,8 +23,8 @@ from engine.tasks.task_set import lasting, short_name
 from interpreter.machine.pool import default_workers
 from replay.experience import ReplayError
 from replay.store import ReplayStore
-from trainer.errors import CheckpointError
-from trainer.processes import ProcessDied
+from trainer.errors import CheckpointError, Diverged
+from trainer.processes import LinkError, ProcessDied
 
 # What a resumed run may change: how long it goes on, and how many processors it uses.
 RESUMABLE = (
@@ -41,12 +41,13 @@ _HINTS = {
 
 @contextmanager
 def mistakes() -> Iterator[None]:
-    """Turn what is wrong with a checkpoint or a replay store, and the end of a process, into a `UsageError`."""
+    """Turn what is wrong with a checkpoint or a replay store, training that diverged, and processes that ended or lost
+    each other, into a `UsageError`."""
     try:
         yield
-    except (CheckpointError, ReplayError) as error:
+    except (CheckpointError, ReplayError, Diverged) as error:
         raise UsageError(str(error)) from error
-    except ProcessDied as error:
+    except (ProcessDied, LinkError) as error:
         raise UsageError(f"{error}; what was begun goes on with --resume") from error
 
 
@@ -64,10 +65,7 @@ def run(options: RunOptions) -> None:
         raise UsageError("with --cluster weights go by network: --sampler.transfer in_process")
     check_installed(config)
     if options.run_dir is not None and not options.resume:
-        RunFolder.check_unused(options.run_dir)  # before seeds are searched for, say
-    beginning = begin(config, seeds, options.resume)
-    if options.resume:
-        folder.check_tasks(config, beginning.hashes)
+        RunFolder.check_unused(options.run_dir)
     set_threads(config.loop.threads)
     from engine.loop.hardware import check_hardware, expectations
 
@@ -78,6 +76,9 @@ def run(options: RunOptions) -> None:
     versions = folder.versions() if options.resume else []
     parts = going_on(config, folder.published(versions[-1])) if versions else config
     check_policy(parts)  # what is wrong with a checkpoint is said before there is a folder
+    beginning = begin(config, seeds, options.resume)  # which may search for seeds, and takes its time
+    if options.resume:
+        folder.check_tasks(config, beginning.hashes)
 
     with cluster_of(options.cluster, config.cluster, samples=True) as cluster:
         if not options.resume:

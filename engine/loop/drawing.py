@@ -18,17 +18,20 @@ from replay.store import ReplayStore
 
 @dataclass(frozen=True)
 class Drawn:
-    """Experiences to learn from, the weights of their losses (None: all 1), and what is said of them."""
+    """Experiences to learn from, and the weights of their losses (None: all 1).
+
+    `matching` is the share of those that match a demonstration among the policy's that were drawn, learned from or not;
+    None where none was."""
 
     rows: Rows
     weights: npt.NDArray[np.float64] | None
+    matching: float | None
 
     def columns(self) -> dict[str, float | None]:
         """The columns of the metrics that say what was drawn; null where nothing of the kind was."""
-        found = self.rows.ranks[self.rows.ranks["origin"] == ORIGINS.index(Origin.POLICY)]
         programs = self.rows.programs()
         return {
-            "drawn_matching": round(float((found["priority"] > 0).mean()), 4) if len(found) else None,
+            "drawn_matching": None if self.matching is None else round(self.matching, 4),
             "drawn_distinct": round(len(set(programs)) / len(programs), 4) if programs else None,
         }
 
@@ -42,10 +45,12 @@ def draw(store: ReplayStore, generator: np.random.Generator, config: ReplayConfi
     )
     parts = [store.race_rows(generator, n, origin, weight_of(config, origin), config.task_cap) for origin, n in draws]
     drawn = Rows.concatenate([rows for rows, _ in parts])
-    trains = [program not in heldout for program in drawn.programs()]
-    learned = np.array(trains, bool) & teaches(drawn, config.relabel)
+    trains = np.array([program not in heldout for program in drawn.programs()], bool)
+    learned = trains & teaches(drawn, config.relabel)
     chances = np.concatenate([chance for _, chance in parts])[learned]
-    return Drawn(drawn.take(learned), importance(chances, config.importance) if config.importance else None)
+    weights = importance(chances, config.importance) if config.importance else None
+    found = drawn.ranks["priority"][trains & (drawn.ranks["origin"] == ORIGINS.index(Origin.POLICY))]
+    return Drawn(drawn.take(learned), weights, float((found > 0).mean()) if len(found) else None)
 
 
 def weight_of(config: ReplayConfig, origin: Origin) -> Weight:

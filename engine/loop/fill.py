@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import chain
 
@@ -52,14 +53,20 @@ class Filled:
 
 
 def fill(
-    beginning: Beginning, config: Config, store: ReplayStore, heldout_store: ReplayStore, display: Display
+    beginning: Beginning,
+    config: Config,
+    store: ReplayStore,
+    heldout_store: ReplayStore,
+    display: Display,
+    phase: Callable[..., AbstractContextManager[Callable[..., None]]] | None = None,
 ) -> Filled:
     """Put experiences of the seeds and of what is made of them, and nothing else, into `store`.
 
     Every tenth program that was made, up to `fill.heldout`, goes into `heldout_store` instead, with one experience
     each. No other experience has its program, but for one that comes about again as a recoloured or a composed program:
     draws leave that out. What is made and equals a seed that is kept from training is in neither. The progress record
-    is left to the caller. Raises `UsageError` where no program gives a valid grid.
+    is left to the caller. `phase` shows how far it is, `display.phase` where it is None. Raises `UsageError` where no
+    program gives a valid grid.
     """
     seeds, tasks = _learnable(beginning.seeds, display), beginning.training_tasks
     generator = np.random.default_rng([config.loop.seed, 0])
@@ -77,7 +84,7 @@ def fill(
         _composed(seeds, tasks, places, config, generator),
     )
     with (
-        display.phase("fill", total) as update,
+        (phase or display.phase)("fill", total) as update,
         Pool(places.inputs.grids, limits.workers, limits.fuel, limits.arena_words) as pool,
     ):
         for work, runs in _run(pool, works, places):

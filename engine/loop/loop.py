@@ -91,7 +91,8 @@ class Loop:
             self.store = stack.enter_context(ReplayStore(folder.replay, config.replay.capacity))
             self.heldout_store = stack.enter_context(ReplayStore(folder.heldout))
             self.executor = stack.enter_context(Executor(search_tasks, config.interpreter, pooling(cluster)))
-            self.trainer = new_trainer(config, self.codec)
+            with self.phases.watched("start the trainer"):
+                self.trainer = new_trainer(config, self.codec)
             stack.callback(self.trainer.close)
             if config.search.is_on:
                 parts = config, folder, search_tasks, beginning.training_tasks, beginning.seeds, display
@@ -142,7 +143,7 @@ class Loop:
 
     def _fill(self, start: float) -> dict[str, Any]:
         """Fill replay, meta-iteration 0. Its progress record comes last: without it a fill starts over."""
-        filled = fill(self.beginning, self.config, self.store, self.heldout_store, self.display)
+        filled = fill(self.beginning, self.config, self.store, self.heldout_store, self.display, self.phases.watched)
         self.store.put_tasks({task.id: task.inputs for task in self.tasks.values()})
         progress = progress_of(0, time.perf_counter() - start)
         self.store.commit((), progress)
@@ -237,9 +238,11 @@ class Loop:
 
     def _train(self, examples: Examples) -> tuple[TrainResult, dict[str, Any]]:
         """What training came to, and the losses on what never trains, by column of the metrics."""
-        with self.phases.phase("train", len(examples) * self.config.trainer.epochs) as update:
-            for _ in range(self.config.trainer.epochs):
-                trained = self.trainer.train(examples, progress=update)
+        epochs, one = self.config.trainer.epochs, len(examples)
+        with self.phases.phase("train", one * epochs) as update:
+            for epoch in range(epochs):
+                before = epoch * one
+                trained = self.trainer.train(examples, progress=lambda done, _, b=before: update(b + done))
             return trained, {
                 name: round(self.trainer.heldout_loss(some), 4) if len(some) else None
                 for name, some in self.heldout.items()

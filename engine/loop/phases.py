@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import faulthandler
 import logging
+import os
 import threading
 import time
 from collections import defaultdict
@@ -47,11 +48,13 @@ class Phases:
         self._limit = limit
         self._stacks = stacks
         self._running: list[_Phase] = []
+        self._terminal = -1
         self._is_closed = threading.Event()
         self._watching = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def __enter__(self) -> Phases:
         if self._limit:
+            self._terminal = os.dup(2)
             self._watching.start()
         return self
 
@@ -59,6 +62,7 @@ class Phases:
         self._is_closed.set()
         if self._watching.is_alive():
             self._watching.join()
+            os.close(self._terminal)
 
     def restart(self) -> None:
         """Forget how long phases took: a meta-iteration begins."""
@@ -115,7 +119,10 @@ class Phases:
             file.flush()
             faulthandler.dump_traceback(file)
             file.write("\n")
-        log.warning(
-            "the phase %s stands still: nothing has moved for %.0f s (it began %.0f s ago; %s); all stacks: %s",
-            phase.name, now - phase.moved, now - phase.began, phase.state, self._stacks,
-        )  # fmt: skip
+        text = (
+            f"the phase {phase.name} stands still: nothing has moved for {now - phase.moved:.0f} s (it began "
+            f"{now - phase.began:.0f} s ago; {phase.state}); all stacks: {self._stacks}"
+        )
+        log.warning("%s", text)
+        if not os.path.sameopenfile(2, self._terminal):  # an engine that starts has the output to itself
+            os.write(self._terminal, f"{text}\n".encode())

@@ -1,8 +1,8 @@
 """Sampling with transformers: the reference for the vLLM sampler, and the way on a machine without vLLM.
 
-Each prompt is prefilled (by an encoder-decoder, encoded) once, its cache is repeated for the n samples, and these are
-decoded together, one token a step. Rows that finish leave the batch. Samples are those of the vLLM sampler, up to the
-rounding of matrix products: `constraint` draws for both.
+Each prompt is prefilled (by an encoder-decoder, encoded), its cache is repeated for its samples, `max_sequences` at a
+time, and these are decoded together, one token a step. Rows that finish leave the batch. Samples are those of the vLLM
+sampler, up to the rounding of matrix products: `constraint` draws for both.
 """
 
 from __future__ import annotations
@@ -42,30 +42,36 @@ class TransformersSampler(CheckpointSampler):
         self._policy.load_state_dict(weights, strict=False)  # names of tied tensors are not there, no others miss
 
     def _stream(self, requests: Sequence[SampleRequest]) -> Iterator[Sample]:
+        size = self._config.max_sequences
         for number, request in enumerate(requests):
-            rows = [_Row(k, self._grammar.eos, self._config.max_tokens) for k in range(request.n)]
-            constraint = Constraint(self._grammar, request.n, self._config.temperature)
-            for k, row in enumerate(rows):
-                constraint.start(k, row.tokens, sample_seed(request.seed, k))
+            for first in range(0, request.n, size):
+                yield from self._together(number, request, range(first, min(first + size, request.n)))
+
+    def _together(self, number: int, request: SampleRequest, indices: range) -> Iterator[Sample]:
+        """Some of a request's samples, as they finish."""
+        rows = [_Row(k, self._grammar.eos, self._config.max_tokens) for k in indices]
+        constraint = Constraint(self._grammar, len(rows), self._config.temperature)
+        for place, row in enumerate(rows):
+            constraint.start(place, row.tokens, sample_seed(request.seed, row.index))
+        with self._threads():
+            logits, cache = self._prefill(request, len(rows))
+            self._write(rows, constraint, logits)
+        while True:
+            for row in rows:
+                if row.done:
+                    yield Sample(number, row.index, tuple(row.tokens), self.policy_version, row.finished)
+            kept = [i for i, row in enumerate(rows) if not row.done]
+            if not kept:
+                break
             with self._threads():
-                logits, cache = self._prefill(request)
-                self._write(rows, constraint, logits)
-            while True:
-                for row in rows:
-                    if row.done:
-                        yield Sample(number, row.index, tuple(row.tokens), self.policy_version, row.finished)
-                kept = [i for i, row in enumerate(rows) if not row.done]
-                if not kept:
-                    break
-                with self._threads():
-                    if len(kept) < len(rows):
-                        rows = [rows[i] for i in kept]
-                        constraint.keep(kept)
-                        cache.batch_select_indices(torch.tensor(kept, device=self._device))
-                    self._write(rows, constraint, self._decode(rows, cache))
+                if len(kept) < len(rows):
+                    rows = [rows[i] for i in kept]
+                    constraint.keep(kept)
+                    cache.batch_select_indices(torch.tensor(kept, device=self._device))
+                self._write(rows, constraint, self._decode(rows, cache))
 
     @torch.inference_mode()
-    def _prefill(self, request: SampleRequest) -> tuple[torch.Tensor, Cache]:
+    def _prefill(self, request: SampleRequest, n: int) -> tuple[torch.Tensor, Cache]:
         """Logits (n, vocabulary) after the prompt, and its cache for n rows."""
         prompt = torch.tensor([request.prompt], device=self._device)
         if self._published.kind == "seq2seq":
@@ -73,8 +79,8 @@ class TransformersSampler(CheckpointSampler):
             output = self._policy(input_ids=prompt, decoder_input_ids=start, use_cache=True)
         else:
             output = self._policy(prompt, use_cache=True, logits_to_keep=1)
-        output.past_key_values.batch_repeat_interleave(request.n)
-        return output.logits[:, -1].repeat(request.n, 1), output.past_key_values
+        output.past_key_values.batch_repeat_interleave(n)
+        return output.logits[:, -1].repeat(n, 1), output.past_key_values
 
     @torch.inference_mode()
     def _decode(self, rows: Sequence[_Row], cache: Cache) -> torch.Tensor:

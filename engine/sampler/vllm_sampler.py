@@ -28,8 +28,9 @@ from engine.sampler.protocol import Sample, SampleRequest, sample_seed
 from engine.sampler.published import Published
 from engine.sampler.t5 import make_prompt, register
 from engine.sampler.vllm.options import engine_arguments
-from engine.sampler.vllm.transports import LinkError, Transport, new_transport
+from engine.sampler.vllm.transports import Transport, new_transport
 from trainer.group import TrainerGroup
+from trainer.processes import LinkError
 
 if TYPE_CHECKING:
     from vllm import SamplingParams

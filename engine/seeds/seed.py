@@ -32,7 +32,7 @@ class Seed:
         return {"task": self.task, "program": self.program.text, "origin": self.origin}
 
 
-def load_seeds(source: str | None, tasks: Mapping[str, Task], limit: int | None = None) -> list[Seed]:
+def load_seeds(source: str | Path | None, tasks: Mapping[str, Task], limit: int | None = None) -> list[Seed]:
     """The embedded seeds (`source` None) or those of a file or folder; with `limit`, the first in order of task.
 
     Seeds of tasks that are not among `tasks` are left out, and a warning counts them. Raises `UsageError` with the

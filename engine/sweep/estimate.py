@@ -21,7 +21,7 @@ _TRAINED, _SAMPLED, _EXPONENT = 44.6, {"vllm": 30.0, "transformers": 20.0}, 0.72
 _MILLION = 8e5
 _A_MUTANT, _REST = 0.001, 4.0
 _START = 25.0
-"""seconds of imports and of the report, which a run's own clock leaves out"""
+"""seconds of imports and of the report, which a run's own clock leaves out, as it does the search for seeds"""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ def estimate(
     left: Sequence[Run], done: Mapping[str, Sequence[float]], parallel: int, all_runs: Sequence[Run]
 ) -> Estimate:
     """Of the runs that are `left`; `done` are the seconds of those that are not, by configuration."""
-    done = {name: [_START + seconds for seconds in some] for name, some in done.items()}
+    before = {run.configuration: _START + 60 * run.config.seeds.discover_minutes for run in all_runs}
+    done = {name: [before[name] + seconds for seconds in some] for name, some in done.items()}
     known = [seconds for some in done.values() for seconds in some]
     models = {run.configuration: seconds_of(run.config) for run in all_runs}
     pairs = [(seconds, models[name]) for name, some in done.items() for seconds in some]

@@ -4,7 +4,7 @@
     presets = ["cpu"]                # of all runs
     seeds = [0, 1, 2]
     baseline = "full"                # what the others are compared with; default: the first
-    compare = "end"                  # runs as they end; "time": all after the seconds that the shortest took
+    compare = "end"                  # runs as they end; "time": after the seconds that the shortest trained and sampled
 
     [options.loop]                   # of all runs, as in a file for `codeit run --config`
     meta_iterations = 4
@@ -137,7 +137,7 @@ def write_options(run: Run, folder: Path, seeds: str | None) -> Path:
     if not file.is_file():
         make_folder(file.parent)
         write_text(file, text)
-    elif file.read_text(encoding="utf-8") != text:
+    elif read_bytes(file) != text.encode():
         raise UsageError(
             f"{file} differs from what the sweep says of {run.configuration} now, --seeds included: what has run "
             "cannot change, give the changed configuration another name or the sweep another --out"

@@ -5,8 +5,9 @@
                                measure: {"mean", "low", "high"}, ...}},
      "differences": {name: {measure: {"mean", "interval": [low, high], "over": "tasks" or "seeds", "pairs": n}, ...}}}
 
-With `compare = "time"` all runs are compared as they were `after` as many seconds as the shortest of them took: one
-that had no meta-iteration by then has number 0 and no values. Else `after` is null, and they are as they ended.
+With `compare = "time"` all runs are compared as they were `after` as many seconds as the meta-iterations of the shortest
+took, what comes before the first left out: one that had none by then has number 0 and no values. Else `after` is null,
+and they are as they ended.
 
 A difference is that of two runs with the same seed, averaged over seeds. Its interval is a 95% bootstrap interval
 (`engine.evaluation.figures`): over tasks where each task has a value of its own, each the mean over seeds, else over
@@ -128,7 +129,7 @@ def _outcome(place: Place, rows: Sequence[Mapping[str, Any]], after: float | Non
 
 
 def _ends(rows: Sequence[Mapping[str, Any]]) -> list[float]:
-    """The seconds after which each meta-iteration of a run was done."""
+    """The seconds after which each meta-iteration of a run was done, from the beginning of the first."""
     return list(accumulate(row["seconds"] for row in rows))
 
 
@@ -167,7 +168,7 @@ def _task_differences(
         ours, theirs = measure.of_tasks(b.solved), measure.of_tasks(a.solved)
         if ours is None or theirs is None:
             return None
-        for task in ours.keys() | theirs.keys():
+        for task in sorted(ours.keys() | theirs.keys()):  # in one order: the bootstrap draws by place
             totals[task] = totals.get(task, 0.0) + (ours.get(task, 0.0) - theirs.get(task, 0.0)) / len(pairs)
     tasks = max(a.tasks for a, _ in pairs)
     values = np.zeros((max(tasks, len(totals)), 1))

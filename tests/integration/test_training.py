@@ -27,7 +27,7 @@ from trainer import training
 from trainer.checkpoint import MANIFEST, TRAINING, load_manifest
 from trainer.codec import CompactCodec
 from trainer.config import TrainerConfig
-from trainer.errors import CheckpointError
+from trainer.errors import CheckpointError, Diverged
 from trainer.examples import Example, Examples
 from trainer.group import TrainerGroup
 from trainer.policy import load_policy, new_policy
@@ -461,7 +461,7 @@ def test_a_gradient_that_is_not_finite_ends_training(tmp_path: Path) -> None:
     trainer = make_trainer()
     with torch.no_grad():
         trainer.policy.model.norm.weight.fill_(float("inf"))
-    with pytest.raises(RuntimeError, match=r"not finite within the \d+ updates up to \d+: a lower"):
+    with pytest.raises(Diverged, match=r"not finite within the \d+ updates up to \d+; .* --trainer.learning-rate"):
         trainer.train(make_examples(4))
 
 

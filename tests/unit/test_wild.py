@@ -1,10 +1,8 @@
 """Wild programs: mutants are programs, differ, come in both kinds, and are the same for the same seed."""
 
 import numpy as np
-import pytest
 
-from bench.material.wild import mutant, mutate_untyped, real_programs, walk
-from engine.errors import UsageError
+from bench.material.wild import mutant, mutate_untyped, walk
 from interpreter.language.grammar import Grammar
 from interpreter.language.program import check, parse
 from interpreter.language.type_check import is_well_typed
@@ -48,17 +46,3 @@ def test_untyped_changes_put_any_kind_of_name_in_any_place():
 def test_walks_are_programs():
     for program in some(lambda generator: walk(Grammar(30), generator), 50):
         check(program)
-
-
-def test_programs_that_solve_nothing_are_left_out(tmp_path):
-    file = tmp_path / "programs.jsonl"
-    file.write_text('{"task": "a", "program": "O = hmirror(I)"}\n{"task": "b", "program": "O = x", "solves": false}\n')
-    assert [(real.task, real.program.text) for real in real_programs(file)] == [("a", "O = hmirror(I)")]
-
-
-@pytest.mark.parametrize("text", ["", "{", "3", '{"task": "a"}', '{"task": "a", "program": "O = hmirrow(I)"}'])
-def test_a_file_without_programs_is_refused(tmp_path, text):
-    file = tmp_path / "programs.jsonl"
-    file.write_text(text)
-    with pytest.raises(UsageError, match=r"programs\.jsonl"):
-        real_programs(file)

@@ -35,6 +35,7 @@ from engine.sampler.t5.private import private
 from trainer.checkpoint import MODEL
 from trainer.group import Ask, Link, TrainerGroup, free_port
 from trainer.pretrained import merged_weights
+from trainer.processes import LinkError
 from trainer.training import Trainer
 
 if TYPE_CHECKING:
@@ -46,10 +47,6 @@ if TYPE_CHECKING:
 _LOCALHOST = "127.0.0.1"
 # One training process sends, one sampler receives.
 _PROCESSES = 2
-
-
-class LinkError(RuntimeError):
-    """Training processes and the engine are in the middle of a transfer, and neither can go on."""
 
 
 class Transport(ABC):
@@ -157,10 +154,7 @@ class FromTrainers(Transport):
         try:
             yield
         except Exception as error:
-            raise LinkError(
-                f"weights did not come by {self.backend} from the training processes: {error} "
-                "(the run goes on with --resume)"
-            ) from error
+            raise LinkError(f"weights did not come by {self.backend} from the training processes: {error}") from error
 
 
 class Ipc(FromTrainers):
