@@ -142,7 +142,7 @@ def _ratios(times: npt.NDArray[np.float64]) -> dict[str, Any]:
         result |= {
             "pairs_arc_dsl": int(both.sum()),
             "ratio_arc_dsl_median": round(median(reference[both] / ours[both]), 1),
-            "ratio_arc_dsl_mean": round(mean(reference[both][rest]) / mean(ours[both][rest]), 1),
+            "ratio_arc_dsl_mean": round(mean(reference[both][rest]) / mean(ours[both][rest]), 1) if len(rest) else None,
         }
     both = ~np.isnan(official)
     if both.any():

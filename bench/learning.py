@@ -27,6 +27,7 @@ from engine.config import Config, given_options, load_config
 from engine.errors import UsageError
 from engine.loop.beginning import Beginning
 from engine.loop.components import new_codec, new_trainer
+from engine.loop.drawing import weight_of
 from engine.loop.examples import to_examples
 from engine.loop.fill import fill
 from engine.progress import Display
@@ -38,7 +39,12 @@ from trainer.codec import Codec
 from trainer.examples import Examples
 
 KEPT_EVERY = 5
-_MEASURED = ("seeds.", "fill.", "replay.", "trainer.", "tasks.train", "interpreter.", "loop.seed", "sampler.max-tokens")
+# Options, or how they begin.
+_MEASURED = (
+    "fill.", "interpreter.", "loop.seed", "replay.brevity-weight", "replay.draw-mutated", "replay.draw-policy",
+    "replay.performance-weight", "replay.priority-", "replay.prioritize-mutated", "replay.recency-weight",
+    "replay.task-cap", "sampler.max-tokens", "seeds.limit", "tasks.train", "trainer.",
+)  # fmt: skip
 SLICE = 500  # examples that are trained between two looks at the clock
 POINTS = 8  # losses of the curve
 
@@ -91,9 +97,10 @@ def _drawn(
     config: Config, store: ReplayStore, heldout: Container[str], codec: Codec, longest: int
 ) -> Iterator[Examples]:
     """Examples in slices, drawn anew when those of a draw are used up, as each meta-iteration does."""
-    generator = np.random.default_rng(config.loop.seed)
+    generator, replay = np.random.default_rng(config.loop.seed), config.replay
+    n, weight = replay.draw_policy + replay.draw_mutated, weight_of(replay, Origin.MUTATED)
     while True:
-        drawn = store.draw_rows(generator, config.replay.draw_policy + config.replay.draw_mutated, Origin.MUTATED)
+        drawn, _ = store.race_rows(generator, n, Origin.MUTATED, weight, replay.task_cap)
         drawn = drawn.take(np.flatnonzero([program not in heldout for program in drawn.programs()]))
         order = generator.permutation(len(drawn))
         for start in range(0, len(drawn), SLICE):

@@ -48,7 +48,9 @@ def _run(staleness: str, options: Sequence[str], seeds: str | None) -> dict[str,
     with tempfile.TemporaryDirectory() as folder:
         seeded = ["--seeds", seeds] if seeds else []
         words = [*options, *seeded, "--loop.max-staleness", staleness, "--run-dir", f"{folder}/run"]
-        subprocess.run([sys.executable, "-m", "engine.cli", "run", "--preset", "cpu", *words], check=True)
+        run = subprocess.run([sys.executable, "-m", "engine.cli", "run", "--preset", "cpu", *words])
+        if run.returncode:
+            raise UsageError(f"the run of this bench ended with status {run.returncode}; its message stands above")
         _, *rows = [json.loads(line) for line in Path(folder, "run", "metrics.jsonl").read_text().splitlines()]
     busy = [{name: share for name, share in row.items() if name.startswith("busy_")} for row in rows]
     return {

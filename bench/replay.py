@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from bench.baselines.buffers import PEERS, Draw
-from bench.material.stored import COMMIT, anonymous_mib, experiences, fill
+from bench.material.stored import COMMIT, add, anonymous_mib, fill, next_number
 from engine.loop.examples import to_examples
 from engine.tasks import Task, training_tasks
 from interpreter import compilation
@@ -68,7 +68,8 @@ def _measure_store(tasks: list[Task], n: int, draw: int, path: Path) -> dict[str
         drawn = [_seconds(lambda seed=seed: store.draw_rows(_generator(seed), draw, Origin.POLICY)) for seed in (0, 1)]
         memory.append(anonymous_mib())
         disk = store.disk_bytes()
-        evicting = [_seconds(lambda some=some: store.commit(some, None)) for some in _more(tasks, n)]
+        first, size = next_number(store), min(COMMIT, n)
+        evicting = [add(store, tasks, k, k + size) for k in range(first, first + EVICTING * size, size)]
         memory.append(anonymous_mib())
         assert len(store) == n
     return {
@@ -77,14 +78,8 @@ def _measure_store(tasks: list[Task], n: int, draw: int, path: Path) -> dict[str
         "draw_s": round(drawn[-1], 4),
         "memory_mib": max(memory),
         "disk_bytes": disk,
-        "at_capacity_per_s": round(EVICTING * min(COMMIT, n) / sum(evicting)),
+        "at_capacity_per_s": round(EVICTING * size / sum(evicting)),
     }
-
-
-def _more(tasks: list[Task], n: int) -> list[list[Any]]:
-    """Commits of experiences that are not among the first `n`."""
-    size = min(COMMIT, n)
-    return [experiences(tasks, n + k * size, n + (k + 1) * size) for k in range(EVICTING)]
 
 
 def _measure_peers(tasks: list[Task], n: int, draw: int, codeit: Path | None, scratch: Path) -> dict[str, Any]:

@@ -28,6 +28,7 @@ import numpy as np
 import torch
 
 from bench.material.solved import solved_rows
+from engine.errors import UsageError
 from interpreter import compilation
 from trainer.catalogue import POLICIES, Shape
 from trainer.codec import CompactCodec
@@ -57,7 +58,9 @@ def measure(
     packing: Literal["auto", "off"] = "auto",
     graphs: Literal["auto", "off"] = "auto",
 ) -> dict[str, Any]:
-    """All of it as one JSON object."""
+    """All of it as one JSON object. Raises `UsageError` for a GPU where there is none."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device is cuda, and there is no GPU: auto takes what there is")
     compilation.warm_up(compilation.LEARNING)
     codec = CompactCodec(MAX_PROMPT_TOKENS)
     rows, inputs = solved_rows(seeds)

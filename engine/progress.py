@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from engine.errors import UsageError
 
-console = Console(stderr=True)
+console = Console(stderr=True, markup=False, emoji=False)  # what users name is text
 
 
 def compile_interpreter(search: bool = False, learning: bool = False) -> None:
@@ -60,7 +60,7 @@ class Display:
 
     def say(self, text: str) -> None:
         """A line that stays, in any output."""
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        console.print(text, highlight=False, soft_wrap=True)
 
     def overall(self, description: str, done: int, total: int | None, note: str = "") -> None:
         """Set the bar of the whole work."""

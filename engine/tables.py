@@ -24,5 +24,5 @@ def two_columns(values: Mapping[str, Any]) -> str:
 def as_text(table: Table, width: int = 100) -> str:
     """A table as lines of at most `width` characters."""
     out = io.StringIO()
-    Console(file=out, width=width).print(table)
+    Console(file=out, width=width, markup=False, emoji=False).print(table)
     return out.getvalue()

@@ -44,4 +44,4 @@ def end_in_report(folder: Path) -> None:
     except (UsageError, OSError) as error:
         log.warning("no report was written: %s; later: codeit report %s", error, folder)
         return
-    console.print(f"report: {file}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"report: {file}", highlight=False, soft_wrap=True)

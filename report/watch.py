@@ -100,9 +100,7 @@ def watch(folders: Sequence[Path], port: int, seconds: float = SECONDS) -> None:
     page.refresh()
     server = serve(page, port)
     Thread(target=server.serve_forever, daemon=True).start()
-    console.print(
-        f"http://{HOST}:{server.server_port}/ (Ctrl-C ends it)", highlight=False, markup=False, soft_wrap=True
-    )
+    console.print(f"http://{HOST}:{server.server_port}/ (Ctrl-C ends it)", highlight=False, soft_wrap=True)
     try:
         while True:
             time.sleep(seconds)

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from engine.errors import UsageError
 from engine.tasks import Task
 from replay.experience import Experience, Origin
 from replay.store import ReplayStore
 
 COMMIT = 20_000  # experiences
 CHAIN = 8
+NEXT = "bench_next"  # in the progress record
 _FUNCTIONS = ("hmirror", "vmirror", "dmirror", "cmirror", "rot90", "rot180", "rot270", "trim", "tophalf", "bottomhalf",
               "lefthalf", "righthalf")  # fmt: skip
 _POLICY_OF_TEN = 9  # as many as the paper draws
@@ -51,19 +53,32 @@ def chain(number: int) -> str:
 
 
 def fill(store: ReplayStore, tasks: list[Task], n: int, committed: Callable[[int], Any] = lambda _: None) -> float:
-    """Store experiences up to number `n`; the seconds that the commits took, fsync included.
+    """Let a store have `n` experiences; the seconds that the commits took, fsync included.
 
-    `committed` is called after each with how many are stored.
+    `committed` is called after each with how many are stored. Raises `UsageError` for a store that others have filled.
     """
+    seconds, first = 0.0, next_number(store)
     store.put_tasks({task.id: task.inputs for task in tasks})
-    seconds = 0.0
-    for start, end in _commits(len(store), n):
-        some = experiences(tasks, start, end)
-        begun = time.perf_counter()
-        store.commit(some, {"meta_iteration": start // COMMIT})
-        seconds += time.perf_counter() - begun
-        committed(end)
+    for start, end in _commits(first, first + n - len(store)):
+        seconds += add(store, tasks, start, end)
+        committed(len(store))
     return seconds
+
+
+def add(store: ReplayStore, tasks: list[Task], start: int, end: int) -> float:
+    """Store the experiences with these numbers, in one commit; the seconds that it took."""
+    some = experiences(tasks, start, end)
+    begun = time.perf_counter()
+    store.commit(some, {"meta_iteration": start // COMMIT, NEXT: end})
+    return time.perf_counter() - begun
+
+
+def next_number(store: ReplayStore) -> int:
+    """The number of the first experience that a store never had. Raises `UsageError` for one that is not of a bench."""
+    progress = store.progress() or {}
+    if len(store) and NEXT not in progress:
+        raise UsageError(f"{store.path} has experiences that are not of this bench: choose another --folder")
+    return progress.get(NEXT, 0)
 
 
 def _commits(start: int, end: int) -> Iterator[tuple[int, int]]:

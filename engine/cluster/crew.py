@@ -32,7 +32,7 @@ MESSAGES = 8  # of a batch, for each thread: more balance the load better, and c
 TRIES = 3  # of a message: a member can be killed from outside, too
 
 
-class Lost(RuntimeError):
+class Lost(UsageError):
     """Work that took its process with it, however often it was tried."""
 
 
@@ -191,7 +191,10 @@ class Crew:
     def _again(self, message: _Message) -> _Message:
         message.tries += 1
         if message.tries == TRIES:
-            raise Lost(f"items {list(message.numbers)} of a batch were lost {TRIES} times, with their process")
+            raise Lost(
+                f"items {list(message.numbers)} of a batch were lost {TRIES} times, with their process; what was found "
+                "is kept: continue with --resume"
+            )
         return message
 
     def _lost(self, hand: _Hand) -> Iterator[tuple[_Message, None]]:

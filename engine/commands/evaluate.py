@@ -71,7 +71,8 @@ def evaluate(options: EvaluateOptions) -> None:
         tasks = load_tasks(plan.task_set, plan.task_ids, plan.limit)
         plan = replace(plan, tasks_hash=hash_of(tasks, scored=True))
     with ExitStack() as stack:
-        sizes = configs[0].cluster.model_copy(update={"workers": configs[0].interpreter.workers})
+        sizes = configs[0].cluster
+        sizes = sizes.model_copy(update={"workers": sizes.workers or configs[0].interpreter.workers})
         cluster = stack.enter_context(cluster_of(options.cluster, sizes, samples=bool(sampled)))
         if folder is None:  # what cannot be written is said before the work is done
             folder = EvaluationFolder.create(_out(options, plan, sources, len(tasks)), asdict(plan))
@@ -143,8 +144,8 @@ def _plan(options: EvaluateOptions) -> Plan:
         if task_ids is None:  # a limit is one of these tasks
             task_ids, limit = ids, most if limit is None else limit
     return Plan(
-        lasting(task_set or DEFAULT_TASKS), list(task_ids or ()), limit, [str(path) for path in paths], options.stored,
-        options.samples, options.exhaustive, list(options.overrides),
+        lasting(task_set or DEFAULT_TASKS), list(task_ids or ()), limit, [str(path.resolve()) for path in paths],
+        options.stored, options.samples, options.exhaustive, list(options.overrides),
     )  # fmt: skip
 
 

@@ -134,6 +134,8 @@ def _resume(options: RunOptions) -> tuple[Config, RunFolder | None]:
     if is_done:
         EventWriter(folder.tensorboard, folder.metrics()[-1]).close()
         Display().say(f"{options.run_dir}: all {done} meta-iterations are done; the last one's metrics were added")
+        folder.close()
+        end_in_report(folder.path)
         return config, None
     return config, folder
 

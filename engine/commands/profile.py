@@ -22,7 +22,7 @@ from engine.commands.launch import mistakes
 from engine.commands.options.profile import ProfileOptions
 from engine.commands.speedscope import flame_graphs
 from engine.errors import UsageError
-from engine.files import check_ours, make_folder, write_json
+from engine.files import check_ours, make_folder, write_json, write_text
 from engine.profiling.comparison import compare, read_profile
 from engine.profiling.listing import comparison_listings, profile_listings, totals
 from engine.profiling.work import FOLDER, TASKS, Work, find_work, kind_of
@@ -82,15 +82,16 @@ def profile(options: ProfileOptions) -> None:
         if name in options.model_fields_set and kind != of:
             raise UsageError(f"--{name} is about {of}, and {what} is {kind}: leave it out")
     work = find_work(what, options.programs, options.seeds)
+    make_folder(options.folder)  # what cannot be written is said before the work is done
     compile_interpreter()
     result, tree = profile_work(what, work, ProfiledMachine(options.fuel), options.repeats)
     written = write(result, tree, options.folder)
     for listing in profile_listings(result):
         console.print(listing.table(options.top))
     for error in result["errors"]:
-        console.print(f"left out: {error}", markup=False)
+        console.print(f"left out: {error}")
     where = " and ".join(map(str, written))
-    console.print(f"written: {where} (for https://www.speedscope.app)", markup=False, soft_wrap=True)
+    console.print(f"written: {where} (for https://www.speedscope.app)", soft_wrap=True)
 
 
 def _compare(options: ProfileOptions) -> None:
@@ -104,7 +105,7 @@ def _compare(options: ProfileOptions) -> None:
         make_folder(options.out)
         check_ours(options.out / "comparison.json", '"profiles":')
         write_json(options.out / "comparison.json", result)
-        console.print(f"written: {options.out / 'comparison.json'}", markup=False, soft_wrap=True)
+        console.print(f"written: {options.out / 'comparison.json'}", soft_wrap=True)
 
 
 def profile_work(
@@ -184,12 +185,9 @@ def _nested(node: Node) -> dict[str, Any]:
 
 
 def write(result: dict[str, Any], tree: Node, out: Path) -> list[Path]:
-    """Write both files, `profile.json` last, under temporary names first; the paths of both."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Write both files, `profile.json` last; the paths of both."""
     title = f"{result['file']}: {totals(result)}"
     graphs = flame_graphs(tree, {name: module_of(name) for name in PRIMITIVES}, title)
     for name, content in (("profile.speedscope.json", graphs), ("profile.json", result)):
-        unfinished = out / f"{name}.tmp"
-        unfinished.write_text(json.dumps(content) + "\n", encoding="utf-8")
-        unfinished.replace(out / name)
+        write_text(out / name, json.dumps(content) + "\n")
     return [out / "profile.json", out / "profile.speedscope.json"]

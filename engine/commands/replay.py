@@ -143,18 +143,17 @@ def _chosen(store: ReplayStore, task: str | None, origin: str | None) -> Iterato
 
 
 def _is(experience: Experience, what: str) -> bool:
-    return experience.task == what or (len(what) >= 4 and experience.key.hex().startswith(what.lower()))
+    return experience.task == what or (bool(what) and experience.key.hex().startswith(what.lower()))
 
 
 def _table(experiences: Iterable[Experience]) -> Any:
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table("key", "task", "priority", "origin", "meta-iteration", "program")
     for one in experiences:
         table.add_row(
-            one.key.hex()[:SHOWN], escape(printable(one.task)[:40]), f"{one.priority:.2f}", one.origin.value,
-            str(one.meta_iteration), escape(one.program),
+            one.key.hex()[:SHOWN], printable(one.task)[:40], f"{one.priority:.2f}", one.origin.value,
+            str(one.meta_iteration), one.program,
         )  # fmt: skip
     return table
 

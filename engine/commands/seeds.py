@@ -33,7 +33,8 @@ def discover_seeds(options: DiscoverOptions) -> None:
     out = options.out / "discovered.jsonl" if options.out.is_dir() else options.out
     compile_interpreter(search=True)
     workers = default_workers() if options.workers is None else options.workers
-    solved = discover(lasting(options.tasks), tasks, out, options.seed, options.budget, workers, options.resume)
+    source, chosen = lasting(options.tasks), {"task_ids": list(options.task_ids or ()), "limit": options.limit}
+    solved = discover(source, tasks, out, options.seed, options.budget, workers, options.resume, **chosen)
     sys.stdout.write(f"written: {out}, {solved} of {len(tasks)} tasks solved\n")
 
 

@@ -19,15 +19,14 @@ class Listing:
 
     def table(self, top: int) -> Any:
         """The first `top` rows, as rich draws them."""
-        from rich.markup import escape
         from rich.table import Table
 
-        table = Table(*self.columns, title=escape(self.title))
+        table = Table(*self.columns, title=self.title)
         table.columns[0].no_wrap = True
         for column in table.columns[1:]:
             column.justify = "right"
         for row in self.rows[:top]:
-            table.add_row(*map(escape, row))
+            table.add_row(*row)
         return table
 
 

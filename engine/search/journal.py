@@ -96,11 +96,14 @@ class Journal:
 
     def _check(self, out: Path, first: dict[str, Any], header: dict[str, Any]) -> None:
         """Raise `UsageError` where the first row says that the files are of another discovery."""
-        known = first.get("tasks_hash", "")  # files of an earlier version have none
+        known = first.get("tasks_hash", "")
         made = {name: value for name, value in first.items() if name != "tasks_hash"}
         same = {name: lasting(value) if name == "tasks" else value for name, value in made.items()}
-        if same != {name: value for name, value in header.items() if name != "tasks_hash"}:
-            options = ", ".join(f"--{name} {value}" for name, value in made.items())
+        # Files of an earlier version have no hash, and say nothing of ids and limit.
+        if not {"tasks", "seed"} <= made.keys() or any(same[name] != header.get(name) for name in same):
+            shown = {name: ",".join(value) if isinstance(value, list) else value for name, value in made.items()}
+            given = (f"--{name.replace('_', '-')} {value}" for name, value in shown.items() if value not in (None, ""))
+            options = ", ".join(given)
             raise UsageError(f"{out} was made with {options}: --resume needs the same")
         check_same(out, header.get("tasks", ""), known, header.get("tasks_hash", ""), "choose another --out")
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from engine.kept_tasks import hash_of
 from engine.progress import Display
@@ -42,13 +43,22 @@ LAST_PATIENCE = 30  # the same where nothing follows
 
 
 def discover(
-    source: str, tasks: Sequence[Task], out: Path, seed: int, minutes: float, workers: int, resume: bool
+    source: str,
+    tasks: Sequence[Task],
+    out: Path,
+    seed: int,
+    minutes: float,
+    workers: int,
+    resume: bool,
+    **chosen: Any,
 ) -> int:
     """Search for programs of `tasks`, which are of the set `source`, for `minutes`; how many tasks are solved.
 
+    `chosen` are the options that chose them from it, by name: to go on asks for the same.
+
     Raises `UsageError` for files that cannot be written or resumed, because they are of other tasks, say.
     """
-    header = {"tasks": source, "seed": seed, "tasks_hash": hash_of(tasks, scored=True)}
+    header = {"tasks": source, "seed": seed, **chosen, "tasks_hash": hash_of(tasks, scored=True)}
     warm_up()
     start = time.monotonic()
     with (

@@ -5,9 +5,9 @@
                                measure: {"mean", "low", "high"}, ...}},
      "differences": {name: {measure: {"mean", "interval": [low, high], "over": "tasks" or "seeds", "pairs": n}, ...}}}
 
-With `compare = "time"` all runs are compared as they were `after` as many seconds as the meta-iterations of the shortest
-took, what comes before the first left out: one that had none by then has number 0 and no values. Else `after` is null,
-and they are as they ended.
+With `compare = "time"` runs are compared as they were `after` as many seconds as the meta-iterations of the shortest
+took, without what comes before them: one that had none by then has number 0 and no values. Else `after` is null, and
+they are as they ended.
 
 A difference is that of two runs with the same seed, averaged over seeds. Its interval is a 95% bootstrap interval
 (`engine.evaluation.figures`): over tasks where each task has a value of its own, each the mean over seeds, else over
