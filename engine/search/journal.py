@@ -99,8 +99,8 @@ class Journal:
         known = first.get("tasks_hash", "")
         made = {name: value for name, value in first.items() if name != "tasks_hash"}
         same = {name: lasting(value) if name == "tasks" else value for name, value in made.items()}
-        # Files of an earlier version have no hash, and say nothing of ids and limit.
-        if not {"tasks", "seed"} <= made.keys() or any(same[name] != header.get(name) for name in same):
+        asked = same.keys() | (header.keys() & {"tasks", "seed"})  # files of an earlier version say no more
+        if any(same.get(name) != header.get(name) for name in asked):
             shown = {name: ",".join(value) if isinstance(value, list) else value for name, value in made.items()}
             given = (f"--{name.replace('_', '-')} {value}" for name, value in shown.items() if value not in (None, ""))
             options = ", ".join(given)

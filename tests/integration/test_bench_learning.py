@@ -41,6 +41,7 @@ def test_it_trains_on_other_tasks_than_it_is_judged_on(monkeypatch: pytest.Monke
 
 
 def test_options_without_effect_are_refused() -> None:
-    for option in ("--sampler.n-samples", "--trainer.processes", "--loop.threads"):
+    replay = ("--replay.capacity", "--replay.importance")
+    for option in ("--sampler.n-samples", "--trainer.processes", "--loop.threads", *replay):
         with pytest.raises(UsageError, match=f"{option} has no effect"):
             learning.measure(None, 1, [option, "2"])

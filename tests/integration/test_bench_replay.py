@@ -74,6 +74,27 @@ def test_the_bench_of_replay_measures_the_store_and_what_there_is_beside_it(
     assert "not installed" in result["notes"]["torchrl"]
 
 
+def test_a_store_of_others_is_left_as_it_is(tmp_path: Path) -> None:
+    tasks = list(training_tasks().values())
+    with ReplayStore(tmp_path) as store:
+        store.put_tasks({task.id: task.inputs for task in tasks})
+        store.commit(stored.experiences(tasks, 0, 5), {"meta_iteration": 7})
+        with pytest.raises(UsageError, match="has experiences that are not of this bench: choose another --folder"):
+            stored.fill(store, tasks, 10)
+        assert (len(store), store.progress()) == (5, {"meta_iteration": 7})
+
+
+def test_a_store_of_the_bench_is_filled_up_with_new_ones(tmp_path: Path) -> None:
+    tasks = list(training_tasks().values())
+    with ReplayStore(tmp_path, capacity=10) as store:
+        stored.fill(store, tasks, 10)
+        stored.add(store, tasks, stored.next_number(store), 14)
+        assert len(store) == 10
+    with ReplayStore(tmp_path) as store:
+        stored.fill(store, tasks, 12)
+        assert (len(store), stored.next_number(store)) == (12, 16)
+
+
 def test_without_a_checkout_the_bench_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ImportError, match="--codeit CHECKOUT"):
         buffers.official(None, None, None, tmp_path)

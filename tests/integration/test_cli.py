@@ -151,6 +151,14 @@ def test_a_run_keeps_its_tasks_in_full(tmp_path, monkeypatch):
     assert (begun[0].tasks.train, begun[0].tasks.search) == ("arc1-train", str(tmp_path.resolve() / "mine"))
 
 
+def test_what_is_wrong_with_the_machine_is_said_before_seeds_are_searched_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("engine.commands.launch.begin", None)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    arguments = ["--preset", "no-seeds", "--trainer.device", "cuda", "--sampler.backend", "transformers"]
+    assert main(["run", *arguments, "--run-dir", str(tmp_path / "run")]) == 2
+    assert "there is no GPU" in capsys.readouterr().err
+
+
 def test_run_lists_the_options_of_the_configuration(capsys):
     assert main(["run", "--options"]) == 0
     shown = capsys.readouterr().out

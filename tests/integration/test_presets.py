@@ -223,6 +223,7 @@ def test_a_draw_heeds_the_cap_and_what_is_held_out(tmp_path: Path) -> None:
         store.commit(experiences, None)
         drawn = draw(store, np.random.default_rng(0), config, heldout)
         everything = draw(store, np.random.default_rng(0), load_config("cpu").replay, heldout)
+        only_right = draw(store, np.random.default_rng(0), load_config("a2-no-relabelling").replay, heldout)
     tasks = [experience.task for experience in drawn.rows]
     assert max(map(tasks.count, tasks)) <= 4
     assert not heldout & set(drawn.rows.programs())
@@ -232,3 +233,4 @@ def test_a_draw_heeds_the_cap_and_what_is_held_out(tmp_path: Path) -> None:
     assert everything.weights is None
     assert len(everything.rows) == 28
     assert everything.columns() == {"drawn_matching": 0.5, "drawn_distinct": 1.0}
+    assert only_right.columns() == {"drawn_matching": 0.5, "drawn_distinct": None}  # half of them, none learned from

@@ -115,11 +115,14 @@ def test_a_file_is_profiled_and_bad_lines_are_left_out(tmp_path, capsys):
         (["bad.jsonl"], "no line with a program to run; line 1: not JSON"),
         (["bad.jsonl", "--repeats", "0"], "--repeats: must be at least 1"),
         (["bad.jsonl", "--fuel", "-1"], "--fuel: must be at least 1"),
+        (["good.jsonl", "--out", "bad.jsonl/profile"], "bad.jsonl/profile"),
     ],
 )
 def test_mistakes_are_told(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.jsonl").write_text("nothing\n")
+    (tmp_path / "good.jsonl").write_text('{"task": "007bbfb7", "program": "O = hmirror(I)"}\n')
+    monkeypatch.setattr("engine.commands.profile.profile_work", None)  # what is wrong is said before
     assert main(["profile", *arguments]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "bad-profile").exists()

@@ -57,6 +57,7 @@ def test_show_takes_a_task_or_the_beginning_of_a_key(run, capsys):
     assert row["pairs"] == [0]
     assert row["outputs"] == [GRIDS[0].tolist()]
     assert lines(replay(capsys, "show", run, row["key"][:10], "--json")) == [row]
+    assert row in lines(replay(capsys, "show", run, row["key"][:1], "--json"))
     text = replay(capsys, "show", run, row["key"])
     assert "found by mutated in meta-iteration 0" in text
     assert "O = identity(I)" in text

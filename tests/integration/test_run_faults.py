@@ -66,6 +66,7 @@ def test_a_missing_last_line_of_metrics_is_added(run, capsys):
     assert [row["meta_iteration"] for row in run.metrics()] == [1, 2]
     assert run.metrics()[-1]["replay_policy"] == 1
     assert "the last one's metrics were added" in capsys.readouterr().err
+    assert (run.path / "report" / "index.html").is_file()
     events = EventAccumulator(str(run.tensorboard)).Reload()
     assert [event.step for event in events.Scalars("loss")] == [2]
     assert resume(run) == 2

@@ -263,6 +263,8 @@ class TestRandom:
         with open_reference(first, RANDOM) as sampler:
             many = draw(sampler, requests(n=6))
             few = draw(sampler, requests(n=2)[::-1])
+        with open_reference(first, RANDOM.model_copy(update={"max_sequences": 4})) as sampler:
+            assert draw(sampler, requests(n=6)) == many
         for number in range(len(PROMPTS)):
             assert [few[len(PROMPTS) - 1 - number, k].tokens for k in range(2)] == [
                 many[number, k].tokens for k in range(2)

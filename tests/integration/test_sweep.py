@@ -187,6 +187,9 @@ def test_more_can_be_added_but_what_has_run_cannot_change(
     file.write_text(SMALL)
     assert main(["sweep", str(file), "--out", str(out), "--resume", "--seeds", "others.jsonl"]) == 2
     assert "differs from what the sweep says of full now, --seeds included" in capsys.readouterr().err
+    (out / "options" / "full.toml").write_bytes(b"\xff")
+    assert main(["sweep", str(file), "--out", str(out), "--resume"]) == 2
+    assert "full.toml differs from what the sweep says" in capsys.readouterr().err
 
 
 def test_runs_can_be_compared_after_the_same_time(file: Path, tmp_path: Path, stand_in: list[str]) -> None:

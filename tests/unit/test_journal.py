@@ -49,6 +49,17 @@ def test_a_discovery_that_kept_its_tasks_as_they_were_named_goes_on(tmp_path, mo
         Journal(out, {"tasks": "arc1-train", "seed": 0}, resume=True)
 
 
+def test_a_discovery_goes_on_with_the_tasks_that_were_chosen(tmp_path):
+    out, earlier = tmp_path / "seeds.jsonl", tmp_path / "earlier.jsonl"
+    chosen = {"task_ids": ["a", "b"], "limit": None}
+    Journal(out, {**HEADER, **chosen}, resume=False).__exit__()
+    Journal(out, {**HEADER, **chosen}, resume=True).__exit__()
+    with pytest.raises(UsageError, match="was made with --tasks arc1-train, --seed 0, --task-ids a,b: --resume needs"):
+        Journal(out, {**HEADER, "task_ids": [], "limit": None}, resume=True)
+    Journal(earlier, HEADER, resume=False).__exit__()
+    Journal(earlier, {**HEADER, **chosen}, resume=True).__exit__()
+
+
 def test_a_discovery_of_tasks_that_changed_is_not_gone_on_with(tmp_path):
     out = tmp_path / "seeds.jsonl"
     with Journal(out, {**HEADER, "tasks_hash": "as it was"}, resume=False):

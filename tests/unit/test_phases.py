@@ -1,6 +1,7 @@
 """Phases: their seconds, and the watchdog that names one which stands still."""
 
 import logging
+import os
 import threading
 import time
 
@@ -36,6 +37,23 @@ def test_a_phase_that_stands_still_is_named_with_where_it_is(phases, tmp_path, c
     assert "the phase sample stands still: nothing has moved for" in caplog.text
     assert "it was at 12 of 96" in caplog.text
     assert "in stand_still" in (tmp_path / "stalled.txt").read_text()
+
+
+def test_a_phase_that_stands_still_is_named_on_the_terminal_while_an_engine_starts(tmp_path, capfd):
+    def reported():
+        return (tmp_path / "stalled.txt").is_file()
+
+    terminal = os.dup(2)
+    watched = Phases(Display(), 0.2, tmp_path / "stalled.txt")
+    with (tmp_path / "log").open("w") as log, watched as phases, phases.phase("start the sampler"):
+        os.dup2(log.fileno(), 2)
+        try:
+            wait_for(reported)
+            time.sleep(0.2)
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+    assert "the phase start the sampler stands still" in capfd.readouterr().err
 
 
 def test_a_phase_that_moves_is_left_alone(tmp_path, caplog):

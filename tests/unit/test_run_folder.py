@@ -1,6 +1,7 @@
 """A run's folder after a kill: nothing later than the progress record, nothing missing of it."""
 
 import shutil
+import subprocess
 
 import pytest
 
@@ -8,7 +9,7 @@ from engine.config import load_config
 from engine.errors import UsageError
 from engine.files import append_line, read_lines, write_json, write_lines
 from engine.loop.beginning import begin
-from engine.run_folder import RunFolder
+from engine.run_folder import RunFolder, provenance
 from trainer.checkpoint import publishing
 
 
@@ -169,6 +170,24 @@ def test_a_folder_with_anything_else_in_it_is_not_taken(folder):
     (folder.path / "notes.txt").touch()
     with pytest.raises(UsageError, match="already used"):
         RunFolder.create(folder.path, load_config("smoke"), seeds=[])
+
+
+def test_files_of_a_user_that_have_names_of_a_runs_are_left_alone(tmp_path):
+    for name in ("seeds.jsonl", "tasks.json"):
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(UsageError, match="already used"):
+        RunFolder.create(tmp_path, load_config("smoke"), seeds=[])
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"seeds.jsonl": "mine", "tasks.json": "mine"}
+
+
+def test_a_commit_is_named_of_a_checkout_of_ours_alone(tmp_path, monkeypatch):
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    commit = [*identity, "commit", "--quiet", "--allow-empty", "--message", "theirs"]
+    subprocess.run(["git", "-C", str(tmp_path), *commit], check=True)
+    monkeypatch.setattr("engine.run_folder.__file__", str(tmp_path / "run_folder.py"))
+    (tmp_path / "run_folder.py").touch()
+    assert provenance()["commit"] is None
 
 
 @pytest.mark.parametrize("line", ['{"meta_iter', "7", '{"other": 1}', "\ud800", "[" * 100_000])
