@@ -137,7 +137,6 @@ def model_flops(shape: Shape, examples: Examples, vocabulary: int) -> float:
     """Floating-point operations of an epoch of a compact policy: two a weight and token forward, twice that backward;
     attention from each token to itself and those before it."""
     lengths = examples.lengths.astype(np.float64) - 1  # the last token is only a target
-    weights = shape.layers * shape.width * (4 * shape.width + 3 * shape.inner)
     attention = 2 * shape.layers * shape.width * (lengths * (lengths + 1)).sum()
     output = 2 * shape.width * vocabulary * float(examples.programs.sum())
-    return 3 * (2 * weights * lengths.sum() + attention + output)
+    return 3 * (2 * shape.weights * lengths.sum() + attention + output)

@@ -13,6 +13,11 @@ class Shape:
     width: int
     inner: int
 
+    @property
+    def weights(self) -> int:
+        """Parameters of the layers' matrices: without embedding and norms."""
+        return self.layers * self.width * (4 * self.width + 3 * self.inner)
+
 
 # `compact-tiny` is for tests; the others are named by their parameters.
 POLICIES: dict[str, Shape] = {

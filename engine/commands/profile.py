@@ -81,10 +81,10 @@ def profile(options: ProfileOptions) -> None:
     for name, of in (("programs", FOLDER), ("seeds", TASKS)):
         if name in options.model_fields_set and kind != of:
             raise UsageError(f"--{name} is about {of}, and {what} is {kind}: leave it out")
-    work = find_work(what, options.programs, options.seeds)
+    errors, work = _parted(what, find_work(what, options.programs, options.seeds))
     make_folder(options.folder)  # what cannot be written is said before the work is done
     compile_interpreter()
-    result, tree = profile_work(what, work, ProfiledMachine(options.fuel), options.repeats)
+    result, tree = profile_work(what, work, errors, ProfiledMachine(options.fuel), options.repeats)
     written = write(result, tree, options.folder)
     for listing in profile_listings(result):
         console.print(listing.table(options.top))
@@ -108,22 +108,24 @@ def _compare(options: ProfileOptions) -> None:
         console.print(f"written: {options.out / 'comparison.json'}", soft_wrap=True)
 
 
-def profile_work(
-    name: str, work: Iterable[Work | str], machine: ProfiledMachine, repeats: int
-) -> tuple[dict[str, Any], Node]:
-    """Profile programs, each `repeats` times; what `profile.json` holds, and the merged tree.
-
-    What cannot be run is left out and reported under `errors`. Raises `UsageError` where nothing can.
-    """
-    errors: list[str] = []
-    profiled: list[Profiled] = []
-    for one in work:
+def _parted(name: str, found: Iterable[Work | str]) -> tuple[list[str], list[Work]]:
+    """What of a source cannot be run, and what can. Raises `UsageError` where nothing can."""
+    errors, work = [], []
+    for one in found:
         if isinstance(one, str):
             errors.append(one)
         elif one.inputs:
-            profiled.append(_profile(one, machine, repeats))
-    if not profiled:
+            work.append(one)
+    if not work:
         raise UsageError(f"{name}: no line with a program to run{'; ' + errors[0] if errors else ''}")
+    return errors, work
+
+
+def profile_work(
+    name: str, work: Iterable[Work], errors: list[str], machine: ProfiledMachine, repeats: int
+) -> tuple[dict[str, Any], Node]:
+    """Profile programs, each `repeats` times; what `profile.json` holds, `errors` included, and the merged tree."""
+    profiled = [_profile(one, machine, repeats) for one in work]
     tree = Node("all")
     for one in profiled:
         tree.add(one.tree)

@@ -179,8 +179,7 @@ def _memory(config: Config) -> dict[int, Mapping[str, float]]:
 def _parameters(config: Config) -> float | None:
     """Parameters of the policy, without a compact one's embedding; None for a checkpoint whose size is not known."""
     if config.trainer.pretrained is None:
-        shape = POLICIES[config.trainer.policy]
-        return shape.layers * shape.width * (4 * shape.width + 3 * shape.inner)
+        return POLICIES[config.trainer.policy].weights
     return None if config.trainer.checkpoint else _PRETRAINED[config.trainer.policy]
 
 

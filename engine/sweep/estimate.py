@@ -67,7 +67,7 @@ def seconds_of(config: Config) -> float | None:
     """Seconds of a run with one core to itself; None where no rate is known."""
     if config.trainer.pretrained is not None:
         return None
-    size = (parameters_of(config.trainer.policy) / _MILLION) ** _EXPONENT
+    size = (POLICIES[config.trainer.policy].weights / _MILLION) ** _EXPONENT
     replay, tasks = config.replay, len(config.tasks.task_ids) or config.tasks.limit or 400
     examples = config.trainer.epochs * (replay.draw_policy + replay.draw_mutated + config.fill.heldout / 3)
     samples = tasks * config.sampler.n_samples
@@ -75,12 +75,6 @@ def seconds_of(config: Config) -> float | None:
     each = _REST + size * (examples / _TRAINED + samples / _SAMPLED[config.sampler.backend]) + searched
     start = _START + _A_MUTANT * config.fill.mutants + 60 * config.seeds.discover_minutes
     return start + config.loop.meta_iterations * each
-
-
-def parameters_of(policy: str) -> int:
-    """The parameters of a compact policy, without its embedding."""
-    shape = POLICIES[policy]
-    return shape.layers * shape.width * (4 * shape.width + 3 * shape.inner)
 
 
 def in_words(seconds: float) -> str:

@@ -44,4 +44,4 @@ def test_options_without_effect_are_refused() -> None:
     replay = ("--replay.capacity", "--replay.importance")
     for option in ("--sampler.n-samples", "--trainer.processes", "--loop.threads", *replay):
         with pytest.raises(UsageError, match=f"{option} has no effect"):
-            learning.measure(None, 1, [option, "2"])
+            learning.measure(None, 1, [option, "1"])
