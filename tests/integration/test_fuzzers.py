@@ -54,7 +54,7 @@ def test_differences_are_counted_and_written(tmp_path, capsys):
     ("arguments", "message"),
     [
         (["differential", "--programs", "p.jsonl"], "required: --arc-dsl"),
-        (["differential", "--arc-dsl", "x", "--programs", "p.jsonl"], "cannot read programs from p.jsonl"),
+        (["differential", "--arc-dsl", "x", "--programs", "p.jsonl"], "cannot read seeds from p.jsonl"),
         (["fuzz", "--programs", "0"], "--programs: must be at least 1"),
         (["fuzz", "--seed", "-1"], "--seed: must be at least 0"),
     ],

@@ -4,7 +4,10 @@ import errno
 
 import pytest
 
-from engine.errors import exhausted, refused
+from engine.commands.launch import mistakes
+from engine.errors import UsageError, exhausted, refused
+from trainer.errors import Diverged
+from trainer.processes import LinkError, ProcessDied
 
 
 @pytest.mark.parametrize(
@@ -36,3 +39,14 @@ def test_memory_that_cannot_be_had_is_said_with_how_much_was_asked_for_or_with_a
 @pytest.mark.parametrize("error", [OSError("no number"), OSError(errno.EINVAL, "invalid argument"), BrokenPipeError()])
 def test_a_bug_is_no_refusal(error):
     assert refused(error) is None
+
+
+@pytest.mark.parametrize("error", [ProcessDied("the trainer died"), LinkError("weights did not come")])
+def test_what_a_run_goes_on_from_is_a_mistake_that_says_how(error):
+    with pytest.raises(UsageError, match=f"{error}; what was begun goes on with --resume"), mistakes():
+        raise error
+
+
+def test_training_that_diverged_is_a_mistake_of_its_rate():
+    with pytest.raises(UsageError, match="not finite"), mistakes():
+        raise Diverged("a gradient was not finite")
