@@ -283,7 +283,7 @@ def test_what_the_work_raises_is_raised(session):
 def test_a_member_that_stands_still_is_replaced_and_named(session, monkeypatch, caplog):
     monkeypatch.setattr(patience, "WORK", 3.0)
     monkeypatch.setattr("engine.cluster.crew.TRIES", 1)
-    with pytest.raises(RuntimeError, match=r"items \[0\] of a batch were lost 1 times"):
+    with pytest.raises(Lost, match=r"items \[0\] of a batch were lost 1 times"):
         list(session.begin_crew().run(FUEL, Portable(slow, 60.0, [1]), [0]))
     assert "has not answered for 3 s" in caplog.text
     monkeypatch.undo()
