@@ -32,7 +32,7 @@ from engine.progress import Display
 from engine.search.demonstrations import Demonstrations
 from engine.search.workers import Worker, Workers
 from engine.seeds.seed import load_seeds
-from engine.tasks import Task, load_tasks
+from engine.tasks import Task, load_tasks, training_tasks
 from interpreter.grids import GridTable
 from interpreter.language.bytecode import Code, order_by_lines
 from interpreter.language.symbols import Symbols
@@ -80,7 +80,7 @@ def measure(solvers: Path | None, programs: int, tasks: int, workers: int | None
 
 def mutants(solvers: Path | None, count: int) -> Symbols:
     """Distinct mutants of the solvers in a file, or of the seeds."""
-    training = {task.id: task for task in load_tasks(TASK_SET)}
+    training = training_tasks()
     seeds = load_seeds(solvers, training)
     programs = Symbols.pack([seed.program for seed in seeds])
     inputs = GridTable.pack([training[seed.task].inputs[0] for seed in seeds])

@@ -59,28 +59,6 @@ def read_json(file: Path) -> Any:
         raise UsageError(f"{file}: {error}") from None
 
 
-def read_object(file: Path, *keys: str) -> dict[str, Any]:
-    """The JSON object of a file of ours, with all of `keys`. Raises `UsageError`."""
-    value = read_json(file)
-    if not isinstance(value, dict) or not value.keys() >= set(keys):
-        right = f" with {', '.join(keys)}" if keys else ""
-        raise UsageError(f"{file}: no JSON object{right}; the file was damaged")
-    return value
-
-
-def read_optional(file: Path, *keys: str) -> dict[str, Any]:
-    """The JSON object of a file of ours that may not be there yet: then an empty one. Raises `UsageError`."""
-    return read_object(file, *keys) if file.is_file() else {}
-
-
-def as_settings(form: Callable[..., T], settings: Mapping[str, Any], file: Path, what: str) -> T:
-    """What was read of a folder's settings, in the form that this version gives it. Raises `UsageError`."""
-    try:
-        return form(**settings)
-    except TypeError as error:
-        raise UsageError(f"{file}: no settings of {what} of this version ({error}); the file was damaged") from None
-
-
 @contextmanager
 def resumable(folder: Path, safe: str, options: str | None = None) -> Iterator[None]:
     """Turn what a disk refuses in a folder that can be gone on from into a `UsageError` that says how, with which
@@ -141,6 +119,28 @@ def _is_regular(file: Path) -> bool:
 
 
 # ------------------------------------------------------------------------------------------- of our own
+
+
+def read_object(file: Path, *keys: str) -> dict[str, Any]:
+    """The JSON object of a file of ours, with all of `keys`. Raises `UsageError`."""
+    value = read_json(file)
+    if not isinstance(value, dict) or not value.keys() >= set(keys):
+        right = f" with {', '.join(keys)}" if keys else ""
+        raise UsageError(f"{file}: no JSON object{right}; the file was damaged")
+    return value
+
+
+def read_optional(file: Path) -> dict[str, Any]:
+    """The JSON object of a file of ours that may not be there yet: then an empty one. Raises `UsageError`."""
+    return read_object(file) if file.is_file() else {}
+
+
+def as_settings(form: Callable[..., T], settings: Mapping[str, Any], file: Path, what: str) -> T:
+    """What was read of a folder's settings, in the form that this version gives it. Raises `UsageError`."""
+    try:
+        return form(**settings)
+    except TypeError as error:
+        raise UsageError(f"{file}: no settings of {what} of this version ({error}); the file was damaged") from None
 
 
 def new_folder(path: Path, option: str) -> None:

@@ -238,11 +238,10 @@ class Loop:
 
     def _train(self, examples: Examples) -> tuple[TrainResult, dict[str, Any]]:
         """What training came to, and the losses on what never trains, by column of the metrics."""
-        epochs, one = self.config.trainer.epochs, len(examples)
-        with self.phases.phase("train", one * epochs) as update:
-            for epoch in range(epochs):
-                before = epoch * one
-                trained = self.trainer.train(examples, progress=lambda done, _, b=before: update(b + done))
+        size, epochs = len(examples), self.config.trainer.epochs
+        with self.phases.phase("train", size * epochs) as update:
+            for start in range(0, size * epochs, size):
+                trained = self.trainer.train(examples, progress=lambda done, _, start=start: update(start + done))
             return trained, {
                 name: round(self.trainer.heldout_loss(some), 4) if len(some) else None
                 for name, some in self.heldout.items()

@@ -60,7 +60,7 @@ class Phases:
 
     def __exit__(self, *_: object) -> None:
         self._is_closed.set()
-        if self._watching.is_alive():
+        if self._limit:
             self._watching.join()
             os.close(self._terminal)
 
